@@ -1,0 +1,2 @@
+/** Runs once before the workers start. */
+export default async function setup(): Promise<void> {}
