@@ -1,0 +1,89 @@
+/**
+ * The graph: tensors with symbolic dims, one node per op application. Nodes are immutable; a pass builds new ones. A node has one
+ * result; ops with several results (`topk`, `scan`) yield a tuple that `part` nodes take apart.
+ *
+ * Hyperparameters are numbers by the time a graph exists; dims that are bound at run time (`B`, `T`, `S`) are symbols.
+ */
+import type { Span } from '../diagnostics/span.ts'
+import type { TensorType } from '../types/tensor.ts'
+import type { Ix, Sym } from '../types/ix.ts'
+import type { Attrs } from '../ops/define.ts'
+
+export interface Node {
+  readonly id: number
+  /** A key of the op table. */
+  readonly op: string
+  readonly inputs: readonly Node[]
+  readonly attrs: Attrs
+  readonly type: TensorType
+  /** Types of all results where there are several (then `type` is the first). */
+  readonly results?: readonly TensorType[]
+  readonly origin: Origin
+}
+
+/** Where a node was written: the span, the calls that led there (outermost first), and the names around it. */
+export interface Origin {
+  readonly span: Span
+  readonly frames: readonly Span[]
+  /** The variable it was first bound to, if any. */
+  readonly name?: string
+  /** Path of weight scopes, with repeat indices as written templates: 'h.{i}.attn'. */
+  readonly scope: string
+}
+
+/** A weight as the checkpoint names it. The graph node has op `param` and attr `name`. */
+export interface ParamSpec {
+  readonly name: string
+  readonly shape: readonly number[]
+  /** Taken when the checkpoint lacks `name` (`or` in the source); names another param. */
+  readonly fallback?: string
+  readonly span: Span
+}
+
+export interface InputSpec {
+  readonly name: string
+  readonly node: Node
+  readonly default?: Node
+  readonly doc?: string
+}
+export interface OutputSpec {
+  readonly name: string
+  readonly node: Node
+  readonly doc?: string
+}
+/** `a <= b` (or `==`, or divisibility a % b == 0) over dims, checked at the call when not proved. */
+export interface Constraint {
+  readonly k: 'le' | 'eq' | 'divides'
+  readonly a: Ix
+  readonly b: Ix
+  readonly span: Span
+  readonly text: string
+}
+export interface EntrySpec {
+  readonly name: string
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+}
+/** `weights { … }` of the source. */
+export interface WeightRules {
+  readonly prefixes: readonly { readonly prefix: string; readonly optional: boolean }[]
+  readonly ignore: readonly string[]
+  readonly rename: readonly { readonly from: string; readonly to: string }[]
+}
+
+export interface Graph {
+  readonly name: string
+  readonly doc?: string
+  readonly inputs: readonly InputSpec[]
+  readonly params: readonly ParamSpec[]
+  readonly outputs: readonly OutputSpec[]
+  readonly entries: readonly EntrySpec[]
+  /** Free dims, in order of first mention, with their proven ranges. */
+  readonly dims: readonly Sym[]
+  /** The symbol of `sequence T`. */
+  readonly sequence?: Sym
+  readonly constraints: readonly Constraint[]
+  readonly rules: WeightRules
+  /** Values of the hyperparameters, for comments and `config()`. */
+  readonly hyper: Readonly<Record<string, number | string | boolean>>
+}

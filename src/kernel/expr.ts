@@ -1,0 +1,156 @@
+/**
+ * Scalar expressions of the kernel IR. They are hash-consed: structurally equal expressions are the same object, so that
+ * equality is `===` and common subexpressions are found by identity.
+ *
+ * Invariants: `bool` only comes from comparisons, logic and loads of bool buffers; `i32` arithmetic on positions is an
+ * `index` expression (an `Ix`), never a tree of `bin`; operands of `bin` have the same type.
+ */
+import type { Ix } from '../types/ix.ts'
+import { valueIx } from '../types/ix.ts'
+import type { Buffer } from './buffer.ts'
+
+export type Scalar = 'f32' | 'f64' | 'i32' | 'bool'
+export type Lanes = 1 | 2 | 4
+
+/** Functions of one operand. `bool` for `not`, otherwise the operand's type. */
+export const unaryFunctions = [
+  'neg', 'abs', 'sign', 'floor', 'ceil', 'round', 'exp', 'expm1', 'log', 'log1p', 'sqrt', 'sin', 'cos', 'tanh', 'erf', 'not',
+] as const // prettier-ignore
+export type UnaryFn = (typeof unaryFunctions)[number]
+
+/** Functions of two operands of one type. Comparisons give `bool`. */
+export const binaryFunctions = [
+  'add', 'sub', 'mul', 'div', 'floordiv', 'mod', 'pow', 'min', 'max', 'eq', 'ne', 'lt', 'le', 'gt', 'ge', 'and', 'or',
+] as const // prettier-ignore
+export type BinaryFn = (typeof binaryFunctions)[number]
+
+/** Associative folds of reductions. `argmax` yields the i32 index of the first largest element. */
+export type Fold = 'add' | 'mul' | 'max' | 'min' | 'argmax'
+
+/** A named scalar of a nest. Mutable locals are accumulators (`var` and `assign`). */
+export interface Local {
+  readonly id: number
+  readonly name: string
+  readonly of: Scalar
+  readonly lanes: Lanes
+}
+
+interface Common {
+  readonly id: number
+  readonly of: Scalar
+  readonly lanes: Lanes
+}
+export type Expr =
+  | (Common & { readonly k: 'const'; readonly value: number })
+  | (Common & { readonly k: 'index'; readonly ix: Ix })
+  | (Common & { readonly k: 'local'; readonly v: Local })
+  | (Common & { readonly k: 'load'; readonly buf: Buffer; readonly at: readonly Ix[] })
+  | (Common & { readonly k: 'un'; readonly f: UnaryFn; readonly x: Expr })
+  | (Common & { readonly k: 'bin'; readonly f: BinaryFn; readonly a: Expr; readonly b: Expr })
+  | (Common & { readonly k: 'select'; readonly c: Expr; readonly x: Expr; readonly y: Expr })
+  | (Common & { readonly k: 'cast'; readonly x: Expr })
+
+const interned = new Map<string, Expr>()
+let nextId = 0
+let nextLocal = 0
+
+type Draft = Expr extends infer E ? (E extends Expr ? Omit<E, 'id'> : never) : never
+function intern(key: string, draft: Draft): Expr {
+  const found = interned.get(key)
+  if (found !== undefined) return found
+  const made = { ...draft, id: nextId++ } as Expr
+  interned.set(key, made)
+  return made
+}
+
+/** Forgets all interned expressions. Only between compilations: expressions made before and after must not be mixed. */
+export function resetExpressions(): void {
+  interned.clear()
+}
+
+export function constant(value: number, of: Scalar = 'f32'): Expr {
+  return intern(`c${of}${Object.is(value, -0) ? '-0' : value}`, { k: 'const', of, lanes: 1, value })
+}
+export function index(ix: Ix): Expr {
+  return intern(`i${ix.id}`, { k: 'index', of: 'i32', lanes: 1, ix })
+}
+export function local(v: Local): Expr {
+  return intern(`v${v.id}`, { k: 'local', of: v.of, lanes: v.lanes, v })
+}
+export function newLocal(name: string, of: Scalar, lanes: Lanes = 1): Local {
+  return { id: nextLocal++, name, of, lanes }
+}
+/** A load at logical coordinates, one per axis of the buffer. */
+export function load(buf: Buffer, at: readonly Ix[]): Expr {
+  if (at.length !== buf.shape.length) {
+    throw new Error(`internal: ${buf.name} has ${buf.shape.length} axes, loaded at ${at.length} coordinates`)
+  }
+  return intern(`l${buf.id}@${at.map((x) => x.id).join(',')}`, { k: 'load', of: buf.of, lanes: 1, buf, at })
+}
+export function un(f: UnaryFn, x: Expr): Expr {
+  return intern(`u${f}(${x.id}`, { k: 'un', of: f === 'not' ? 'bool' : x.of, lanes: x.lanes, f, x })
+}
+const comparisons: ReadonlySet<BinaryFn> = new Set(['eq', 'ne', 'lt', 'le', 'gt', 'ge'])
+export function bin(f: BinaryFn, a: Expr, b: Expr): Expr {
+  if (a.of !== b.of) throw new Error(`internal: ${f} of ${a.of} and ${b.of}`)
+  return intern(`b${f}(${a.id},${b.id}`, { k: 'bin', of: comparisons.has(f) ? 'bool' : a.of, lanes: a.lanes, f, a, b })
+}
+export function select(c: Expr, x: Expr, y: Expr): Expr {
+  if (x.of !== y.of) throw new Error(`internal: select of ${x.of} and ${y.of}`)
+  return intern(`s(${c.id},${x.id},${y.id}`, { k: 'select', of: x.of, lanes: x.lanes, c, x, y })
+}
+export function cast(of: Scalar, x: Expr): Expr {
+  return x.of === of ? x : intern(`t${of}(${x.id}`, { k: 'cast', of, lanes: x.lanes, x })
+}
+/** An i32 expression as a coordinate (a data-dependent index). `lo`, `hi` are the proven inclusive bounds it is clamped to. */
+export function dataIndex(e: Expr, lo: Ix | number, hi: Ix | number): Ix {
+  if (e.k === 'index') return e.ix
+  return valueIx(`e${e.id}`, e, lo, hi)
+}
+
+/** Rebuilds an expression bottom-up; `f` sees each node whose operands are already rewritten. Index maps go through `ix`. */
+export function rewrite(e: Expr, f: (e: Expr) => Expr, ix: (x: Ix) => Ix = (x) => x): Expr {
+  const memo = new Map<Expr, Expr>()
+  const go = (e: Expr): Expr => {
+    const seen = memo.get(e)
+    if (seen !== undefined) return seen
+    const out = f(step(e))
+    memo.set(e, out)
+    return out
+  }
+  const step = (e: Expr): Expr => {
+    switch (e.k) {
+      case 'const':
+      case 'local':
+        return e
+      case 'index':
+        return index(ix(e.ix))
+      case 'load':
+        return load(e.buf, e.at.map(ix))
+      case 'un':
+        return un(e.f, go(e.x))
+      case 'bin':
+        return bin(e.f, go(e.a), go(e.b))
+      case 'select':
+        return select(go(e.c), go(e.x), go(e.y))
+      case 'cast':
+        return cast(e.of, go(e.x))
+    }
+  }
+  return go(e)
+}
+
+/** The operands of an expression (not those inside its indices). */
+export function operands(e: Expr): readonly Expr[] {
+  switch (e.k) {
+    case 'un':
+    case 'cast':
+      return [e.x]
+    case 'bin':
+      return [e.a, e.b]
+    case 'select':
+      return [e.c, e.x, e.y]
+    default:
+      return []
+  }
+}

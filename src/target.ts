@@ -1,0 +1,35 @@
+/** What a target is: limits, weight layouts, and a function from a module to files. */
+import type { Layout } from './kernel/buffer.ts'
+import type { Module } from './program/types.ts'
+
+export interface Artifact {
+  readonly path: string
+  readonly text: string
+}
+
+export interface EmitOptions {
+  /** `ts`: typed source. `js`: plain ES module plus `.d.ts`. */
+  readonly language: 'ts' | 'js'
+}
+
+/** Floating-point rules of a target, for derived error bounds: unit roundoff of stores and sums, ULP bounds of built-ins. */
+export interface FloatRules {
+  /** Unit roundoff of f32 results. */
+  readonly roundoff: number
+  /** Unit roundoff of accumulators of reductions. */
+  readonly accumulate: number
+  /** Relative error bounds of functions, in units of `roundoff`; `expSlope` is added per unit of |x|. */
+  readonly ulp: Readonly<Partial<Record<string, number>>>
+  readonly expSlope: number
+  /** Added for flushed denormals. */
+  readonly flush: number
+}
+
+export interface Target {
+  readonly name: 'typescript' | 'wgsl'
+  readonly description: string
+  readonly floats: FloatRules
+  /** The layout of a constant right operand [K, N] of a contraction, whose logical axes are `[K, N]`. */
+  readonly panelLayout: (k: number, n: number) => Layout
+  readonly emit: (module: Module, options: EmitOptions) => readonly Artifact[]
+}
