@@ -96,20 +96,7 @@ export interface Body extends At<'body'> {
 }
 
 export type Stmt =
-  | Sequence
-  | Weights
-  | Block
-  | Input
-  | Output
-  | Param
-  | Scope
-  | Repeat
-  | If
-  | Assign
-  | Share
-  | Entry
-  | Return
-  | Yield
+  Sequence | Weights | Block | Input | Output | Param | Scope | Repeat | If | Assign | Share | Entry | Return | Yield
 
 /** `sequence T` */
 export interface Sequence extends At<'sequence'>, Documented {
@@ -261,11 +248,7 @@ export interface Binary extends At<'binary'> {
   readonly right: Expr
 }
 export type BinaryOp =
-  | 'or' | 'and'
-  | '==' | '!=' | '<' | '<=' | '>' | '>='
-  | '+' | '-'
-  | '*' | '/' | '//' | '%' | '@'
-  | '**'
+  'or' | 'and' | '==' | '!=' | '<' | '<=' | '>' | '>=' | '+' | '-' | '*' | '/' | '//' | '%' | '@' | '**'
 export interface Call extends At<'call'> {
   readonly callee: Name
   readonly args: readonly Arg[]
@@ -288,9 +271,9 @@ export interface Index extends At<'index'> {
   readonly base: Expr
   readonly items: readonly IndexItem[]
 }
-export type IndexItem = Pick1 | Range | Ellipsis
+export type IndexItem = IndexAt | Range | Ellipsis
 /** One index: a number, a dim expression or an i32 tensor. */
-export interface Pick1 extends At<'at'> {
+export interface IndexAt extends At<'at'> {
   readonly index: Expr
 }
 /** `a:b`, `:b`, `a:`, `:` */
@@ -320,5 +303,20 @@ export interface Carry extends At<'carry'> {
 export type Missing = At<'error'>
 
 export type Node =
-  | File | Comment | Item | ImportName | Hyper | BlockParam | Type | Ellipsis | Body | Stmt | WeightsRule | Expr | StrPart | Binder | Arg
-  | IndexItem | Carry
+  | File
+  | Comment
+  | Item
+  | ImportName
+  | Hyper
+  | BlockParam
+  | Type
+  | Ellipsis
+  | Body
+  | Stmt
+  | WeightsRule
+  | Expr
+  | StrPart
+  | Binder
+  | Arg
+  | IndexItem
+  | Carry

@@ -24,7 +24,8 @@ export function desugar(node: Node): Node {
 
 function rewrite<N extends Node>(node: N): N {
   const out: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(node)) out[key] = key === 'span' || key === 'opSpan' ? value : rewriteValue(value)
+  for (const [key, value] of Object.entries(node))
+    out[key] = key === 'span' || key === 'opSpan' ? value : rewriteValue(value)
   return out as unknown as N
 }
 

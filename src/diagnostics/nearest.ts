@@ -13,7 +13,7 @@ export function nearest(name: string, candidates: Iterable<string>, most = 3): s
     if (distance <= limit && distance < Math.max(candidate.length, name.length)) found.push({ candidate, distance })
   }
   found.sort((a, b) => a.distance - b.distance || (a.candidate < b.candidate ? -1 : 1))
-  return found.slice(0, most).map((entry) => entry.candidate)
+  return found.slice(0, most).map(entry => entry.candidate)
 }
 
 export function editDistance(a: string, b: string): number {
@@ -24,7 +24,8 @@ export function editDistance(a: string, b: string): number {
     for (let j = 1; j <= b.length; j++) {
       const same = a[i - 1] === b[j - 1] ? 0 : 1
       let cost = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + same)
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) cost = Math.min(cost, (beforeLast[j - 2] ?? 0) + 1)
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        cost = Math.min(cost, (beforeLast[j - 2] ?? 0) + 1)
       row.push(cost)
     }
     beforeLast = last
