@@ -21,7 +21,7 @@ export async function writeFilesAtomically(
   })
   const undo: (() => Promise<unknown>)[] = []
   try {
-    for (const folder of new Set([dir, ...plan.map(file => dirname(file.target))])) {
+    for (const folder of new Set([dir, ...plan.map((file) => dirname(file.target))])) {
       const first = await mkdir(folder, { recursive: true })
       if (first !== undefined) undo.push(() => removeEmptyFolders(folder, first))
     }

@@ -118,13 +118,13 @@ function handle(gpu: GPU, adapter: GPUAdapter): Omit<OpenGpu, 'software'> {
   return {
     gpu,
     adapter,
-    description: [vendor, architecture, description || model].filter(word => word !== '').join(' '),
+    description: [vendor, architecture, description || model].filter((word) => word !== '').join(' '),
     async device(features = usefulFeatures) {
       // An adapter is consumed by its first device.
       const fresh = await gpu.requestAdapter({ powerPreference: 'high-performance' })
       if (!fresh) throw noAdapter('The one that there was has gone.')
       const device = await fresh.requestDevice({
-        requiredFeatures: features.filter(feature => fresh.features.has(feature)),
+        requiredFeatures: features.filter((feature) => fresh.features.has(feature)),
         requiredLimits: allLimits(fresh),
       })
       devices.push(device)

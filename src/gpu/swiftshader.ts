@@ -68,8 +68,8 @@ function unpackSwiftShader(): string {
 function findArchive(): string {
   // Not `resolve(PACKAGE)`: its `exports` hide the archive, and finding must not run the package.
   const folders = createRequire(import.meta.url).resolve.paths(PACKAGE) ?? []
-  const archives = folders.map(folder => join(folder, PACKAGE, 'bin', 'swiftshader.tar.br'))
-  const archive = archives.find(file => existsSync(file))
+  const archives = folders.map((folder) => join(folder, PACKAGE, 'bin', 'swiftshader.tar.br'))
+  const archive = archives.find((file) => existsSync(file))
   if (archive === undefined)
     throw noDriver(`The package ${PACKAGE}, which carries a software driver, is not installed.`)
   return archive

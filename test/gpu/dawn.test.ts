@@ -37,7 +37,7 @@ describe('openGpu', () => {
   const values = Float32Array.from({ length: 100 }, (_, i) => i)
 
   test('runs a compute shader', async () => {
-    expect(await double(await testDevice(), values)).toEqual(values.map(value => value * 2 + 1))
+    expect(await double(await testDevice(), values)).toEqual(values.map((value) => value * 2 + 1))
   })
 
   test('describes its adapter, gives all its limits, and more than one device', async () => {
@@ -48,7 +48,7 @@ describe('openGpu', () => {
       const [first, second] = [await opened.device(), await opened.device([])]
       expect(first.limits.maxStorageBufferBindingSize).toBe(opened.adapter.limits.maxStorageBufferBindingSize)
       expect(second.limits.maxStorageBuffersPerShaderStage).toBe(opened.adapter.limits.maxStorageBuffersPerShaderStage)
-      expect(await double(second, values)).toEqual(values.map(value => value * 2 + 1))
+      expect(await double(second, values)).toEqual(values.map((value) => value * 2 + 1))
     } finally {
       opened.close()
     }

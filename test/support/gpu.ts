@@ -32,14 +32,14 @@ export async function shaderErrors(code: string): Promise<string[]> {
   const info = await device.createShaderModule({ code }).getCompilationInfo()
   await device.popErrorScope()
   return info.messages
-    .filter(message => message.type === 'error')
-    .map(message => `${message.lineNum}:${message.linePos} ${message.message}`)
+    .filter((message) => message.type === 'error')
+    .map((message) => `${message.lineNum}:${message.linePos} ${message.message}`)
 }
 
 async function share(opened: OpenGpu): Promise<Shared> {
   const device = await opened.device()
-  device.addEventListener('uncapturederror', event => complaints.push(event.error.message))
-  void device.lost.then(info => complaints.push(`device lost: ${info.message}`))
+  device.addEventListener('uncapturederror', (event) => complaints.push(event.error.message))
+  void device.lost.then((info) => complaints.push(`device lost: ${info.message}`))
   return { opened, device }
 }
 
