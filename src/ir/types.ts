@@ -6,8 +6,11 @@
  */
 import type { Span } from '../diagnostics/span.ts'
 import type { TensorType } from '../types/tensor.ts'
-import type { Ix, Sym } from '../types/ix.ts'
+import type { Sym } from '../types/ix.ts'
+import type { Constraint, EntrySpec, ParamSpec, WeightRules } from '../types/model.ts'
 import type { Attrs } from '../ops/define.ts'
+
+export type { Constraint, EntrySpec, ParamSpec, WeightRules } from '../types/model.ts'
 
 export interface Node {
   readonly id: number
@@ -31,15 +34,6 @@ export interface Origin {
   readonly scope: string
 }
 
-/** A weight as the checkpoint names it. The graph node has op `param` and attr `name`. */
-export interface ParamSpec {
-  readonly name: string
-  readonly shape: readonly number[]
-  /** Taken when the checkpoint lacks `name` (`or` in the source); names another param. */
-  readonly fallback?: string
-  readonly span: Span
-}
-
 export interface InputSpec {
   readonly name: string
   readonly node: Node
@@ -51,26 +45,6 @@ export interface OutputSpec {
   readonly node: Node
   readonly doc?: string
 }
-/** `a <= b` (or `==`, or divisibility a % b == 0) over dims, checked at the call when not proved. */
-export interface Constraint {
-  readonly k: 'le' | 'eq' | 'divides'
-  readonly a: Ix
-  readonly b: Ix
-  readonly span: Span
-  readonly text: string
-}
-export interface EntrySpec {
-  readonly name: string
-  readonly inputs: readonly string[]
-  readonly outputs: readonly string[]
-}
-/** `weights { … }` of the source. */
-export interface WeightRules {
-  readonly prefixes: readonly { readonly prefix: string; readonly optional: boolean }[]
-  readonly ignore: readonly string[]
-  readonly rename: readonly { readonly from: string; readonly to: string }[]
-}
-
 export interface Graph {
   readonly name: string
   readonly doc?: string

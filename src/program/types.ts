@@ -4,9 +4,9 @@
  */
 import type { Layout } from '../kernel/buffer.ts'
 import type { StageKernel } from '../kernel/stage.ts'
-import type { Constraint, EntrySpec, ParamSpec, WeightRules } from '../ir/types.ts'
 import type { DType } from '../types/dtype.ts'
 import type { Ix, Sym } from '../types/ix.ts'
+import type { Constraint, EntrySpec, ParamSpec, WeightRules } from '../types/model.ts'
 
 /** Storage of one kernel argument. `weight` and `state` names may be templates over the layer variable of an enclosing `layers`. */
 export type Slot =

@@ -1,0 +1,94 @@
+/** Who reads whom, looking through views and inline nodes: the graph as fusion sees it. */
+import { topological } from '../ir/traverse.ts'
+import type { Graph, Node } from '../ir/types.ts'
+import { isConst } from '../types/ix.ts'
+import type { Cost, Kind } from './kinds.ts'
+import { makeKinds } from './kinds.ts'
+
+export interface Flow {
+  readonly graph: Graph
+  /** All nodes reachable from the results, operands first. */
+  readonly order: readonly Node[]
+  readonly position: ReadonlyMap<Node, number>
+  readonly kind: (n: Node) => Kind
+  readonly cost: (n: Node) => Cost
+  /** Depends on weights and constants only, so that it is computed at load. */
+  readonly loadTime: (n: Node) => boolean
+  /** Direct users. */
+  readonly users: ReadonlyMap<Node, readonly Node[]>
+  /** The value under a chain of views. */
+  readonly root: (n: Node) => Node
+  /** Values (nodes with a kernel of their own, or leaves) that computing `n` reads, through views and inline nodes. */
+  readonly reads: (n: Node) => readonly Node[]
+  /** The nodes with a kernel that read `n`, through views and inline nodes. */
+  readonly readers: (n: Node) => readonly Node[]
+  readonly isResult: (n: Node) => boolean
+}
+
+/** Kinds that are cloned into their readers instead of computed on their own. */
+export const free = (k: Kind): boolean => k === 'view' || k === 'inline'
+
+export function analyse(graph: Graph): Flow {
+  const order = topological(graph.outputs.map((o) => o.node))
+  const position = new Map(order.map((n, i) => [n, i]))
+  const shape = makeKinds()
+  const users = new Map<Node, Node[]>(order.map((n) => [n, []]))
+  const loadTime = new Map<Node, boolean>()
+  for (const n of order) {
+    for (const x of new Set(n.inputs)) users.get(x)!.push(n)
+    loadTime.set(n, isLoadTime(n, loadTime, shape(n)))
+  }
+  const kind = (n: Node): Kind => shape(n).kind
+  const results = new Set(graph.outputs.map((o) => o.node))
+  const root = (n: Node): Node => (kind(n) === 'view' ? root(n.inputs[0]) : n)
+
+  const readsMemo = new Map<Node, readonly Node[]>()
+  const reads = (n: Node): readonly Node[] => {
+    let found = readsMemo.get(n)
+    if (found === undefined) {
+      const all = new Set<Node>()
+      for (const x of n.inputs) {
+        if (free(kind(x)) && !loadTime.get(x)) for (const y of reads(x)) all.add(y)
+        else all.add(x)
+      }
+      readsMemo.set(n, (found = [...all]))
+    }
+    return found
+  }
+  const readersMemo = new Map<Node, readonly Node[]>()
+  const readers = (n: Node): readonly Node[] => {
+    let found = readersMemo.get(n)
+    if (found === undefined) {
+      const all = new Set<Node>()
+      for (const u of users.get(n) ?? []) {
+        if (free(kind(u))) for (const y of readers(u)) all.add(y)
+        else all.add(u)
+      }
+      readersMemo.set(n, (found = [...all]))
+    }
+    return found
+  }
+  return {
+    graph, order, position, kind, users, root, reads, readers,
+    cost: (n) => shape(n).cost,
+    loadTime: (n) => loadTime.get(n) ?? false,
+    isResult: (n) => results.has(n),
+  } // prettier-ignore
+}
+
+/**
+ * Weights, what is computed from them alone, and constant tables that are costly to compute (frequencies of a position code). Cheap
+ * constants stay inline.
+ */
+function isLoadTime(n: Node, known: ReadonlyMap<Node, boolean>, shape: { kind: Kind; cost: Cost }): boolean {
+  if (n.op === 'param') return true
+  if (shape.kind === 'leaf' || shape.kind === 'append') return false
+  if (n.type.shape.some((d) => isConst(d) === undefined)) return false
+  const constant = (x: Node): boolean => known.get(x) === true || (x.inputs.every(constant) && shape.kind !== 'leaf' && isFixed(x))
+  if (!n.inputs.every(constant)) return false
+  if (n.inputs.some((x) => known.get(x) === true)) return true
+  return n.type.dtype === 'f32' && shape.cost.functions > 0 && n.type.shape.length > 0
+}
+
+const isFixed = (n: Node): boolean =>
+  n.type.shape.every((d) => isConst(d) !== undefined) && n.op !== 'input' && n.op !== 'state' && n.inputs.every((x) => x.op === 'param' || isFixed(x))

@@ -1,0 +1,259 @@
+/**
+ * Fusion as a partition of the graph's kernels (laws and their order: docs/fusion.md). Groups merge pairwise; every merge keeps the group
+ * graph acyclic. Each merge leaves a receipt, and so does each edge between groups that remains.
+ */
+import type { Node } from '../ir/types.ts'
+import type { Ix } from '../types/ix.ts'
+import { isConst } from '../types/ix.ts'
+import type { Flow } from './flow.ts'
+import { free } from './flow.ts'
+import { invert } from './views.ts'
+
+export type GroupKind = 'map' | 'rows' | 'contraction' | 'carried'
+
+export interface Group {
+  readonly id: number
+  kind: GroupKind
+  readonly nodes: Set<Node>
+  /** Leading extents that all members share, of row groups. */
+  rows?: readonly Ix[]
+}
+
+export interface Receipt {
+  readonly taken: boolean
+  readonly law: string
+  /** The producer and the reader. */
+  readonly from: Node
+  readonly into: Node
+  readonly reason: string
+}
+
+export interface Partition {
+  readonly groups: readonly Group[]
+  readonly groupOf: ReadonlyMap<Node, Group>
+  readonly receipts: readonly Receipt[]
+}
+
+const sameShape = (a: readonly Ix[], b: readonly Ix[]): boolean => a.length === b.length && a.every((d, i) => d === b[i])
+const startsWith = (shape: readonly Ix[], rows: readonly Ix[]): boolean => shape.length >= rows.length && rows.every((d, i) => shape[i] === d)
+
+/** Row extents of a reduction over trailing axes: what is left of its operand's shape; undefined if other axes are reduced. */
+function rowsOf(n: Node): readonly Ix[] | undefined {
+  const axes = n.attrs.axes ?? (n.attrs.axis === undefined ? undefined : [n.attrs.axis])
+  if (!Array.isArray(axes)) return undefined
+  const source = n.inputs[0].type.shape
+  const kept = source.length - axes.length
+  return axes.every((a) => (a as number) >= kept) ? source.slice(0, kept) : undefined
+}
+
+export function partition(flow: Flow, fuse: boolean): Partition {
+  const groupOf = new Map<Node, Group>()
+  const receipts: Receipt[] = []
+  let next = 0
+  const own = (n: Node): boolean => !flow.loadTime(n) && flow.kind(n) !== 'leaf' && !free(flow.kind(n))
+  const members = flow.order.filter(own)
+  for (const n of members) {
+    const k = flow.kind(n)
+    const kind: GroupKind = k === 'reduce' ? 'rows' : k === 'contraction' || k === 'carried' ? k : 'map'
+    const rows = k === 'reduce' ? rowsOf(n) : undefined
+    groupOf.set(n, { id: next++, kind, nodes: new Set([n]), ...(rows ? { rows } : {}) })
+  }
+
+  const successors = (g: Group): Set<Group> => {
+    const out = new Set<Group>()
+    for (const n of g.nodes) {
+      for (const r of flow.readers(n)) {
+        const h = groupOf.get(r)
+        if (h !== undefined && h !== g) out.add(h)
+      }
+    }
+    return out
+  }
+  const lastOf = (g: Group): number => Math.max(...[...g.nodes].map((n) => flow.position.get(n)!))
+  const firstOf = (g: Group): number => Math.min(...[...g.nodes].map((n) => flow.position.get(n)!))
+  /** A path from `a` to `b` that passes through a third group. */
+  const detour = (a: Group, b: Group): boolean => {
+    const limit = lastOf(b)
+    const seen = new Set<Group>([a])
+    const stack = [...successors(a)].filter((g) => g !== b)
+    while (stack.length > 0) {
+      const g = stack.pop()!
+      if (seen.has(g)) continue
+      seen.add(g)
+      if (firstOf(g) > limit) continue
+      for (const h of successors(g)) {
+        if (h === b) return true
+        stack.push(h)
+      }
+    }
+    return false
+  }
+  const merge = (a: Group, b: Group, kind: GroupKind, law: string, from: Node, into: Node, reason: string): void => {
+    for (const n of a.nodes) {
+      b.nodes.add(n)
+      groupOf.set(n, b)
+    }
+    b.kind = kind
+    const rows = b.rows ?? a.rows
+    if (rows !== undefined) b.rows = rows
+    receipts.push({ taken: true, law, from, into, reason })
+  }
+  const readerGroups = (n: Node): Set<Group> => new Set(flow.readers(n).map((r) => groupOf.get(r)!).filter(Boolean))
+  const direct = (n: Node, reader: Node): boolean => reader.inputs.includes(n)
+
+  // Law 1: bias and scale into the contraction.
+  const biasLaw = (n: Node): void => {
+    let v = n
+    for (;;) {
+      const readers = flow.readers(v)
+      if (readers.length !== 1 || flow.isResult(v)) return
+      const c = readers[0]
+      const light = c.inputs.every((x) => x === v || flow.loadTime(flow.root(x)) || flow.kind(x) === 'inline')
+      if (flow.kind(c) !== 'map' || !direct(v, c) || !light || !sameShape(c.type.shape, v.type.shape)) return
+      merge(groupOf.get(c)!, groupOf.get(v)!, 'contraction', 'bias and scale', v, c, 'its other operands are weights')
+      v = c
+    }
+  }
+
+  /** Whether map or reduction `n` may be computed inside group `h`, row by row. */
+  const rowsFit = (n: Node, h: Group): readonly Ix[] | 'any' | undefined => {
+    const mine = flow.kind(n) === 'reduce' ? rowsOf(n) : undefined
+    if (flow.kind(n) === 'reduce' && mine === undefined) return undefined
+    if (mine !== undefined) {
+      if (h.rows !== undefined) return sameShape(mine, h.rows) ? mine : undefined
+      return [...h.nodes].every((m) => startsWith(m.type.shape, mine)) ? mine : undefined
+    }
+    if (h.rows === undefined) return 'any'
+    return startsWith(n.type.shape, h.rows) || n.type.shape.every((d) => isConst(d) !== undefined) ? h.rows : undefined
+  }
+
+  // Law 2: chains and rows, from the results backwards.
+  const chainLaw = (n: Node): void => {
+    const g = groupOf.get(n)!
+    const k = flow.kind(n)
+    if ((k !== 'map' && k !== 'reduce') || g.kind === 'contraction' || flow.isResult(n)) return
+    const targets = [...readerGroups(n)].filter((h) => h !== g)
+    if (targets.length !== 1 || flow.readers(n).some((r) => groupOf.get(r) === undefined)) return
+    const h = targets[0]
+    if (h.kind !== 'map' && h.kind !== 'rows') return
+    if (k === 'map' && flow.cost(n).functions > 0) {
+      const repeats = flow.readers(n).some((r) => flow.kind(r) !== 'reduce' && !sameShape(r.type.shape, n.type.shape) && r.type.shape.length > n.type.shape.length)
+      if (repeats && !(h.rows !== undefined && startsWith(n.type.shape, h.rows))) return
+    }
+    if (k === 'reduce' && h.kind === 'map' && [...h.nodes].some((m) => flow.kind(m) === 'append')) return
+    if (rowsFit(n, h) === undefined || (g.rows && h.rows && !sameShape(g.rows, h.rows))) return
+    if (detour(g, h)) return
+    merge(g, h, g.kind === 'rows' || h.kind === 'rows' ? 'rows' : 'map', k === 'reduce' ? 'rows' : 'chain', n, flow.readers(n)[0], 'its readers are all in one kernel')
+  }
+
+  // Law 3: a second result for a row group.
+  const resultsLaw = (h: Group): void => {
+    if (h.kind !== 'rows' || h.rows === undefined) return
+    for (const m of [...h.nodes].flatMap((n) => flow.reads(n))) {
+      const g = groupOf.get(m)
+      if (g === undefined || g === h || g.kind !== 'map' || flow.kind(m) !== 'map') continue
+      const rows = h.rows
+      if (![...g.nodes].every((n) => flow.kind(n) === 'map' && startsWith(n.type.shape, rows)) || m.type.shape.length === rows.length) continue
+      if (detour(g, h)) {
+        receipts.push({ taken: false, law: 'two results', from: m, into: [...h.nodes][0], reason: 'another kernel lies between them' })
+        continue
+      }
+      merge(g, h, 'rows', 'two results', m, [...h.nodes][0], 'the rows agree; the value is stored once and read by the row statistics')
+    }
+  }
+
+  // Law 4: pointwise work after a contraction or a carried reduction.
+  const epilogueLaw = (n: Node): void => {
+    const g = groupOf.get(n)!
+    if (g.kind !== 'contraction') return
+    const v = [...g.nodes].reduce((a, b) => (flow.position.get(a)! > flow.position.get(b)! ? a : b))
+    const targets = [...readerGroups(v)].filter((h) => h !== g)
+    if (targets.length !== 1 || targets[0].kind !== 'map' || flow.isResult(v)) return
+    const h = targets[0]
+    const aligned = flow.readers(v).every((r) => !h.nodes.has(r) || (direct(v, r) && sameShape(r.type.shape, v.type.shape)))
+    const whole = [...h.nodes].every((m) => flow.kind(m) === 'map' && fits(m.type.shape, v.type.shape))
+    if (!aligned || !whole || flow.users.get(v)!.some((u) => free(flow.kind(u)))) return
+    if (detour(g, h)) return
+    merge(h, g, 'contraction', 'epilogue', v, flow.readers(v)[0], 'computed on each tile before it is stored')
+  }
+
+  // Law 5: a contraction appends to its caches itself.
+  const appendLaw = (n: Node): void => {
+    const chain: Node[] = []
+    let v = n.inputs[0]
+    while (flow.kind(v) === 'view') {
+      chain.push(v)
+      v = v.inputs[0]
+    }
+    const g = groupOf.get(v)
+    const h = groupOf.get(n)!
+    if (g === undefined || g === h || g.kind !== 'contraction' || h.nodes.size > 1) return
+    if (chain.some((view) => invert(view) === undefined) || detour(g, h)) return
+    merge(h, g, 'contraction', 'append', v, n, 'stored straight into the cache')
+  }
+
+  if (fuse) {
+    for (const n of members) if (flow.kind(n) === 'contraction') biasLaw(n)
+    for (const n of [...members].reverse()) chainLaw(n)
+    for (const n of members) {
+      const g = groupOf.get(n)!
+      if (g.kind === 'rows') resultsLaw(g)
+    }
+    for (const n of members) if (flow.kind(n) === 'contraction') epilogueLaw(n)
+    for (const n of members) if (flow.kind(n) === 'append') appendLaw(n)
+  }
+  const groups = sortGroups([...new Set(members.map((n) => groupOf.get(n)!))], successors)
+  receipts.push(...refused(groups, groupOf, flow))
+  return { groups, groupOf, receipts }
+}
+
+/** `a` equals `b` or broadcasts into it. */
+const fits = (a: readonly Ix[], b: readonly Ix[]): boolean =>
+  a.length <= b.length && a.every((d, i) => d === b[b.length - a.length + i] || isConst(d) === 1)
+
+/** Groups in an order in which each runs after those it reads; ties keep the order of the source. */
+function sortGroups(groups: readonly Group[], successors: (g: Group) => Set<Group>): Group[] {
+  const waiting = new Map<Group, number>(groups.map((g) => [g, 0]))
+  const next = new Map(groups.map((g) => [g, successors(g)]))
+  for (const out of next.values()) for (const h of out) waiting.set(h, waiting.get(h)! + 1)
+  const ready = groups.filter((g) => waiting.get(g) === 0)
+  const order: Group[] = []
+  while (ready.length > 0) {
+    const g = ready.shift()!
+    order.push(g)
+    for (const h of next.get(g)!) {
+      waiting.set(h, waiting.get(h)! - 1)
+      if (waiting.get(h) === 0) ready.push(h)
+    }
+    ready.sort((a, b) => a.id - b.id)
+  }
+  if (order.length !== groups.length) throw new Error('internal: the fusion partition has a cycle')
+  return order
+}
+
+/** Why each remaining edge between groups is one. */
+function refused(groups: readonly Group[], groupOf: ReadonlyMap<Node, Group>, flow: Flow): Receipt[] {
+  const out: Receipt[] = []
+  for (const g of groups) {
+    for (const n of g.nodes) {
+      for (const r of flow.readers(n)) {
+        const h = groupOf.get(r)
+        if (h === undefined || h === g) continue
+        out.push({ taken: false, law: `${g.kind} into ${h.kind}`, from: n, into: r, reason: why(g, h, n, flow) })
+      }
+    }
+  }
+  return out
+}
+
+function why(g: Group, h: Group, n: Node, flow: Flow): string {
+  const k = flow.kind(n)
+  if (k === 'append') return 'readers of a cache need rows that other calls wrote'
+  if (h.kind === 'contraction' && g.kind === 'contraction') return 'two contractions are never fused: the first would be repeated for each tile of the second'
+  if (h.kind === 'contraction') return `a contraction reads each operand many times: computing it there would repeat ${flow.cost(n).operations || 'all'} operations per element`
+  if (h.kind === 'carried') return 'attention reads whole keys and values, which other tiles of the producer make'
+  if (h.kind === 'rows' && g.kind === 'contraction') return 'row statistics need a whole row, which spans several tiles of the contraction'
+  if (g.kind === 'carried') return 'its reader walks another index space'
+  const readers = new Set(flow.readers(n).map((r) => r.id)).size
+  return readers > 1 ? `${readers} kernels read it: it is stored once` : 'the rows of the two kernels differ'
+}

@@ -1,0 +1,97 @@
+/**
+ * Views pushed forward. A view reads `in[f(out)]`; to *store* through it, f is inverted: given coordinates of the input, which
+ * output element is that, and under which condition is there one? Invertible are permutations, slices and reshapes, recognised by
+ * their index maps.
+ */
+import type { Expr } from '../kernel/expr.ts'
+import { bin, index } from '../kernel/expr.ts'
+import type { Ix, Sym } from '../types/ix.ts'
+import { add, con, isConst, of, proveLe, proveLt, sub, substitute, sym, symbolsOf } from '../types/ix.ts'
+import { delinearise, linearise } from '../types/shape.ts'
+import { lowerNode, virtual } from './kinds.ts'
+import type { Node } from '../ir/types.ts'
+
+/** Where an element at given input coordinates lands, and the condition under which it does. */
+export interface Landing {
+  readonly at: readonly Ix[]
+  readonly guard?: Expr
+}
+export type Push = (coords: readonly Ix[]) => Landing
+
+/** A loop symbol for one axis of a domain. */
+export function axisSymbol(name: string, extent: Ix): Sym {
+  return sym(name, { lo: 0, hi: sub(extent, 1), role: 'loop' })
+}
+
+/** The pull map of a view: input coordinates in terms of fresh output symbols. */
+function pull(view: Node): { readonly symbols: readonly Sym[]; readonly coords: readonly Ix[] } {
+  const stages = lowerNode(view, view.inputs.map(virtual), virtual(view))
+  const last = stages[stages.length - 1]
+  if (last.body.k !== 'map' || last.body.e.k !== 'load') throw new Error(`internal: ${view.op} is no view`)
+  return { symbols: last.domain, coords: last.body.e.at }
+}
+
+const both = (a: Expr | undefined, b: Expr | undefined): Expr | undefined =>
+  a === undefined ? b : b === undefined ? a : bin('and', a, b)
+
+/** Inverts one view, or says that it cannot be (a broadcast has many outputs per input). */
+export function invert(view: Node): Push | undefined {
+  const { symbols, coords } = pull(view)
+  return byAxes(symbols, coords, view) ?? byOrder(symbols, coords, view)
+}
+
+/** Each input coordinate is one output symbol plus a constant, or a constant: permutations and slices. */
+function byAxes(symbols: readonly Sym[], coords: readonly Ix[], view: Node): Push | undefined {
+  const source = view.inputs[0].type.shape
+  const owner = new Map<Sym, { axis: number; offset: Ix }>()
+  const fixed: { axis: number; value: Ix }[] = []
+  for (const [axis, c] of coords.entries()) {
+    const loops = symbols.filter((s) => symbolsOf(c).has(s))
+    if (loops.length === 0) {
+      if (isConst(source[axis]) !== 1) fixed.push({ axis, value: c })
+      continue
+    }
+    const offset = sub(c, of(loops[0]))
+    if (loops.length !== 1 || symbolsOf(offset).has(loops[0]) || owner.has(loops[0])) return undefined
+    owner.set(loops[0], { axis, offset })
+  }
+  for (const s of symbols) if (!owner.has(s) && s.hi !== con(0)) return undefined
+  return (at) => {
+    let guard: Expr | undefined
+    for (const { axis, value } of fixed) guard = both(guard, bin('eq', index(at[axis]), index(value)))
+    const out = symbols.map((s): Ix => {
+      const from = owner.get(s)
+      if (from === undefined) return con(0)
+      const landed = sub(at[from.axis], from.offset)
+      if (!proveLe(0, landed)) guard = both(guard, bin('le', index(con(0)), index(landed)))
+      if (!proveLe(landed, s.hi)) guard = both(guard, bin('lt', index(at[from.axis]), index(add(from.offset, s.hi, 1))))
+      return landed
+    })
+    return guard === undefined ? { at: out } : { at: out, guard }
+  }
+}
+
+/** Row-major order is kept: reshapes. */
+function byOrder(symbols: readonly Sym[], coords: readonly Ix[], view: Node): Push | undefined {
+  const source = view.inputs[0].type.shape
+  const target = view.type.shape
+  const read = linearise(coords, source)
+  if (read !== linearise(symbols.map(of), target)) return undefined
+  return (at) => ({ at: delinearise(linearise(at, source), target) })
+}
+
+/** Pushes coordinates through a chain of views, nearest to the value first. */
+export function pushThrough(chain: readonly Push[], coords: readonly Ix[]): Landing {
+  let at = coords
+  let guard: Expr | undefined
+  for (const push of chain) {
+    const landing = push(at)
+    at = landing.at
+    guard = both(guard, landing.guard)
+  }
+  return guard === undefined ? { at } : { at, guard }
+}
+
+/** Whether index `x` stays below `extent` for sure; re-exported for the partition's alignment checks. */
+export const below = (x: Ix, extent: Ix): boolean => proveLt(x, extent)
+export { substitute }
