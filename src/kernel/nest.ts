@@ -1,6 +1,7 @@
 /**
  * Loop nests: the imperative form of a kernel. The naive nest is built from stages (`build.ts`), schedules rewrite it
- * (`schedule/`), targets print it. Loads and stores are at logical coordinates until an emitter asks for flat offsets.
+ * (`schedule/`), targets print it. Loads and stores are at logical coordinates until an emitter asks for flat offsets: then
+ * (`address.ts`) every buffer has one axis and no layout, and address bases are bound by `bind`.
  *
  * Invariants (checked by `verify.ts`): one binder per loop symbol and local; every access in range, by intervals or under a
  * dominating guard; extents of `unroll` and `local.*` loops constant; barriers in uniform control flow only.
@@ -24,6 +25,8 @@ export type Stmt =
   | { readonly k: 'store'; readonly buf: Buffer; readonly at: readonly Ix[]; readonly e: Expr }
   | { readonly k: 'if'; readonly c: Expr; readonly body: readonly Stmt[] }
   | { readonly k: 'alloc'; readonly buf: Buffer }
+  /** Names an index: the base of an address, computed once at this level (`address.ts`). */
+  | { readonly k: 'bind'; readonly v: Sym; readonly ix: Ix }
   | { readonly k: 'barrier' }
   | { readonly k: 'comment'; readonly text: string }
 

@@ -38,7 +38,8 @@ export type Body =
 /**
  * A reduction over `axis` whose state is several values (online softmax: maximum, sum, weighted sum). `chunk` computes the carry over
  * a set of elements of `axis` by plain stages (whose reductions run over that set only); `merge` joins the running carry
- * with a chunk's; `finish` gives the result. Elements where `where` is false are absent; with none left, `finish` sees `init`.
+ * with a chunk's; `finish` gives the result, loading running buffers. Chunk stages range over the axis by having `axis` itself in
+ * their domain or reduction axes; rows occur in them as free symbols. Elements where `where` is false are absent; with none left, `finish` sees `init`.
  */
 export interface Carried {
   readonly k: 'carried'
