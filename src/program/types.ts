@@ -28,6 +28,8 @@ export interface Port {
   readonly dtype: DType
   readonly shape: readonly Ix[]
   readonly optional: boolean
+  /** Elements of an i32 input that index a table must be >= 0 and below this. */
+  readonly below?: Ix
   readonly doc?: string
 }
 

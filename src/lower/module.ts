@@ -1,0 +1,62 @@
+/** A model's programs as one module: shared kernels, shared weights, state. */
+import type { Graph } from '../ir/types.ts'
+import type { Module, StateSpec } from '../program/types.ts'
+import type { Target } from '../target.ts'
+import type { DType } from '../types/dtype.ts'
+import type { Ix, Sym } from '../types/ix.ts'
+import { uniqueNames } from './describe.ts'
+import { analyse } from './flow.ts'
+import type { KernelTable, LoweredProgram, ProgramSource } from './program.ts'
+import { lowerProgram } from './program.ts'
+import { cacheLayout } from './state.ts'
+import { planWeights } from './weights.ts'
+
+/** State that the sequence analysis asked for: a cache (with the axis of its positions) or a hoisted value. */
+export interface StateDecl {
+  readonly name: string
+  readonly dtype: DType
+  readonly shape: readonly Ix[]
+  readonly axis?: number
+}
+
+export interface ModuleSource {
+  /** The model as written: names, params, rules and documentation come from here. */
+  readonly graph: Graph
+  readonly source: string
+  readonly programs: readonly ProgramSource[]
+  readonly state: readonly StateDecl[]
+  readonly sequence?: { readonly T: Sym; readonly past: Sym; readonly max: number }
+  readonly notSteppable?: string
+}
+
+export interface LoweredModule {
+  readonly module: Module
+  readonly programs: readonly LoweredProgram[]
+}
+
+/** Lowers all programs against a target's weight layout. With `fuse` off every kernel is one node (views still cost nothing). */
+export function lowerModule(source: ModuleSource, target: Pick<Target, 'panelLayout'>, fuse = true): LoweredModule {
+  const flows = source.programs.map((p) => analyse(p.graph))
+  const weights = planWeights(flows, target.panelLayout)
+  const table: KernelTable = { kernels: [], byKey: new Map(), name: uniqueNames() }
+  const programs = source.programs.map((p, i) => lowerProgram(p, flows[i], weights, table, fuse))
+  const { graph } = source
+  const state = source.state.map((s): StateSpec => ({ ...s, layout: cacheLayout(s.shape, s.axis) }))
+  const module: Module = {
+    name: graph.name,
+    source: source.source,
+    hyper: graph.hyper,
+    params: graph.params,
+    rules: graph.rules,
+    entries: graph.entries,
+    dims: graph.dims,
+    weights: weights.slots(),
+    state,
+    kernels: table.kernels,
+    programs: programs.map((p) => p.program),
+    ...(graph.doc === undefined ? {} : { doc: graph.doc }),
+    ...(source.sequence === undefined ? {} : { sequence: source.sequence }),
+    ...(source.notSteppable === undefined ? {} : { notSteppable: source.notSteppable }),
+  }
+  return { module, programs }
+}

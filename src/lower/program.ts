@@ -1,0 +1,222 @@
+/** One program: its groups as kernels, its values as planned storage, its dispatches in order. */
+import type { Graph, Node } from '../ir/types.ts'
+import type { Expr } from '../kernel/expr.ts'
+import type { StageKernel } from '../kernel/stage.ts'
+import type { Lifetime } from '../program/plan.ts'
+import { planSlots } from '../program/plan.ts'
+import { roll } from '../program/roll.ts'
+import type { HostStep, Port, Program, ProgramName, Slot } from '../program/types.ts'
+import { add, valuesOf } from '../types/ix.ts'
+import { elements } from '../types/shape.ts'
+import { describe, identifier } from './describe.ts'
+import type { Flow } from './flow.ts'
+import type { External, Output } from './group.ts'
+import { buildKernel, walk } from './group.ts'
+import { lowerNode, virtual } from './kinds.ts'
+import type { Group, Partition, Receipt } from './partition.ts'
+import { partition } from './partition.ts'
+import { stateLayout } from './state.ts'
+import type { Stored } from './store.ts'
+import { storedOf } from './store.ts'
+import type { Weights } from './weights.ts'
+import { rowMajor } from './weights.ts'
+
+/** Kernels of all programs of a module: equal groups share one. */
+export interface KernelTable {
+  readonly kernels: StageKernel[]
+  readonly byKey: Map<string, number>
+  readonly name: (wish: string) => string
+}
+
+/** What a program's dispatch computes, for `explain` and for comparing kernel by kernel. */
+export interface DispatchInfo {
+  readonly kernel: number
+  readonly label: string
+  readonly nodes: readonly Node[]
+  readonly stored: readonly { readonly node: Node; readonly slot: Slot }[]
+  readonly args: readonly Slot[]
+}
+export interface LoweredProgram {
+  readonly program: Program
+  readonly dispatches: readonly DispatchInfo[]
+  readonly receipts: readonly Receipt[]
+  readonly partition: Partition
+}
+
+export interface ProgramSource {
+  readonly name: ProgramName
+  readonly graph: Graph
+  /** Results that go to state instead of to the caller, by the name of the output (hoisted values of `prepare`). */
+  readonly keep: ReadonlySet<string>
+}
+
+export function lowerProgram(source: ProgramSource, flow: Flow, weights: Weights, table: KernelTable, fuse: boolean): LoweredProgram {
+  const { graph } = source
+  const parts = partition(flow, fuse)
+  const groups = withCopies(flow, parts)
+
+  const externalOf = new Map<Node, External>()
+  const ownerOf = new Map<Node, Group>()
+  const slotOf = new Map<string, Slot>()
+  const sizes: { id: string; node: Node }[] = []
+  const storedBy = new Map<Group, Stored[]>()
+  for (const g of groups) {
+    const stored = storedOf(flow, parts, g)
+    storedBy.set(g, stored)
+    for (const s of stored) {
+      if (externalOf.has(s.stored)) continue
+      externalOf.set(s.stored, place(s, source, slotOf, sizes))
+      ownerOf.set(s.stored, g)
+    }
+  }
+
+  const leaf = (n: Node): External | undefined => {
+    if (n.op !== 'input' && n.op !== 'state') return undefined
+    const name = n.attrs.name as string
+    const role = n.op
+    const id = `${role}:${name}`
+    slotOf.set(id, { k: role, name })
+    return { id, role, type: n.type, name: identifier(name), ...(role === 'state' ? { layout: stateLayout(n) } : {}) }
+  }
+  const weightOf = (n: Node): External | undefined => {
+    if (!flow.loadTime(n)) return undefined
+    const x = weights.cut(n)
+    if (x !== undefined) slotOf.set(x.id, { k: 'weight', name: x.id.slice('weight:'.length) })
+    return x
+  }
+
+  const dispatches: DispatchInfo[] = []
+  const usedAt = new Map<string, { from: number; to: number }>()
+  for (const [step, g] of groups.entries()) {
+    const stored = storedBy.get(g)!.filter((s) => ownerOf.get(s.stored) === g)
+    const outputs = stored.map((s): Output => ({ node: s.value, views: s.views, external: externalOf.get(s.stored)! }))
+    const cut = (n: Node): External | undefined =>
+      ownerOf.get(n) === g ? undefined : (externalOf.get(n) ?? leaf(n) ?? weightOf(n))
+    const spec = { kind: g.kind, outputs, cut, kindOf: flow.kind, costly: () => true, ...(g.rows ? { rows: g.rows } : {}) }
+    const walked = walk(spec)
+    const anchor = anchorOf(g, flow)
+    const origin = describe(anchor)
+    let kernel = table.byKey.get(walked.key)
+    if (kernel === undefined) {
+      kernel = table.kernels.length
+      const name = table.name(kernelName(source, anchor, g))
+      const built = buildKernel(spec, walked, name)
+      table.kernels.push({ ...built, doc: docOf(origin.label, origin.file, origin.line, g, flow) })
+      table.byKey.set(walked.key, kernel)
+    }
+    for (const x of walked.externals) {
+      const seen = usedAt.get(x.id)
+      usedAt.set(x.id, { from: seen?.from ?? step, to: step })
+    }
+    const args = walked.externals.map((x) => slotOf.get(x.id)!)
+    dispatches.push({
+      kernel, args, label: origin.label, nodes: [...g.nodes],
+      stored: stored.map((s) => ({ node: s.stored, slot: slotOf.get(externalOf.get(s.stored)!.id)! })),
+    }) // prettier-ignore
+  }
+
+  const lifetimes = sizes.map(({ id, node }): Lifetime => ({ size: elements(node.type.shape), ...usedAt.get(id)! }))
+  const plan = planSlots(lifetimes)
+  const resolve = (slot: Slot): Slot => (slot.k === 'activation' ? { k: 'activation', index: plan.slotOf[slot.index] } : slot)
+  const resolved = dispatches.map((d) => ({
+    ...d,
+    args: d.args.map(resolve),
+    stored: d.stored.map((s) => ({ ...s, slot: resolve(s.slot) })),
+  }))
+  const flat = resolved.map((d): Extract<HostStep, { k: 'dispatch' }> => ({ k: 'dispatch', kernel: d.kernel, args: d.args, label: d.label }))
+  const program: Program = {
+    name: source.name,
+    inputs: graph.inputs.map((i): Port => port(i.name, i.node, i.default !== undefined, flow, i.doc)),
+    outputs: graph.outputs.filter((o) => !source.keep.has(o.name)).map((o) => port(o.name, o.node, false, flow, o.doc)),
+    steps: roll(flat),
+    slots: plan.slots,
+    constraints: graph.constraints,
+  }
+  return { program, dispatches: resolved, receipts: parts.receipts, partition: parts }
+}
+
+/** Where a stored value lies. */
+function place(s: Stored, source: ProgramSource, slotOf: Map<string, Slot>, sizes: { id: string; node: Node }[]): External {
+  const n = s.stored
+  const result = source.graph.outputs.find((o) => o.node === n)
+  const common = { type: n.type, name: identifier(n.origin.name ?? lastScope(n) ?? n.op) }
+  if (n.op === 'append') {
+    const name = n.attrs.name as string
+    slotOf.set(`state:${name}`, { k: 'state', name })
+    return { ...common, id: `state:${name}`, role: 'state', layout: stateLayout(n), name: identifier(n.origin.name ?? 'cache') }
+  }
+  if (result !== undefined && source.keep.has(result.name)) {
+    slotOf.set(`state:${result.name}`, { k: 'state', name: result.name })
+    return { ...common, id: `state:${result.name}`, role: 'state', layout: rowMajor(n.type.shape) }
+  }
+  if (result !== undefined) {
+    slotOf.set(`output:${result.name}`, { k: 'output', name: result.name })
+    return { ...common, id: `output:${result.name}`, role: 'output', name: identifier(result.name) }
+  }
+  const id = `value:${n.id}`
+  slotOf.set(id, { k: 'activation', index: sizes.length })
+  sizes.push({ id, node: n })
+  return { ...common, id, role: 'activation' }
+}
+
+const lastScope = (n: Node): string | undefined => n.origin.scope.split('.').filter((p) => p !== '' && !p.startsWith('{')).pop()
+
+/** Results that no group stores (an input returned as it is, a view that cannot be inverted, one value under two names) become copies. */
+function withCopies(flow: Flow, parts: Partition): readonly Group[] {
+  const stored = new Set<Node>()
+  for (const g of parts.groups) for (const s of storedOf(flow, parts, g)) stored.add(s.stored)
+  const extra: Group[] = []
+  for (const o of flow.graph.outputs) {
+    if (stored.has(o.node)) continue
+    stored.add(o.node)
+    const g: Group = { id: parts.groups.length + extra.length, kind: 'map', nodes: new Set([o.node]) }
+    extra.push(g)
+  }
+  return [...parts.groups, ...extra]
+}
+
+/** The node that names a kernel: its contraction, carried reduction, or last member. */
+function anchorOf(g: Group, flow: Flow): Node {
+  const nodes = [...g.nodes].sort((a, b) => flow.position.get(a)! - flow.position.get(b)!)
+  return nodes.find((n) => flow.kind(n) === 'contraction' || flow.kind(n) === 'carried') ?? nodes[nodes.length - 1]
+}
+
+/** 'h.{i}.attn.c_attn' → `h_attn_c_attn`. */
+function kernelName(source: ProgramSource, anchor: Node, g: Group): string {
+  const { scope, name } = anchor.origin
+  const words = [scope, scope === '' || g.kind === 'carried' ? (name ?? anchor.op) : ''].filter((w) => w !== '')
+  const base = identifier(words.join('_')) || anchor.op
+  return source.name === 'step' ? `${base}_step` : base
+}
+
+function docOf(label: string, file: string | undefined, line: number | undefined, g: Group, flow: Flow): string[] {
+  const nodes = [...g.nodes].sort((a, b) => flow.position.get(a)! - flow.position.get(b)!)
+  const steps = nodes.map((n) => n.origin.name ?? n.op)
+  const what = [...new Set(steps)].join(', ')
+  return [`${label}: ${what}`, ...(file === undefined ? [] : [`${file}:${line}`])]
+}
+
+function port(name: string, node: Node, optional: boolean, flow: Flow, doc?: string): Port {
+  const below = indexBound(node, flow)
+  return {
+    name, dtype: node.type.dtype, shape: node.type.shape, optional,
+    ...(below === undefined ? {} : { below }),
+    ...(doc === undefined ? {} : { doc }),
+  } // prettier-ignore
+}
+
+/** If an integer input addresses a table: the extent it must stay below, read off the data-dependent index. */
+function indexBound(node: Node, flow: Flow): Port['below'] {
+  if (node.type.dtype !== 'i32') return undefined
+  for (const u of flow.users.get(node) ?? []) {
+    if (flow.kind(u) !== 'map') continue
+    const inputs = u.inputs.map(virtual)
+    const [stage] = lowerNode(u, inputs, virtual(u))
+    if (stage.body.k !== 'map' || stage.body.e.k !== 'load') continue
+    for (const v of stage.body.e.at.flatMap((x) => [...valuesOf(x)])) {
+      const e = v.value as Expr
+      if (e.k === 'load' && e.buf === inputs[u.inputs.indexOf(node)]) return add(v.hi, 1)
+    }
+  }
+  return undefined
+}
