@@ -32,7 +32,7 @@ export function toJSON(diagnostic: Diagnostic): JsonDiagnostic {
     severity: diagnostic.severity,
     message: diagnostic.message,
     ...(diagnostic.span ? { place: place(diagnostic.span) } : {}),
-    reasons: diagnostic.reasons.map(r => ({ message: r.message, ...(r.span ? { place: place(r.span) } : {}) })),
+    reasons: diagnostic.reasons.map((r) => ({ message: r.message, ...(r.span ? { place: place(r.span) } : {}) })),
     ...(diagnostic.fix === undefined ? {} : { fix: diagnostic.fix }),
     ...(diagnostic.help === undefined ? {} : { help: diagnostic.help }),
   }

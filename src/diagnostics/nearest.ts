@@ -13,7 +13,7 @@ export function nearest(name: string, candidates: Iterable<string>, most = 3): s
     if (distance <= limit && distance < Math.max(candidate.length, name.length)) found.push({ candidate, distance })
   }
   found.sort((a, b) => a.distance - b.distance || (a.candidate < b.candidate ? -1 : 1))
-  return found.slice(0, most).map(entry => entry.candidate)
+  return found.slice(0, most).map((entry) => entry.candidate)
 }
 
 export function editDistance(a: string, b: string): number {

@@ -30,8 +30,10 @@ const ansi: Paint = (style, text) => (text === '' ? '' : `\u001b[${styles[style]
 export function render(diagnostic: Diagnostic, options: RenderOptions = {}): string {
   const paint = options.color ? ansi : plain
   const width = Math.max(20, options.width ?? 120)
-  const spans = [diagnostic.span, ...diagnostic.reasons.map(reason => reason.span)].filter(span => span !== undefined)
-  const digits = Math.max(1, ...spans.map(span => String(endOf(span).line).length))
+  const spans = [diagnostic.span, ...diagnostic.reasons.map((reason) => reason.span)].filter(
+    (span) => span !== undefined,
+  )
+  const digits = Math.max(1, ...spans.map((span) => String(endOf(span).line).length))
   const gutter = ' '.repeat(digits + 2)
   const lines: string[] = []
   const say = (style: keyof typeof styles, label: string, text: string) => {
@@ -58,17 +60,17 @@ export function render(diagnostic: Diagnostic, options: RenderOptions = {}): str
 
 /** All of them, a blank line between two, a count at the end when there are several. */
 export function renderAll(diagnostics: readonly Diagnostic[], options: RenderOptions = {}): string {
-  const frames = diagnostics.map(diagnostic => render(diagnostic, options))
+  const frames = diagnostics.map((diagnostic) => render(diagnostic, options))
   if (diagnostics.length > 1) frames.push(summary(diagnostics))
   return frames.join('\n\n') + (frames.length > 0 ? '\n' : '')
 }
 
 /** `2 errors, 1 warning` */
 export function summary(diagnostics: readonly Diagnostic[]): string {
-  const count = (severity: string) => diagnostics.filter(d => d.severity === severity).length
+  const count = (severity: string) => diagnostics.filter((d) => d.severity === severity).length
   return (['error', 'warning'] as const)
-    .filter(severity => count(severity) > 0)
-    .map(severity => `${count(severity)} ${severity}${count(severity) === 1 ? '' : 's'}`)
+    .filter((severity) => count(severity) > 0)
+    .map((severity) => `${count(severity)} ${severity}${count(severity) === 1 ? '' : 's'}`)
     .join(', ')
 }
 

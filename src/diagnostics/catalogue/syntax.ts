@@ -230,3 +230,16 @@ export const emptyHole = define(
   { title: 'empty `{}` in a string', explain: '`{…}` in a string holds an expression.', example: 'scope "h.{}" { }' },
   () => ({ message: 'there is nothing between these braces', fix: 'write `{i}`, or `\\{\\}` for literal braces' }),
 )
+
+export const nestedItem = define(
+  'TFM1023',
+  {
+    title: 'model or import inside braces',
+    explain: 'Models and imports stand at the top level of a file.',
+    example: 'model a { model b { } }',
+  },
+  (what: string) => ({
+    message: `\`${what}\` stands only at the top level of a file`,
+    help: 'is a `}` missing above?',
+  }),
+)
