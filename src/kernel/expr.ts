@@ -6,7 +6,7 @@
  * `index` expression (an `Ix`), never a tree of `bin`; operands of `bin` have the same type.
  */
 import type { Ix } from '../types/ix.ts'
-import { valueIx } from '../types/ix.ts'
+import { add, con, floorDiv, max, min, mod, mul, neg, range, sub, valueIx } from '../types/ix.ts'
 import type { Buffer } from './buffer.ts'
 
 export type Scalar = 'f32' | 'f64' | 'i32' | 'bool'
@@ -88,11 +88,44 @@ export function load(buf: Buffer, at: readonly Ix[]): Expr {
   return intern(`l${buf.id}@${at.map((x) => x.id).join(',')}`, { k: 'load', of: buf.of, lanes: 1, buf, at })
 }
 export function un(f: UnaryFn, x: Expr): Expr {
+  const position = f === 'neg' ? asIx(x) : undefined
+  if (position !== undefined) return index(neg(position))
   return intern(`u${f}(${x.id}`, { k: 'un', of: f === 'not' ? 'bool' : x.of, lanes: x.lanes, f, x })
+}
+/** An i32 expression as an index polynomial, where it is a position or a constant. */
+export function asIx(e: Expr): Ix | undefined {
+  if (e.k === 'index') return e.ix
+  return e.k === 'const' && e.of === 'i32' && Number.isInteger(e.value) ? con(e.value) : undefined
+}
+/** Exact integer arithmetic on positions: this is what makes masks over positions into predicates that bound loops. */
+function onPositions(f: BinaryFn, x: Expr, y: Expr): Ix | undefined {
+  const a = asIx(x)
+  const b = a && asIx(y)
+  if (a === undefined || b === undefined) return undefined
+  switch (f) {
+    case 'add':
+      return add(a, b)
+    case 'sub':
+      return sub(a, b)
+    case 'mul':
+      return mul(a, b)
+    case 'min':
+      return min(a, b)
+    case 'max':
+      return max(a, b)
+    case 'floordiv':
+      return range(b).lo > 0 ? floorDiv(a, b) : undefined
+    case 'mod':
+      return range(b).lo > 0 ? mod(a, b) : undefined
+    default:
+      return undefined
+  }
 }
 const comparisons: ReadonlySet<BinaryFn> = new Set(['eq', 'ne', 'lt', 'le', 'gt', 'ge'])
 export function bin(f: BinaryFn, a: Expr, b: Expr): Expr {
   if (a.of !== b.of) throw new Error(`internal: ${f} of ${a.of} and ${b.of}`)
+  const position = onPositions(f, a, b)
+  if (position !== undefined) return index(position)
   return intern(`b${f}(${a.id},${b.id}`, { k: 'bin', of: comparisons.has(f) ? 'bool' : a.of, lanes: a.lanes, f, a, b })
 }
 export function select(c: Expr, x: Expr, y: Expr): Expr {

@@ -2,8 +2,8 @@
 import { topological } from '../ir/traverse.ts'
 import type { Graph, Node } from '../ir/types.ts'
 import { isConst } from '../types/ix.ts'
-import type { Cost, Kind } from './kinds.ts'
-import { makeKinds } from './kinds.ts'
+import type { Cost, Kind } from '../ir/kinds.ts'
+import { makeKinds } from '../ir/kinds.ts'
 
 export interface Flow {
   readonly graph: Graph

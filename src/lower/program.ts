@@ -12,7 +12,7 @@ import { describe, identifier } from './describe.ts'
 import type { Flow } from './flow.ts'
 import type { External, Output } from './group.ts'
 import { buildKernel, walk } from './group.ts'
-import { lowerNode, virtual } from './kinds.ts'
+import { lowerNode, virtual } from '../ir/kinds.ts'
 import type { Group, Partition, Receipt } from './partition.ts'
 import { partition } from './partition.ts'
 import { stateLayout } from './state.ts'
@@ -92,7 +92,7 @@ export function lowerProgram(source: ProgramSource, flow: Flow, weights: Weights
     const outputs = stored.map((s): Output => ({ node: s.value, views: s.views, external: externalOf.get(s.stored)! }))
     const cut = (n: Node): External | undefined =>
       ownerOf.get(n) === g ? undefined : (externalOf.get(n) ?? leaf(n) ?? weightOf(n))
-    const spec = { kind: g.kind, outputs, cut, kindOf: flow.kind, costly: () => true, ...(g.rows ? { rows: g.rows } : {}) }
+    const spec = { kind: g.kind, outputs, cut, kindOf: flow.kind, ...(g.rows ? { rows: g.rows } : {}) }
     const walked = walk(spec)
     const anchor = anchorOf(g, flow)
     const origin = describe(anchor)

@@ -8,7 +8,7 @@ import { bin, index } from '../kernel/expr.ts'
 import type { Ix, Sym } from '../types/ix.ts'
 import { add, con, isConst, of, proveLe, proveLt, sub, substitute, sym, symbolsOf } from '../types/ix.ts'
 import { delinearise, linearise } from '../types/shape.ts'
-import { lowerNode, virtual } from './kinds.ts'
+import { lowerNode, virtual } from '../ir/kinds.ts'
 import type { Node } from '../ir/types.ts'
 
 /** Where an element at given input coordinates lands, and the condition under which it does. */

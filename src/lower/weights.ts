@@ -17,7 +17,7 @@ import type { Flow } from './flow.ts'
 import type { External } from './group.ts'
 import { buildKernel, walk } from './group.ts'
 import { identifier } from './describe.ts'
-import { lowerNode, virtual } from './kinds.ts'
+import { lowerNode, virtual } from '../ir/kinds.ts'
 import { axisSymbol, invert, pushThrough } from './views.ts'
 
 export interface Weights {
@@ -169,7 +169,7 @@ function makeSlot(external: External, node: Node, flow: Flow): WeightSlot {
     n.op === 'param' ? { id: `raw:${n.attrs.name as string}`, role: 'input', type: n.type, name: identifier(shortName(n.attrs.name as string)) } : undefined
   const output: External = { id: 'slot', role: 'weight', type: node.type, name: 'packed', layout }
   if (node.op === 'param') return { ...base, pack: copyKernel(node, raw(node)!, output) }
-  const spec = { kind: 'map' as const, outputs: [{ node, views: [], external: output }], cut: raw, kindOf: flow.kind, costly: () => false }
+  const spec = { kind: 'map' as const, outputs: [{ node, views: [], external: output }], cut: raw, kindOf: flow.kind }
   const walked = walk(spec)
   const kernel = buildKernel(spec, walked, `pack_${identifier(shortName(base.name))}`)
   const sorted = [...kernel.args].sort((a, b) => place(a.buffer, from, walked.externals, kernel.args.map((x) => x.buffer)) - place(b.buffer, from, walked.externals, kernel.args.map((x) => x.buffer)))
