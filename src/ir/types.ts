@@ -9,13 +9,13 @@ import type { TensorType } from '../types/tensor.ts'
 import type { Sym } from '../types/ix.ts'
 import type { Constraint, EntrySpec, ParamSpec, WeightRules } from '../types/model.ts'
 import type { Attrs } from '../ops/define.ts'
+import type { OpName } from '../ops/table.ts'
 
 export type { Constraint, EntrySpec, ParamSpec, WeightRules } from '../types/model.ts'
 
 export interface Node {
   readonly id: number
-  /** A key of the op table. */
-  readonly op: string
+  readonly op: OpName
   readonly inputs: readonly Node[]
   readonly attrs: Attrs
   readonly type: TensorType

@@ -12,17 +12,22 @@ import type { Tensor, TensorType } from '../types/tensor.ts'
 export type Attr = number | boolean | string | Ix | readonly Ix[] | readonly number[]
 export type Attrs = Readonly<Record<string, Attr>>
 /** The same attributes with every dim evaluated to a number, as `evaluate` sees them. */
-export type Resolved<A> = { readonly [K in keyof A]: A[K] extends Ix ? number : A[K] extends readonly Ix[] ? readonly number[] : A[K] }
+export type Resolved<A> = {
+  readonly [K in keyof A]: A[K] extends Ix ? number : A[K] extends readonly Ix[] ? readonly number[] : A[K]
+}
 
 /**
  * One parameter of a call, in order. Tensors become inputs, the rest attributes of the same name.
  * `axis` is given by position or by a dim that occurs once and arrives non-negative, relative to the first tensor's rank (`axes` a list).
  * `dim` is any exact integer expression over dims, `dims` a list of them; `tensors` takes a list of tensors.
+ * A tensor that is left out is missing from the inputs; attribute `given` lists the optional ones that are there, in order
+ * (`'mask'`, `'mask bias'`). The builder sets it.
  */
 export interface Param {
   readonly name: string
-  readonly kind: 'tensor' | 'tensors' | 'axis' | 'axes' | 'dim' | 'dims' | 'number' | 'bool' | 'string' | 'dtype'
-  /** A literal of the language; absent: required. For a `tensor`: `null` means that it may be left out. */
+  readonly kind:
+    'tensor' | 'tensors' | 'axis' | 'axes' | 'dim' | 'dims' | 'number' | 'numbers' | 'bool' | 'string' | 'dtype'
+  /** A literal of the language; absent: required. `null`: may be left out (see `given` for tensors). */
   readonly default?: number | boolean | string | null | readonly number[]
 }
 
@@ -39,6 +44,17 @@ export class InferError extends Error {
   }
 }
 
+/** What the data made impossible, found by `evaluate`: an index out of range. `input` is the one at fault. */
+export class EvaluateError extends Error {
+  readonly code: string
+  readonly input: number
+  constructor(code: string, message: string, input: number) {
+    super(message)
+    this.code = code
+    this.input = input
+  }
+}
+
 export interface LowerContext<A extends Attrs = Attrs> {
   /** One virtual buffer per input, of the input's shape. */
   readonly inputs: readonly Buffer[]
@@ -51,12 +67,18 @@ export interface Op<A extends Attrs = Attrs> {
   /** One or two sentences; formula and source for anything that is not obvious. */
   readonly doc: string
   readonly params: readonly Param[]
+  /** Its name in the language where that differs from the table's: `sum` is `reduce_sum`. */
+  readonly call?: string
   /** The operator that writes it, where there is one: `a + b`. */
   readonly operator?: string
   /** Types of the results: one, or several for a tuple. Inputs are well-formed; throws InferError. */
   readonly infer: (inputs: readonly TensorType[], attrs: A) => TensorType | readonly TensorType[]
   /** The exact meaning, in float64. `shapes` are the concrete result shapes. Shares nothing with `lower`. */
-  readonly evaluate: (inputs: readonly Tensor[], attrs: Resolved<A>, shapes: readonly (readonly number[])[]) => Tensor | readonly Tensor[]
+  readonly evaluate: (
+    inputs: readonly Tensor[],
+    attrs: Resolved<A>,
+    shapes: readonly (readonly number[])[],
+  ) => Tensor | readonly Tensor[]
   /** Stages that define `out`. Leaves (`input`, `param`) have none. */
   readonly lower?: (context: LowerContext<A>) => readonly Stage[]
   /**
