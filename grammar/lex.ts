@@ -30,7 +30,9 @@ export function lex(file: SourceFile, start = 0, end = file.text.length): Lexed 
   for (const token of result.tokens) {
     if (token.tokenType === t.BrokenStr)
       diagnostics.push(say.unclosedString(span(token.startOffset, token.image.length)))
-    else if (token.tokenType === t.Num && !isNumber(token.image)) {
+    else if (token.tokenType === t.SingleStr) {
+      diagnostics.push(say.unexpectedCharacter(span(token.startOffset, token.image.length), "'", advice("'")))
+    } else if (token.tokenType === t.Num && !isNumber(token.image)) {
       diagnostics.push(
         say.badNumber(span(token.startOffset, token.image.length), token.image, numberAdvice(token.image)),
       )
@@ -77,6 +79,7 @@ function numberAdvice(text: string): string | undefined {
   if (/^\d+\.$/.test(text)) return `write \`${text}0\``
   if (/^\d+(?:_\d+)+$/.test(text)) return `write \`${text.replaceAll('_', '')}\``
   if (/^0[xX][\da-fA-F]+$/.test(text)) return 'numbers are decimal'
+  if (/^\d+(?:\.\d+)?[eE]$/.test(text)) return 'an exponent needs digits: `1e-5`'
   if (/^\d+[A-Za-z_]\w*$/.test(text)) return 'a name does not start with a digit; to multiply, write `*`'
   if (/^\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text)) return 'it is larger than any 64-bit float'
   return undefined

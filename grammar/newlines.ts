@@ -69,7 +69,7 @@ export function settle(file: SourceFile, tokens: readonly IToken[]): { tokens: I
   const { open, stray } = unpaired(tokens)
   const out: IToken[] = []
   const diagnostics: Diagnostic[] = []
-  const stack: { readonly index: number; readonly token: IToken }[] = []
+  const stack: { readonly index: number; readonly token: IToken; holdsBody: boolean }[] = []
   const place = (token: IToken) => spanOf(file, token.startOffset, (token.endOffset ?? token.startOffset) + 1)
   const last = () => out[out.length - 1]
   const top = () => stack[stack.length - 1]
@@ -140,12 +140,23 @@ export function settle(file: SourceFile, tokens: readonly IToken[]): { tokens: I
       if (type === t.RBrace) dropSep()
       else if (last()?.tokenType === t.Comma) out.pop()
     } else if (closerOf.has(type)) {
-      stack.push({ index, token })
+      if (type === t.LBrace) {
+        // Only `repeat` and `scan` put braces into brackets.
+        for (
+          let opened = top();
+          opened && isOpen() && opened.token.tokenType !== t.LBrace && !opened.holdsBody;
+          opened = top()
+        )
+          closeOpen()
+      }
+      stack.push({ index, token, holdsBody: false })
       if (stack.length > deepest) {
         // What is deeper is not read at all.
         return { tokens: [], diagnostics: [tooDeep(place(token), deepest)] }
       }
     }
+    const holder = top()
+    if (holder && (type === t.Repeat || type === t.Scan)) holder.holdsBody = true
     out.push(token)
   }
   while (stack.length > 0) closeOpen()

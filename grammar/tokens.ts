@@ -122,7 +122,9 @@ export const BrokenStr = createToken({
   categories: [Str],
   label: 'a string',
 })
-vocabulary.push(Str, BrokenStr)
+/** The quotes of other languages; read as a string, and reported. */
+export const SingleStr = createToken({ name: 'SingleStr', pattern: /'[^'\n]*'/, categories: [Str], label: 'a string' })
+vocabulary.push(Str, BrokenStr, SingleStr)
 
 // ---- numbers: wider than the language, so that a malformed one is reported whole
 export const Ellipsis = token('Ellipsis', /\.\.\./, { label: '`...`' })

@@ -3,15 +3,15 @@ import type { IToken } from 'chevrotain'
 import { emptyHole, unknownEscape } from '../../src/diagnostics/catalogue.ts'
 import { spanOf } from '../../src/diagnostics/span.ts'
 import type { Str, StrPart } from '../ast.ts'
-import { BrokenStr, endOfString } from '../tokens.ts'
+import { BrokenStr, endOfString, Str as StrToken } from '../tokens.ts'
 import { missing, spanOfToken, type Builder } from './cst.ts'
 
 const escapes: Readonly<Record<string, string>> = { n: '\n', t: '\t', '"': '"', '\\': '\\', '{': '{', '}': '}' }
 
 export function buildString(b: Builder, token: IToken): Str {
   const start = token.startOffset
-  const broken = token.tokenType === BrokenStr
-  const closed = !broken || (token.image.length > 1 && token.image.endsWith('"'))
+  const broken = token.tokenType !== StrToken
+  const closed = token.tokenType !== BrokenStr || (token.image.length > 1 && token.image.endsWith('"'))
   const end = start + token.image.length - (closed ? 1 : 0)
   const parts: StrPart[] = []
   const text = b.file.text

@@ -82,7 +82,7 @@ interface Frame {
   readonly arrow: string
 }
 
-/** Lines shown of a span of several lines: all up to this many, else the first and the last two. */
+/** Lines shown of a span of several lines: all up to this many, else the first two and the last. */
 const mostLines = 4
 
 function frame(span: Span, { digits, width, paint, style, arrow }: Frame): string[] {
