@@ -1,0 +1,147 @@
+// Looking into polynomials and rebuilding them.
+import { add, floorDiv, INF, max, min, mul, of } from './arith.ts'
+import { atomIx, con, core, intern, memo } from './core.ts'
+import { fail, IxOverflow, type Atom, type Ix, type IxLike, type Sym, type Term, type Value } from './records.ts'
+
+const NONE: ReadonlySet<Sym> = new Set()
+
+/** The symbols in x, also inside div, min and max; not those in bounds, nor in the payloads of values. */
+export function symbolsOf(x: IxLike): ReadonlySet<Sym> {
+  const ix = of(x)
+  if (ix === INF) return NONE
+  const m = memo(ix)
+  if (m.symbols) return m.symbols
+  const out = new Set<Sym>()
+  for (const t of core(ix)) {
+    for (const a of t.atoms) {
+      if (a.k === 'sym') out.add(a)
+      else if (a.k !== 'value') for (const y of [a.a, a.b]) for (const s of symbolsOf(y)) out.add(s)
+    }
+  }
+  return (m.symbols = out.size === 0 ? NONE : out)
+}
+
+export function dependsOn(x: IxLike, s: Sym): boolean {
+  return symbolsOf(x).has(s)
+}
+
+/** The data-dependent atoms in x, also nested ones. */
+export function valuesOf(x: IxLike): ReadonlySet<Value> {
+  const out = new Set<Value>()
+  const visit = (ix: Ix): void => {
+    for (const t of core(ix)) {
+      for (const a of t.atoms) {
+        if (a.k === 'value') out.add(a)
+        else if (a.k !== 'sym') [a.a, a.b].forEach(visit)
+      }
+    }
+  }
+  visit(of(x))
+  return out
+}
+
+/** All symbols at once. Payloads of values are left alone: those are `mapValues`' to rewrite. */
+export function substitute(x: Ix, map: ReadonlyMap<Sym, Ix>): Ix {
+  const seen = new Map<Ix, Ix>()
+  const go = (ix: Ix): Ix => {
+    let touched = false
+    for (const s of symbolsOf(ix)) {
+      if (map.has(s)) {
+        touched = true
+        break
+      }
+    }
+    return touched ? rebuild(ix, seen, (a) => (a.k === 'sym' ? map.get(a) : undefined), go) : ix
+  }
+  return go(of(x))
+}
+
+/** Each value atom replaced by f of it. */
+export function mapValues(x: Ix, f: (atom: Value) => Ix): Ix {
+  const seen = new Map<Ix, Ix>()
+  const leaf = (a: Atom): Ix | undefined => (a.k === 'value' ? f(a) : undefined)
+  const go = (ix: Ix): Ix => (valuesOf(ix).size === 0 ? ix : rebuild(ix, seen, leaf, go))
+  return go(of(x))
+}
+
+function rebuild(ix: Ix, seen: Map<Ix, Ix>, leaf: (a: Atom) => Ix | undefined, go: (x: Ix) => Ix): Ix {
+  const known = seen.get(ix)
+  if (known) return known
+  const kept: Term[] = []
+  const moved: Ix[] = []
+  for (const t of core(ix)) {
+    const factors: Ix[] = []
+    let changed = false
+    for (const a of t.atoms) {
+      const y = leaf(a) ?? (a.k === 'sym' || a.k === 'value' ? undefined : pair(a.k, a.a, a.b, go))
+      const self = atomIx(a)
+      if (y !== undefined && y !== self) changed = true
+      factors.push(y ?? self)
+    }
+    if (changed) moved.push(mul(t.coef, ...factors))
+    else kept.push(t)
+  }
+  const out = add(intern(kept), ...moved)
+  seen.set(ix, out)
+  return out
+}
+
+function pair(k: 'div' | 'mod' | 'min' | 'max', a: Ix, b: Ix, go: (x: Ix) => Ix): Ix | undefined {
+  const x = go(a)
+  const y = go(b)
+  if (x === a && y === b) return undefined
+  if (k === 'div') return floorDiv(x, y)
+  return k === 'min' ? min(x, y) : k === 'max' ? max(x, y) : fail('a mod in a core')
+}
+
+/** x = coef*s + rest, when x is linear in s and s is in no div, mod, min or max. */
+export function coefficientOf(x: IxLike, s: Sym): { coef: Ix; rest: Ix } | undefined {
+  const ix = of(x)
+  if (!dependsOn(ix, s)) return { coef: con(0), rest: ix }
+  const coef: Term[] = []
+  const rest: Term[] = []
+  for (const t of core(ix)) {
+    const atoms = t.atoms.filter((a) => a !== s)
+    if (atoms.some((a) => a.k !== 'sym' && dependsOn(atomIx(a), s))) return undefined
+    if (t.atoms.length - atoms.length > 1) return undefined
+    if (atoms.length === t.atoms.length) rest.push(t)
+    else coef.push({ coef: t.coef, atoms })
+  }
+  return { coef: intern(coef), rest: intern(rest) }
+}
+
+/** The number that x is where `env` gives the symbols. Exact; overflow and a divisor below 1 throw. */
+export function evaluate(x: IxLike, env: (s: Sym) => number, value?: (payload: unknown) => number): number {
+  const ix = of(x)
+  if (ix === INF) return Infinity
+  let sum = 0
+  for (const t of core(ix)) {
+    let p = t.coef
+    for (const a of t.atoms) p = safe(p * evaluateAtom(a, env, value))
+    sum = safe(sum + p)
+  }
+  return sum
+}
+
+function safe(n: number): number {
+  if (!Number.isSafeInteger(n)) throw new IxOverflow(`a value of ${n}`)
+  return n + 0
+}
+
+function evaluateAtom(a: Atom, env: (s: Sym) => number, value?: (payload: unknown) => number): number {
+  if (a.k === 'sym') return bound(env(a), a.name)
+  if (a.k === 'value') return bound(value?.(a.value), a.key)
+  const x = evaluate(a.a, env, value)
+  const y = evaluate(a.b, env, value)
+  if (a.k === 'min') return Math.min(x, y)
+  if (a.k === 'max') return Math.max(x, y)
+  if (y < 1) fail(`index division by ${y}`)
+  const r = x % y
+  return (x - (r < 0 ? r + y : r)) / y
+}
+
+function bound(n: number | undefined, name: string): number {
+  return n === undefined || !Number.isInteger(n)
+    ? fail(`index symbol ${name} is ${n === undefined ? 'unbound' : n}`)
+    : n
+}

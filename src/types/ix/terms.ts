@@ -1,0 +1,82 @@
+// Lists of terms, sorted by degree (high first), then by atom ids; the constant comes last. Every step keeps the order.
+import { IxOverflow, type Atom, type Term } from './records.ts'
+
+export function compareAtoms(x: readonly Atom[], y: readonly Atom[]): number {
+  if (x.length !== y.length) return y.length - x.length
+  for (let i = 0; i < x.length; i++) {
+    const d = x[i].id - y[i].id
+    if (d !== 0) return d
+  }
+  return 0
+}
+
+export function addTerms(x: readonly Term[], y: readonly Term[]): readonly Term[] & Term[] {
+  const out: Term[] = []
+  let i = 0
+  let j = 0
+  while (i < x.length && j < y.length) {
+    const s = x[i]
+    const t = y[j]
+    const c = compareAtoms(s.atoms, t.atoms)
+    if (c < 0) {
+      out.push(s)
+      i++
+    } else if (c > 0) {
+      out.push(t)
+      j++
+    } else {
+      const coef = s.coef + t.coef
+      if (coef !== 0) out.push({ coef, atoms: s.atoms })
+      i++
+      j++
+    }
+  }
+  while (i < x.length) out.push(x[i++])
+  while (j < y.length) out.push(y[j++])
+  return out
+}
+
+export function mulAtoms(x: readonly Atom[], y: readonly Atom[]): readonly Atom[] {
+  if (x.length === 0) return y
+  if (y.length === 0) return x
+  const out: Atom[] = []
+  let i = 0
+  let j = 0
+  while (i < x.length && j < y.length) out.push(x[i].id <= y[j].id ? x[i++] : y[j++])
+  while (i < x.length) out.push(x[i++])
+  while (j < y.length) out.push(y[j++])
+  return out
+}
+
+/** The order is a monomial order, so a list times one term stays sorted. */
+export function mulTerms(x: readonly Term[], y: readonly Term[]): Term[] {
+  const [few, many] = x.length <= y.length ? [x, y] : [y, x]
+  let out: Term[] = []
+  for (const t of few) {
+    const part = many.map((u) => {
+      const coef = t.coef * u.coef
+      if (!Number.isSafeInteger(coef)) throw new IxOverflow(`coefficient ${coef}`)
+      return { coef, atoms: mulAtoms(t.atoms, u.atoms) }
+    })
+    out = out.length === 0 ? part : addTerms(out, part)
+  }
+  return out
+}
+
+/** `x / y` as monomials, or undefined. */
+export function divAtoms(x: readonly Atom[], y: readonly Atom[]): readonly Atom[] | undefined {
+  if (y.length === 0) return x
+  if (y.length > x.length) return undefined
+  const out: Atom[] = []
+  let j = 0
+  for (const a of x) {
+    if (j < y.length && a === y[j]) j++
+    else out.push(a)
+  }
+  return j === y.length ? out : undefined
+}
+
+export function floorMod(a: number, b: number): number {
+  const r = a % b
+  return (r < 0 ? r + Math.abs(b) : r) + 0
+}
