@@ -28,8 +28,8 @@ export function mapBody(b: Body, m: Mapper): Body {
       return {
         ...b,
         ...where,
-        chunk: b.chunk.map(s => mapStage(s, m)),
-        carries: b.carries.map(c => ({ ...c, merge: m.expr(c.merge) })),
+        chunk: b.chunk.map((s) => mapStage(s, m)),
+        carries: b.carries.map((c) => ({ ...c, merge: m.expr(c.merge) })),
         finish: m.expr(b.finish),
       }
   }
@@ -74,7 +74,10 @@ export function inlineStages(stages: readonly Stage[], options: InlineOptions = 
 /** Inside a chunk, cheap maps are inlined; those with functions are computed once per element. */
 function inlineChunk(s: Stage): Stage {
   if (s.body.k !== 'carried') return s
-  return { ...s, body: { ...s.body, chunk: inlineStages(s.body.chunk, { keep: t => t.body.k === 'map' && isCostly(t.body.e) }) } }
+  const { chunk, carries } = s.body
+  const keep = (t: Stage): boolean =>
+    (t.body.k === 'map' && isCostly(t.body.e)) || carries.some((c) => c.chunk === t.out)
+  return { ...s, body: { ...s.body, chunk: inlineStages(chunk, { keep }) } }
 }
 
 /** Whether an expression computes a function worth many multiplications. */
@@ -93,4 +96,7 @@ export function isCostly(e: Expr): boolean {
   }
 }
 
-export const inlineKernel = (k: StageKernel, options?: InlineOptions): StageKernel => ({ ...k, stages: inlineStages(k.stages, options) })
+export const inlineKernel = (k: StageKernel, options?: InlineOptions): StageKernel => ({
+  ...k,
+  stages: inlineStages(k.stages, options),
+})

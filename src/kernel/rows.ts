@@ -26,18 +26,23 @@ function exprsOfBody(b: Body): readonly Expr[] {
     case 'reduce':
       return b.where ? [b.e, b.where] : [b.e]
     case 'carried':
-      return [...(b.where ? [b.where] : []), ...b.chunk.flatMap(exprsOfStage), ...b.carries.map(c => c.merge), b.finish]
+      return [
+        ...(b.where ? [b.where] : []),
+        ...b.chunk.flatMap(exprsOfStage),
+        ...b.carries.map((c) => c.merge),
+        b.finish,
+      ]
   }
 }
 
 /** The loads in `user` of what `maker` defines. */
 const links = (user: Stage, maker: Stage): readonly LoadExpr[] =>
-  exprsOfStage(user).flatMap(e => loadsOf(e).filter(l => l.buf === maker.out))
+  exprsOfStage(user).flatMap((e) => loadsOf(e).filter((l) => l.buf === maker.out))
 
 /** Domain symbols that may be rows: axes of one element are no loops, and the columns of a carried reduction share its state. */
 export function rowCandidates(s: Stage): readonly Sym[] {
   const columns = s.body.k === 'carried' ? s.body.columns : []
-  return s.domain.filter(v => !isUnit(v) && !columns.includes(v))
+  return s.domain.filter((v) => !isUnit(v) && !columns.includes(v))
 }
 
 /** Coordinates at which a stage's out is defined, one per axis. */
@@ -52,22 +57,22 @@ export function rowsOf(stages: readonly Stage[]): Rows {
   const match = new Map<Stage, (Sym | undefined)[]>([[anchor, [...axes]]])
   const matchStage = (s: Stage, positional: boolean): (Sym | undefined)[] | undefined => {
     const mine = rowCandidates(s)
-    const found: (Sym | undefined)[] = axes.map(v => (mine.includes(v) ? v : undefined))
-    let linked = found.some(v => v !== undefined)
+    const found: (Sym | undefined)[] = axes.map((v) => (mine.includes(v) ? v : undefined))
+    let linked = found.some((v) => v !== undefined)
     for (const [other, theirs] of match) {
       for (const l of links(s, other)) {
         linked = true
         placeOf(other).forEach((place, d) => {
-          const i = theirs.findIndex(v => v !== undefined && of(v) === place)
-          const v = mine.find(v => of(v) === l.at[d])
+          const i = theirs.findIndex((v) => v !== undefined && of(v) === place)
+          const v = mine.find((v) => of(v) === l.at[d])
           if (i >= 0 && v !== undefined) found[i] ??= v
         })
       }
       for (const l of links(other, s)) {
         linked = true
         placeOf(s).forEach((place, d) => {
-          const i = theirs.findIndex(v => v !== undefined && of(v) === l.at[d])
-          const v = mine.find(v => of(v) === place)
+          const i = theirs.findIndex((v) => v !== undefined && of(v) === l.at[d])
+          const v = mine.find((v) => of(v) === place)
           if (i >= 0 && v !== undefined) found[i] ??= v
         })
       }
@@ -75,8 +80,8 @@ export function rowsOf(stages: readonly Stage[]): Rows {
     if (!linked && !positional) return undefined
     return linked ? found : axes.map((_, i) => mine[i])
   }
-  for (let waiting = stages.filter(s => s !== anchor), positional = false; waiting.length > 0; ) {
-    const left = waiting.filter(s => {
+  for (let waiting = stages.filter((s) => s !== anchor), positional = false; waiting.length > 0;) {
+    const left = waiting.filter((s) => {
       const m = matchStage(s, positional && s === waiting[0])
       if (m !== undefined) match.set(s, m)
       return m === undefined
@@ -84,12 +89,12 @@ export function rowsOf(stages: readonly Stage[]): Rows {
     positional = left.length === waiting.length
     waiting = left
   }
-  const aligned = axes.map((_, i) => i).filter(i => isAligned(i, axes, match))
+  const aligned = axes.map((_, i) => i).filter((i) => isAligned(i, axes, match))
   return {
-    outer: aligned.map(i => axes[i]),
-    stages: stages.map(stage => {
-      const rows = aligned.map(i => match.get(stage)![i]!)
-      return { stage, rows, inner: stage.domain.filter(v => !isUnit(v) && !rows.includes(v)) }
+    outer: aligned.map((i) => axes[i]),
+    stages: stages.map((stage) => {
+      const rows = aligned.map((i) => match.get(stage)![i]!)
+      return { stage, rows, inner: stage.domain.filter((v) => !isUnit(v) && !rows.includes(v)) }
     }),
   }
 }
@@ -104,7 +109,7 @@ function isAligned(i: number, axes: readonly Sym[], match: ReadonlyMap<Stage, re
       if (maker === s) continue
       const place = placeOf(maker)
       for (const l of links(s, maker)) {
-        const d = place.findIndex(p => p === of(theirs[i]!))
+        const d = place.findIndex((p) => p === of(theirs[i]!))
         if (d < 0 || l.at[d] !== of(v)) return false
       }
     }

@@ -32,7 +32,14 @@ export interface Stage {
 export type Body =
   | { readonly k: 'map'; readonly e: Expr }
   /** `where` excludes elements: an empty reduction gives `empty`. `argmax` has one axis and an i32 result. */
-  | { readonly k: 'reduce'; readonly fold: Fold; readonly axes: readonly Sym[]; readonly e: Expr; readonly where?: Expr; readonly empty: number }
+  | {
+      readonly k: 'reduce'
+      readonly fold: Fold
+      readonly axes: readonly Sym[]
+      readonly e: Expr
+      readonly where?: Expr
+      readonly empty: number
+    }
   | Carried
 
 /**

@@ -25,7 +25,7 @@ export function mapper(m: Mapping): Mapper {
   const ix = (x: Ix): Ix => {
     const seen = ixMemo.get(x)
     if (seen !== undefined) return seen
-    const inner = valuesOf(x).length === 0 ? x : mapValues(x, v => dataIndex(expr(v.value as Expr), v.lo, v.hi))
+    const inner = valuesOf(x).size === 0 ? x : mapValues(x, (v) => dataIndex(expr(v.value as Expr), v.lo, v.hi))
     const out = m.syms === undefined || m.syms.size === 0 ? inner : substitute(inner, m.syms)
     ixMemo.set(x, out)
     return out
@@ -45,7 +45,8 @@ export function mapper(m: Mapping): Mapper {
   return { ix, expr }
 }
 
-export const substituteExpr = (e: Expr, syms: ReadonlyMap<Sym, Ix>): Expr => (syms.size === 0 ? e : mapper({ syms }).expr(e))
+export const substituteExpr = (e: Expr, syms: ReadonlyMap<Sym, Ix>): Expr =>
+  syms.size === 0 ? e : mapper({ syms }).expr(e)
 
 /** Every node of an expression, also inside data-dependent indices, each once. */
 export function visitExpr(e: Expr, f: (e: Expr) => void, seen = new Set<Expr>()): void {
@@ -60,7 +61,7 @@ export const indicesOf = (e: Expr): readonly Ix[] => (e.k === 'load' ? e.at : e.
 
 export function loadsOf(e: Expr): readonly (Expr & { k: 'load' })[] {
   const out: (Expr & { k: 'load' })[] = []
-  visitExpr(e, x => {
+  visitExpr(e, (x) => {
     if (x.k === 'load') out.push(x)
   })
   return out
@@ -68,7 +69,7 @@ export function loadsOf(e: Expr): readonly (Expr & { k: 'load' })[] {
 /** Symbols that the value of an index depends on, also through loads inside it. */
 export function symbolsOfIx(x: Ix): ReadonlySet<Sym> {
   const values = valuesOf(x)
-  if (values.length === 0) return symbolsOf(x)
+  if (values.size === 0) return symbolsOf(x)
   const out = new Set(symbolsOf(x))
   for (const v of values) for (const s of symbolsOfExpr(v.value as Expr)) out.add(s)
   return out
@@ -86,7 +87,7 @@ export function symbolsOfExpr(e: Expr): ReadonlySet<Sym> {
 }
 export function localsOf(e: Expr): ReadonlySet<Local> {
   const out = new Set<Local>()
-  visitExpr(e, x => {
+  visitExpr(e, (x) => {
     if (x.k === 'local') out.add(x.v)
   })
   return out
@@ -95,7 +96,8 @@ export function localsOf(e: Expr): ReadonlySet<Local> {
 /** The number of elements along a domain symbol, whose lo is 0. */
 export const extentOf = (s: Sym): Ix => (s.hi === INF ? INF : add(s.hi, 1))
 /** A loop symbol over 0 … extent - 1. */
-export const loopSymbol = (name: string, extent: Ix | number): Sym => sym(name, { lo: 0, hi: sub(extent, 1), role: 'loop' })
+export const loopSymbol = (name: string, extent: Ix | number): Sym =>
+  sym(name, { lo: 0, hi: sub(extent, 1), role: 'loop' })
 export const isUnit = (s: Sym): boolean => s.hi === con(0)
 
 /** Rebuilds statements bottom-up: `f` sees a statement whose body is already rebuilt and gives its replacements. */
@@ -117,7 +119,7 @@ export function mapStmts(body: readonly Stmt[], f: (s: Stmt) => readonly Stmt[])
 
 /** Applies a mapper to all expressions and indices; binders stay. */
 export function mapExprs(body: readonly Stmt[], m: Mapper): readonly Stmt[] {
-  return mapStmts(body, s => [mapOne(s, m)])
+  return mapStmts(body, (s) => [mapOne(s, m)])
 }
 function mapOne(s: Stmt, m: Mapper): Stmt {
   switch (s.k) {
@@ -148,15 +150,28 @@ export interface Copied {
 }
 
 /** A copy with fresh loop symbols, locals and allocated buffers; `syms` replaces free symbols. */
-export function copyStmts(body: readonly Stmt[], given: ReadonlyMap<Sym, Ix> = new Map(), rename: (name: string) => string = n => n): Copied {
+export function copyStmts(
+  body: readonly Stmt[],
+  given: ReadonlyMap<Sym, Ix> = new Map(),
+  rename: (name: string) => string = (n) => n,
+): Copied {
   const syms = new Map(given)
   const symbols = new Map<Sym, Sym>()
   const locals = new Map<Local, Local>()
   const localExprs = new Map<Local, Expr>()
   const buffers = new Map<Buffer, Buffer>()
-  const m = mapper({ syms, locals: localExprs, load: (b, at) => (buffers.has(b) ? load(buffers.get(b)!, at) : undefined) })
+  const m = mapper({
+    syms,
+    locals: localExprs,
+    load: (b, at) => (buffers.has(b) ? load(buffers.get(b)!, at) : undefined),
+  })
   const freshSym = (v: Sym): Sym => {
-    const made = sym(v.name, { lo: m.ix(v.lo), hi: v.hi === INF ? INF : m.ix(v.hi), multipleOf: v.multipleOf, role: v.role })
+    const made = sym(v.name, {
+      lo: m.ix(v.lo),
+      hi: v.hi === INF ? INF : m.ix(v.hi),
+      multipleOf: v.multipleOf,
+      role: v.role,
+    })
     symbols.set(v, made)
     syms.set(v, of(made))
     return made
@@ -202,7 +217,11 @@ export function copyStmts(body: readonly Stmt[], given: ReadonlyMap<Sym, Ix> = n
 }
 
 /** Calls `f` on every statement, outermost first, with the loops and conditions around it. */
-export function visitStmts(body: readonly Stmt[], f: (s: Stmt, around: readonly (For | (Stmt & { k: 'if' }))[]) => void, around: readonly (For | (Stmt & { k: 'if' }))[] = []): void {
+export function visitStmts(
+  body: readonly Stmt[],
+  f: (s: Stmt, around: readonly (For | (Stmt & { k: 'if' }))[]) => void,
+  around: readonly (For | (Stmt & { k: 'if' }))[] = [],
+): void {
   for (const s of body) {
     f(s, around)
     if (s.k === 'for' || s.k === 'if') visitStmts(s.body, f, [...around, s])
@@ -234,12 +253,12 @@ export function effectsOf(body: readonly Stmt[]): Effects {
   const read = (e: Expr): void =>
     visitExpr(
       e,
-      x => {
+      (x) => {
         if (x.k === 'load') reads.add(x.buf)
       },
       seen,
     )
-  visitStmts(body, s => {
+  visitStmts(body, (s) => {
     exprsOf(s).forEach(read)
     for (const x of ownIndices(s)) for (const v of valuesOf(x)) read(v.value as Expr)
     if (s.k === 'store') writes.add(s.buf)
@@ -252,7 +271,7 @@ export function effectsOf(body: readonly Stmt[]): Effects {
 /** The loop of a symbol, or an error: the handles of schedules are loop symbols. */
 export function findLoop(body: readonly Stmt[], v: Sym): For {
   let found: For | undefined
-  visitStmts(body, s => {
+  visitStmts(body, (s) => {
     if (s.k === 'for' && s.v === v) found = s
   })
   if (found === undefined) throw new Error(`internal: no loop over ${v.name}`)
@@ -261,7 +280,7 @@ export function findLoop(body: readonly Stmt[], v: Sym): For {
 /** All loops, outermost first, in order of appearance. */
 export function loopsOf(body: readonly Stmt[]): readonly For[] {
   const out: For[] = []
-  visitStmts(body, s => {
+  visitStmts(body, (s) => {
     if (s.k === 'for') out.push(s)
   })
   return out
