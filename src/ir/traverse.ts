@@ -1,0 +1,66 @@
+/** Walks over graphs: order, uses, rebuilding. */
+import { makeBuilder, type Builder } from './build.ts'
+import type { Graph, Node } from './types.ts'
+
+/** Every node that `roots` need, each after its inputs; inputs in order, so that the result is stable. No recursion: graphs are deep. */
+export function topological(roots: readonly Node[]): Node[] {
+  const done = new Set<Node>()
+  const order: Node[] = []
+  for (const root of roots) {
+    const stack: { node: Node; next: number }[] = [{ node: root, next: 0 }]
+    while (stack.length > 0) {
+      const top = stack[stack.length - 1]
+      if (done.has(top.node)) stack.pop()
+      else if (top.next < top.node.inputs.length) stack.push({ node: top.node.inputs[top.next++], next: 0 })
+      else {
+        done.add(top.node)
+        order.push(top.node)
+        stack.pop()
+      }
+    }
+  }
+  return order
+}
+
+/** What a graph holds on to: its inputs and their defaults, then its outputs. */
+export function rootsOf(graph: Graph): Node[] {
+  return [
+    ...graph.inputs.flatMap((i) => [i.node, ...(i.default ? [i.default] : [])]),
+    ...graph.outputs.map((o) => o.node),
+  ]
+}
+
+/** All nodes of a graph, each after its inputs. */
+export const nodesOf = (graph: Graph): Node[] => topological(rootsOf(graph))
+
+/** The nodes that read each node; a node that reads another twice is listed twice. Outputs are not uses. */
+export function usesOf(nodes: readonly Node[]): Map<Node, Node[]> {
+  const uses = new Map<Node, Node[]>(nodes.map((n) => [n, []]))
+  for (const n of nodes) for (const x of n.inputs) uses.get(x)?.push(n)
+  return uses
+}
+
+/**
+ * Rebuilds a graph bottom-up. `f` sees each node with its new inputs in place and answers with a replacement, or undefined to keep it. Equal
+ * nodes are made once. Nodes that nothing changes stay the same objects.
+ */
+export function rewriteGraph(
+  graph: Graph,
+  f: (node: Node, builder: Builder, original: Node) => Node | undefined,
+): Graph {
+  const order = nodesOf(graph)
+  const builder = makeBuilder({ share: true })
+  const made = new Map<Node, Node>()
+  const of = (n: Node): Node => made.get(n) ?? n
+  for (const n of order) {
+    const inputs = n.inputs.map(of)
+    const same = inputs.every((x, i) => x === n.inputs[i])
+    const rebuilt = same ? n : builder.node(n.op, inputs, n.attrs, n.origin)
+    made.set(n, f(rebuilt, builder, n) ?? rebuilt)
+  }
+  return {
+    ...graph,
+    inputs: graph.inputs.map((i) => ({ ...i, node: of(i.node), ...(i.default ? { default: of(i.default) } : {}) })),
+    outputs: graph.outputs.map((o) => ({ ...o, node: of(o.node) })),
+  }
+}
