@@ -5,7 +5,7 @@ import type { Expr } from '../kernel/expr.ts'
 import { operands } from '../kernel/expr.ts'
 import type { Stage } from '../kernel/stage.ts'
 import { isContraction } from '../kernel/structure.ts'
-import { ops } from '../ops/table.ts'
+import { opOf } from '../ops/table.ts'
 import { attrsKey } from './attrs.ts'
 import type { Node } from './types.ts'
 import type { Ix } from '../types/ix.ts'
@@ -29,7 +29,7 @@ const expensive: ReadonlySet<string> = new Set(['exp', 'expm1', 'log', 'log1p', 
 
 /** Stages of one node with the given operand buffers. */
 export function lowerNode(node: Node, inputs: readonly Buffer[], out: Buffer): readonly Stage[] {
-  const lower = ops[node.op].lower
+  const lower = opOf(node.op).lower
   if (lower === undefined) throw new Error(`internal: ${node.op} has no lowering`)
   return lower({ inputs, out, attrs: node.attrs })
 }
@@ -60,11 +60,11 @@ export function costOf(e: Expr): Cost {
   return cost
 }
 
-const dataDependent = (at: readonly Ix[]): boolean => at.some((x) => valuesOf(x).length > 0)
+const dataDependent = (at: readonly Ix[]): boolean => at.some((x) => valuesOf(x).size > 0)
 
 function classify(node: Node): Shape {
   const none: Cost = { loads: 0, functions: 0, operations: 0 }
-  if (ops[node.op].lower === undefined) return { kind: 'leaf', cost: none }
+  if (opOf(node.op).lower === undefined) return { kind: 'leaf', cost: none }
   const stages = lowerNode(node, node.inputs.map(virtual), virtual(node))
   const last = stages[stages.length - 1]
   if (last.at !== undefined) return { kind: 'append', cost: none }

@@ -5,8 +5,9 @@
  */
 import type { Expr } from '../kernel/expr.ts'
 import { bin, index } from '../kernel/expr.ts'
+import { isUnit } from '../kernel/walk.ts'
 import type { Ix, Sym } from '../types/ix.ts'
-import { add, con, isConst, of, proveLe, proveLt, sub, substitute, sym, symbolsOf } from '../types/ix.ts'
+import { add, con, isConst, of, proveLe, sub, substitute, sym, symbolsOf } from '../types/ix.ts'
 import { delinearise, linearise } from '../types/shape.ts'
 import { lowerNode, virtual } from '../ir/kinds.ts'
 import type { Node } from '../ir/types.ts'
@@ -28,7 +29,8 @@ function pull(view: Node): { readonly symbols: readonly Sym[]; readonly coords: 
   const stages = lowerNode(view, view.inputs.map(virtual), virtual(view))
   const last = stages[stages.length - 1]
   if (last.body.k !== 'map' || last.body.e.k !== 'load') throw new Error(`internal: ${view.op} is no view`)
-  return { symbols: last.domain, coords: last.body.e.at }
+  const units = new Map<Sym, Ix>(last.domain.filter(isUnit).map((s) => [s, con(0)]))
+  return { symbols: last.domain, coords: last.body.e.at.map((x) => substitute(x, units)) }
 }
 
 const both = (a: Expr | undefined, b: Expr | undefined): Expr | undefined =>
@@ -55,7 +57,7 @@ function byAxes(symbols: readonly Sym[], coords: readonly Ix[], view: Node): Pus
     if (loops.length !== 1 || symbolsOf(offset).has(loops[0]) || owner.has(loops[0])) return undefined
     owner.set(loops[0], { axis, offset })
   }
-  for (const s of symbols) if (!owner.has(s) && s.hi !== con(0)) return undefined
+  for (const s of symbols) if (!owner.has(s) && !isUnit(s)) return undefined
   return (at) => {
     let guard: Expr | undefined
     for (const { axis, value } of fixed) guard = both(guard, bin('eq', index(at[axis]), index(value)))
@@ -76,7 +78,7 @@ function byOrder(symbols: readonly Sym[], coords: readonly Ix[], view: Node): Pu
   const source = view.inputs[0].type.shape
   const target = view.type.shape
   const read = linearise(coords, source)
-  if (read !== linearise(symbols.map(of), target)) return undefined
+  if (read !== linearise(symbols.map((s) => (isUnit(s) ? con(0) : of(s))), target)) return undefined
   return (at) => ({ at: delinearise(linearise(at, source), target) })
 }
 
@@ -91,7 +93,3 @@ export function pushThrough(chain: readonly Push[], coords: readonly Ix[]): Land
   }
   return guard === undefined ? { at } : { at, guard }
 }
-
-/** Whether index `x` stays below `extent` for sure; re-exported for the partition's alignment checks. */
-export const below = (x: Ix, extent: Ix): boolean => proveLt(x, extent)
-export { substitute }

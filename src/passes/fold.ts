@@ -1,7 +1,7 @@
 /** Constant folding: scalars and small tensors that depend on nothing are evaluated in float64 by the op's own record. */
 import type { Builder } from '../ir/build.ts'
 import type { Node } from '../ir/types.ts'
-import { ops } from '../ops/table.ts'
+import { opOf } from '../ops/table.ts'
 import type { Attrs, Resolved } from '../ops/define.ts'
 import { isConst } from '../types/ix.ts'
 import type { Tensor } from '../types/tensor.ts'
@@ -19,7 +19,7 @@ function foldScalar(n: Node, build: Builder): Node | undefined {
   const inputs = n.inputs.map(valueOf)
   if (inputs.some((x) => x === undefined)) return undefined
   if (Object.values(n.attrs).some((a) => typeof a === 'object' && !Array.isArray(a) && isConst(a as Parameters<typeof isConst>[0]) === undefined)) return undefined
-  const out = ops[n.op].evaluate(inputs as Tensor[], n.attrs as Resolved<Attrs>, [[]])
+  const out = opOf(n.op).evaluate(inputs as Tensor[], n.attrs as Resolved<Attrs>, [[]])
   const value = (Array.isArray(out) ? (out as Tensor[])[0] : (out as Tensor)).data[0]
   return Number.isFinite(value) ? build.node('full', [], { value, dtype: n.type.dtype, shape: [] }, n.origin) : undefined
 }

@@ -1,14 +1,13 @@
 /** Derives prepare, prefill and step from a model written over the whole sequence (docs/sequence.md). */
-import type { Builder } from '../ir/build.ts'
 import { makeBuilder } from '../ir/build.ts'
 import { makeKinds } from '../ir/kinds.ts'
 import { topological } from '../ir/traverse.ts'
 import type { Graph, InputSpec, Node, OutputSpec } from '../ir/types.ts'
-import { ops } from '../ops/table.ts'
+import { opOf } from '../ops/table.ts'
 import type { Attrs } from '../ops/define.ts'
 import type { DType } from '../types/dtype.ts'
 import type { Ix, Sym } from '../types/ix.ts'
-import { add, con, INF, isConst, of, substitute, sym, symbolsOf } from '../types/ix.ts'
+import { add, con, INF, isConst, of, sub, substitute, sym, symbolsOf } from '../types/ix.ts'
 import { pastOnly } from './causal.ts'
 import { readingOf } from './relation.ts'
 import { substituteGraph } from './substitute.ts'
@@ -65,7 +64,7 @@ export const isRefusal = (d: Derived | Refusal | undefined): d is Refusal => d !
 function deriveOrStop(graph: Graph, T: Sym, at: (output: string) => void): Derived {
   const length = of(T)
   const limit = bound(graph, T)
-  const past = sym('P', { lo: 0, hi: limit === undefined ? INF : add(limit, -1), role: 'dim' })
+  const past = sym('P', { lo: 0, hi: limit === undefined ? INF : sub(limit, length), role: 'dim' })
   const total = add(length, of(past))
   const builder = makeBuilder({ share: true })
   const kindOf = makeKinds()
@@ -91,6 +90,7 @@ function deriveOrStop(graph: Graph, T: Sym, at: (output: string) => void): Deriv
   const fresh = (wish: string): string => {
     const n = (names.get(wish) ?? 0) + 1
     names.set(wish, n)
+    if (/\{\w+\}/.test(wish)) return wish.replace(/\{\w+\}/, String(n - 1)) // one per layer, in order
     return n === 1 ? wish : `${wish}.${n}`
   }
 
@@ -175,7 +175,7 @@ function deriveOrStop(graph: Graph, T: Sym, at: (output: string) => void): Deriv
     }
     const axis = n.type.shape.findIndex(isSequence)
     const source = axis >= 0 && !n.inputs.some((x) => onSequence.has(x) && x.type.shape.some(isSequence))
-    const advance = ops[n.op].advance
+    const advance = opOf(n.op).advance
     if (source && advance) return advance(attrs, axis, forms[axis] === 'full' ? con(0) : of(past), extent(forms[axis]))
     const left = Object.entries(attrs).find(([name, a]) => ixs(a).some((x) => symbolsOf(x).has(T)) && !sameLength(name, n))
     if (left !== undefined) throw new Stop(n, `it uses ${T.name} as a number (${left[0]}), which grows while decoding`)
@@ -232,4 +232,3 @@ function ixs(a: Attrs[string]): readonly Ix[] {
   if (Array.isArray(a)) return a.filter((x): x is Ix => typeof x === 'object')
   return typeof a === 'object' ? [a as Ix] : []
 }
-void (0 as unknown as Builder)
