@@ -180,7 +180,8 @@ export function pairCode(
   function propagated(f: UnaryFn, x: string, v: string, d: string): string {
     switch (f) {
       case 'exp':
-        return `${v} * Math.expm1(${d})`
+        // Far away the sum is taken first: a huge error of a huge negative operand leaves 0.
+        return `(${d} < 1 ? ${v} * Math.expm1(${d}) : Math.exp(${x} + ${d}) - ${v})`
       case 'expm1':
         return `(${v} + 1) * Math.expm1(${d})`
       case 'log':
@@ -220,8 +221,16 @@ export function pairCode(
         return { v, e: exact ? '0' : temp(`${sum(abs(a.e), abs(b.e))} >= Math.abs(${a.v} - ${b.v}) ? 1 : 0`) }
       }
       case 'max':
-      case 'min':
-        return done(temp(`Math.${f}(${a.v}, ${b.v})`), exact ? '0' : `Math.max(${a.e}, ${b.e})`)
+      case 'min': {
+        const v = temp(`Math.${f}(${a.v}, ${b.v})`)
+        if (exact) return { v, e: '0' }
+        // The other operand counts as far as it may reach beyond the chosen one.
+        const first = f === 'max' ? `${a.v} >= ${b.v}` : `${a.v} <= ${b.v}`
+        const gap = temp(`Math.abs(${a.v} - ${b.v})`)
+        const near = (e: string, other: string): string =>
+          worst ? `Math.max(${e}, ${other} - ${gap})` : `(${gap} * ${gap} < ${other} ? Math.max(${e}, ${other}) : ${e})`
+        return done(v, `${first} ? ${near(a.e, b.e)} : ${near(b.e, a.e)}`)
+      }
     }
     if (!isFloat(t)) return { v: temp(integer(f, a.v, b.v)), e: '0' }
     const own = (v: string, ulps = 1): string => rounding(v, u * ulps, t === 'f32')

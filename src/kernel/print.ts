@@ -42,7 +42,7 @@ export function makePrinter(name: Namer = makeNamer()): Printer {
       case 'local':
         return [name(e.v, e.v.name), 9]
       case 'load':
-        return [`${buffer(e.buf)}[${e.at.map(ix).join(', ')}]`, 9]
+        return [e.at.length === 0 ? buffer(e.buf) : `${buffer(e.buf)}[${e.at.map(ix).join(', ')}]`, 9]
       case 'cast':
         return [`${e.of}(${go(e.x)[0]})`, 9]
       case 'select':
