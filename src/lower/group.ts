@@ -12,8 +12,7 @@ import type { Ix, Sym } from '../types/ix.ts'
 import { con, of, substitute } from '../types/ix.ts'
 import type { TensorType } from '../types/tensor.ts'
 import { describe } from './describe.ts'
-import { mapStage } from '../kernel/inline.ts'
-import { isUnit, mapper } from '../kernel/walk.ts'
+import { isUnit } from '../kernel/walk.ts'
 import { lowerNode, virtual } from '../ir/kinds.ts'
 import type { Kind } from '../ir/kinds.ts'
 import type { GroupKind } from './partition.ts'
@@ -96,12 +95,6 @@ export function walk(spec: GroupSpec): Walk {
 
 const typeKey = (t: TensorType): string => `${t.dtype}[${t.shape.map((d) => d.id).join(',')}]`
 
-/** Symbols of axes with one element are zero. */
-function withoutUnitAxes(stage: Stage): Stage {
-  const zero = new Map<Sym, Ix>(stage.domain.filter(isUnit).map((s) => [s, con(0)]))
-  return zero.size === 0 ? stage : mapStage({ ...stage, at: stage.at ?? stage.domain.map(of) }, mapper({ syms: zero }))
-}
-
 /**
  * Builds the kernel of a group: its members' stages in order, then one stage per stored value. Virtual maps are inlined where the nest
  * is built; a stored map of a row group defines its storage itself, so later stages of the row read it back.
@@ -133,7 +126,7 @@ export function buildKernel(spec: GroupSpec, walked: Walk, name: string): StageK
       continue
     }
     const inputs = m.inputs.map((x) => (typeof x === 'number' ? valueOf[x] : buffers.get(x.id)!))
-    const lowered = lowerNode(m.node, inputs, out).map(withoutUnitAxes)
+    const lowered = lowerNode(m.node, inputs, out)
     stages.push(...lowered.map((s) => ({ ...s, origin: describe(m.node) })))
     domainOf.push(lowered[lowered.length - 1].domain)
   }
@@ -165,7 +158,7 @@ function landed(domain: readonly Sym[], views: readonly Node[]): Pick<Stage, 'at
 
 function outputStage(out: Buffer, domain: readonly Sym[], views: readonly Node[], value: Buffer, node: Node): Stage {
   const e = load(value, domain.map(of))
-  return withoutUnitAxes({ name: out.name, out, domain, body: { k: 'map', e }, origin: describe(node), ...landed(domain, views) })
+  return { name: out.name, out, domain, body: { k: 'map', e }, origin: describe(node), ...landed(domain, views) }
 }
 
 /** A cache append as the epilogue of a contraction: the views between the result and the appended value are inverted. */
@@ -179,9 +172,9 @@ function appendStage(node: Node, walked: Walk, valueOf: readonly Buffer[], spec:
   }
   const landing = pushThrough(views.map(pushOf), domain.map(of))
   const map = new Map<Sym, Ix>(stage.domain.map((s, i) => [s, landing.at[i]]))
-  return withoutUnitAxes({
+  return {
     name: out.name, out, domain, at: stage.at!.map((x) => substitute(x, map)), origin: describe(node),
     body: { k: 'map', e: load(valueOf[walked.indexOf.get(v)!], domain.map(of)) },
     ...(landing.guard ? { guard: landing.guard } : {}),
-  }) // prettier-ignore
+  } // prettier-ignore
 }

@@ -5,7 +5,7 @@
  */
 import type { Expr } from '../kernel/expr.ts'
 import { bin, index } from '../kernel/expr.ts'
-import { isUnit } from '../kernel/walk.ts'
+import { isUnit, substituteExpr } from '../kernel/walk.ts'
 import type { Ix, Sym } from '../types/ix.ts'
 import { add, con, isConst, of, proveLe, sub, substitute, sym, symbolsOf } from '../types/ix.ts'
 import { delinearise, linearise } from '../types/shape.ts'
@@ -16,6 +16,8 @@ import type { Node } from '../ir/types.ts'
 export interface Landing {
   readonly at: readonly Ix[]
   readonly guard?: Expr
+  /** The largest coordinate of each axis that only `guard` keeps in range. */
+  readonly hi?: readonly (Ix | undefined)[]
 }
 export type Push = (coords: readonly Ix[]) => Landing
 
@@ -61,15 +63,17 @@ function byAxes(symbols: readonly Sym[], coords: readonly Ix[], view: Node): Pus
   return (at) => {
     let guard: Expr | undefined
     for (const { axis, value } of fixed) guard = both(guard, bin('eq', index(at[axis]), index(value)))
-    const out = symbols.map((s): Ix => {
+    const hi: (Ix | undefined)[] = symbols.map(() => undefined)
+    const out = symbols.map((s, i): Ix => {
       const from = owner.get(s)
       if (from === undefined) return con(0)
       const landed = sub(at[from.axis], from.offset)
+      if (!proveLe(0, landed) || !proveLe(landed, s.hi)) hi[i] = s.hi
       if (!proveLe(0, landed)) guard = both(guard, bin('le', index(con(0)), index(landed)))
       if (!proveLe(landed, s.hi)) guard = both(guard, bin('lt', index(at[from.axis]), index(add(from.offset, s.hi, 1))))
       return landed
     })
-    return guard === undefined ? { at: out } : { at: out, guard }
+    return guard === undefined ? { at: out } : { at: out, guard, hi }
   }
 }
 
@@ -82,14 +86,29 @@ function byOrder(symbols: readonly Sym[], coords: readonly Ix[], view: Node): Pu
   return (at) => ({ at: delinearise(linearise(at, source), target) })
 }
 
-/** Pushes coordinates through a chain of views, nearest to the value first. */
+/**
+ * Pushes coordinates through a chain of views, nearest to the value first. Under its guard a landed coordinate lies within its axis; a symbol
+ * with that range stands for it while the rest of the chain simplifies, and is replaced at the end.
+ */
 export function pushThrough(chain: readonly Push[], coords: readonly Ix[]): Landing {
+  const meaning = new Map<Sym, Ix>()
   let at = coords
   let guard: Expr | undefined
   for (const push of chain) {
     const landing = push(at)
-    at = landing.at
+    at = landing.at.map((x, i): Ix => {
+      const hi = landing.hi?.[i]
+      if (hi === undefined) return x
+      const standIn = sym('c', { lo: 0, hi, role: 'loop' })
+      meaning.set(standIn, x)
+      return of(standIn)
+    })
     guard = both(guard, landing.guard)
+  }
+  for (const [standIn, x] of [...meaning].reverse()) {
+    const back = new Map([[standIn, x]])
+    at = at.map((y) => substitute(y, back))
+    guard = guard && substituteExpr(guard, back)
   }
   return guard === undefined ? { at } : { at, guard }
 }
