@@ -1,0 +1,60 @@
+/** What is shared by everything printed into one module: the language, names at top level, helper functions and scratch. */
+import type { Scalar } from '../../src/kernel/expr.ts'
+import type { MathHelper } from './math.ts'
+import { mathHelpers } from './math.ts'
+import type { Names } from './text.ts'
+import { docComment, indent, names } from './text.ts'
+
+export type Language = 'ts' | 'js'
+
+export interface Printer {
+  readonly language: Language
+  /** Names at the top level of the module. */
+  readonly names: Names
+  /** `: type`, in TypeScript. */
+  readonly type: (type: string) => string
+  readonly helper: (h: MathHelper) => string
+  /** Storage that a kernel keeps between calls; gives its name. */
+  readonly scratch: (wish: string, array: string, length: number) => string
+  /** The helper functions and scratch asked for so far, as lines. */
+  readonly support: () => string[]
+}
+
+export function printer(language: Language, taken: Iterable<string> = []): Printer {
+  const top = names(taken)
+  const helpers = new Map<MathHelper, string>()
+  const scratches: string[] = []
+  const type = (t: string): string => (language === 'ts' ? `: ${t}` : '')
+  return {
+    language,
+    names: top,
+    type,
+    helper: (h) => {
+      const known = helpers.get(h)
+      if (known !== undefined) return known
+      const name = top.name(h)
+      helpers.set(h, name)
+      return name
+    },
+    scratch: (wish, array, length) => {
+      const name = top.name(wish)
+      scratches.push(`const ${name} = new ${array}(${length})`)
+      return name
+    },
+    support: () => {
+      const lines: string[] = []
+      for (const [h, name] of helpers) {
+        const { doc, params, body } = mathHelpers[h]
+        const head = `function ${name}(${params.map((p) => `${p}${type('number')}`).join(', ')})${type('number')} {`
+        lines.push(...docComment([doc]), head, ...indent(body), '}')
+      }
+      if (scratches.length > 0) lines.push('// Scratch of the kernels below, so that no call allocates.', ...scratches)
+      return lines
+    },
+  }
+}
+
+/** The typed array of global storage. */
+export const arrayOf = (of: Scalar): 'Float32Array' | 'Int32Array' => (of === 'f32' || of === 'f64' ? 'Float32Array' : 'Int32Array')
+/** The typed array of private storage: sums and intermediates stay float64. */
+export const scratchOf = (of: Scalar): 'Float64Array' | 'Int32Array' => (of === 'f32' || of === 'f64' ? 'Float64Array' : 'Int32Array')

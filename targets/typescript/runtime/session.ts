@@ -1,0 +1,160 @@
+// Calls of compiled programs: dims, activation memory, and the state kept between calls.
+import type { Dims, Extent, PortSpec, Tensor } from '../../runtime/inputs.ts'
+import { bindInputs, extent, InputError } from '../../runtime/inputs.ts'
+
+type Arrays = Record<string, Float32Array | Int32Array>
+/** Named storage: weights, state, or the inputs and outputs of a call. */
+export class Store {
+  readonly arrays: Arrays = Object.create(null)
+  f32(name: string): Float32Array {
+    return this.arrays[name] as Float32Array
+  }
+  i32(name: string): Int32Array {
+    return this.arrays[name] as Int32Array
+  }
+}
+/** What a program runs on. Activation slot `i` is read as floats or as integers. */
+export interface Memory {
+  readonly weights: Store
+  readonly state: Store
+  readonly values: Store
+  f32(slot: number, length: number): Float32Array
+  i32(slot: number, length: number): Int32Array
+}
+export interface ProgramSpec {
+  readonly inputs: readonly PortSpec[]
+  readonly outputs: readonly PortSpec[]
+  /** Conditions on dims as the source states them. */
+  readonly checks: readonly (readonly [text: string, holds: (d: Dims) => boolean])[]
+  readonly run: (m: Memory, d: Dims) => void
+}
+/** States of one size. `grows`: the size is for one position, and positions come first. */
+export interface StateSpec {
+  readonly names: readonly string[]
+  readonly size: (d: Dims) => number
+  readonly grows: boolean
+  readonly ints?: boolean
+}
+export interface ModelSpec {
+  readonly programs: Partial<Record<'run' | 'prepare' | 'prefill' | 'step', ProgramSpec>>
+  readonly state: readonly StateSpec[]
+  /** The dims of new and past positions, and how many there may be. */
+  readonly sequence?: { readonly T: string; readonly past: string; readonly max: number }
+}
+type Outputs = Record<string, Tensor<Float32Array | Int32Array>>
+type Inputs = Readonly<Record<string, unknown>>
+
+export class Session {
+  past = 0
+  private spec: ModelSpec
+  private memory: Memory
+  private slots: ArrayBuffer[] = []
+  private capacity = 0
+  /** Dims that the state holds on to. */
+  private held: Dims | undefined
+
+  constructor(spec: ModelSpec, weights: Store) {
+    this.spec = spec
+    const slot = (i: number, length: number): ArrayBuffer => {
+      const found = this.slots[i]
+      return found && found.byteLength >= length * 4 ? found : (this.slots[i] = new ArrayBuffer(length * 4))
+    }
+    this.memory = {
+      weights, state: new Store(), values: new Store(),
+      f32: (i, length) => new Float32Array(slot(i, length), 0, length),
+      i32: (i, length) => new Int32Array(slot(i, length), 0, length),
+    }
+  }
+
+  run(inputs: Inputs): Outputs {
+    return this.execute(this.program('run'), inputs, {})
+  }
+
+  /** Positions after the past ones. The first call also takes what does not depend on positions (an encoder's inputs). */
+  advance(name: 'prefill' | 'step', inputs: Inputs): Outputs {
+    const program = this.program(name)
+    const sequence = this.spec.sequence
+    if (!sequence) throw new InputError('this model has no sequence')
+    const { prepare } = this.spec.programs
+    const own: Record<string, unknown> = { ...inputs }
+    let held = this.held
+    if (prepare && (held === undefined || prepare.inputs.some((p) => inputs[p.name] !== undefined && !program.inputs.some((q) => q.name === p.name)))) {
+      if (held !== undefined) throw new InputError(`${prepare.inputs.map((p) => p.name).join(', ')}: already taken; reset() starts anew`)
+      const first: Record<string, unknown> = {}
+      for (const p of prepare.inputs) {
+        first[p.name] = inputs[p.name]
+        if (!program.inputs.some((q) => q.name === p.name)) delete own[p.name]
+      }
+      held = {}
+      this.execute(prepare, first, held, (d) => this.reserve(d, 0))
+    }
+    const dims: Dims = { ...held, [sequence.past]: this.past }
+    const outputs = this.execute(program, own, dims, (d) => {
+      const total = this.past + (d[sequence.T] ??= 1)
+      if (total > sequence.max) throw new InputError(`${this.past} past and ${d[sequence.T]} new positions, at most ${sequence.max}`)
+      this.reserve(d, total)
+    })
+    this.past += dims[sequence.T]
+    delete dims[sequence.T]
+    delete dims[sequence.past]
+    this.held = dims
+    return outputs
+  }
+
+  reset(): void {
+    this.past = 0
+    this.capacity = 0
+    this.held = undefined
+    this.memory = { ...this.memory, state: new Store() }
+  }
+
+  dispose(): void {
+    this.reset()
+    this.spec = { programs: {}, state: [] }
+    this.slots = []
+    this.memory = { ...this.memory, weights: new Store(), values: new Store() }
+  }
+
+  private program(name: 'run' | 'prefill' | 'step'): ProgramSpec {
+    const program = this.spec.programs[name]
+    if (!program) throw new InputError(`the model has no ${name}, or was disposed`)
+    return program
+  }
+
+  private execute(program: ProgramSpec, inputs: Inputs, dims: Dims, before?: (d: Dims) => void): Outputs {
+    const arrays = bindInputs(program.inputs, inputs, dims)
+    for (const [text, holds] of program.checks) {
+      if (!holds(dims)) throw new InputError(`${text} does not hold for ${Object.entries(dims).map(([k, n]) => `${k} = ${n}`).join(', ')}`)
+    }
+    before?.(dims)
+    const values = new Store()
+    Object.assign(values.arrays, arrays)
+    const outputs: Outputs = {}
+    for (const port of program.outputs) {
+      const shape = port.shape.map((e: Extent) => extent(e, dims) as number)
+      const count = shape.reduce((n, x) => n * x, 1)
+      const data = port.dtype === 'f32' ? new Float32Array(count) : new Int32Array(count)
+      values.arrays[port.name] = data
+      outputs[port.name] = { data, shape }
+    }
+    program.run({ ...this.memory, values }, dims)
+    return outputs
+  }
+
+  /** Room for `positions` in the caches; grown by doubling, the past kept. */
+  private reserve(d: Dims, positions: number): void {
+    const { arrays } = this.memory.state
+    const capacity = positions > this.capacity ? Math.min(Math.max(positions, 2 * this.capacity, 64), this.spec.sequence?.max ?? Infinity) : this.capacity
+    for (const s of this.spec.state) {
+      if (s.grows ? capacity === this.capacity : positions > 0) continue
+      for (const name of s.names) {
+        const old = arrays[name]
+        const length = s.size(d) * (s.grows ? capacity : 1)
+        const made = s.ints ? new Int32Array(length) : new Float32Array(length)
+        if (old && s.grows) made.set(old)
+        arrays[name] = made
+      }
+    }
+    this.capacity = capacity
+  }
+}
