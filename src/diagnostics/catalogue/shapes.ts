@@ -61,6 +61,26 @@ export const noStretch = define(
   }),
 )
 
+export const innerMismatch = define(
+  'TFM1407',
+  {
+    title: 'matrices do not multiply',
+    explain: '`a @ b` joins the last axis of a with the second to last of b, so these must be equal.',
+    example: 'input x: f32[B, 4]\nparam w: f32[3, 4] = "w"\noutput y = x @ w',
+  },
+  (left: string, right: string) => `\`@\` joins ${left} with ${right}, which differ`,
+)
+
+export const elementCount = define(
+  'TFM1408',
+  {
+    title: 'reshape changes the number of elements',
+    explain: 'Both shapes of a reshape have provably the same product.',
+    example: 'y = reshape(x, [B, T, 5, 5])',
+  },
+  (from: string, n: string, to: string, m: string) => `${from} has ${n} elements, ${to} has ${m}`,
+)
+
 export const unprovenIndex = define(
   'TFM1410',
   {
