@@ -118,7 +118,7 @@ function evaluateNode(
 }
 
 function run(n: Node, inputs: readonly Tensor[], shape: readonly number[], dims: Dims): Tensor {
-  const attrs = resolveAttrs(n.attrs, (s) => evaluateAt(s, dims))
+  const attrs = resolveAttrs(n.attrs, (s) => evaluateAt(of(s), dims))
   try {
     const result = opOf(n.op).evaluate(inputs, attrs, [shape])
     return 'dtype' in result ? result : result[0]
