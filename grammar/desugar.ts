@@ -70,12 +70,14 @@ export function skeleton(node: Node | Expr): unknown {
   return strip(node)
 }
 
+const notMeaning = new Set(['span', 'opSpan', 'comments', 'piped'])
+
 function strip(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(strip)
   if (typeof value !== 'object' || value === null) return value
   const out: Record<string, unknown> = {}
   for (const [key, field] of Object.entries(value)) {
-    if (key !== 'span' && key !== 'opSpan' && key !== 'comments') out[key] = strip(field)
+    if (!notMeaning.has(key)) out[key] = strip(field)
   }
   return out
 }

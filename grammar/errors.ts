@@ -77,7 +77,7 @@ function hint(file: SourceFile, tokens: readonly IToken[], index: number, token:
   const lineStart = file.text.lastIndexOf('\n', token.startOffset - 1) + 1
   for (let i = index - 1; i >= 0 && (tokens[i]?.startOffset ?? 0) >= lineStart; i--) {
     if (tokens[i]?.image === '//') {
-      return '`//` after a value is floor division; put two blanks before a comment, or give it a line of its own'
+      return say.commentHint
     }
   }
   if (token.tokenType === t.Eq) return 'to compare, write `==`'
