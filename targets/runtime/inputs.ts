@@ -1,3 +1,5 @@
+import { TfmError } from './errors.ts'
+
 // Inputs of a call: any array-like in, checked typed arrays and dims out. Every message names the input.
 
 /** Numbers as they come: flat or nested arrays, typed arrays, one number, or `{ data, shape }`. Masks may be booleans. */
@@ -21,8 +23,8 @@ export interface PortSpec {
   readonly fill?: number
 }
 
-/** What is wrong with a call; the message names the input. */
-export class InputError extends TypeError {}
+/** Codes: 2001 shape, 2002 missing or unknown, 2003 kind of value, 2005 index out of range. */
+const wrong = (code: number, message: string): TfmError => new TfmError(`TFM${code}`, message)
 
 export function extent(e: Extent, d: Dims): number | undefined {
   return typeof e === 'number' ? e : typeof e === 'string' ? d[e] : e(d)
@@ -33,13 +35,13 @@ export function extent(e: Extent, d: Dims): number | undefined {
  * open, all but the last are 1, so that `[5, 6, 7]` is a batch of one. Nested arrays say their own shape; leading axes of 1 may be left out.
  */
 export function bindInputs(ports: readonly PortSpec[], given: Readonly<Record<string, unknown>>, dims: Dims): Record<string, Float32Array | Int32Array> {
-  if (typeof given !== 'object' || given === null) throw new InputError(`inputs: expected an object with ${ports.map((p) => p.name).join(', ')}`)
+  if (typeof given !== 'object' || given === null) throw wrong(2002, `inputs: expected an object with ${ports.map((p) => p.name).join(', ')}`)
   for (const name of Object.keys(given)) {
-    if (given[name] !== undefined && !ports.some((p) => p.name === name)) throw new InputError(`${name}: no such input; this call takes ${ports.map((p) => p.name).join(', ')}`)
+    if (given[name] !== undefined && !ports.some((p) => p.name === name)) throw wrong(2002, `${name}: no such input; this call takes ${ports.map((p) => p.name).join(', ')}`)
   }
   const flat = ports.flatMap((port) => {
     const value = given[port.name]
-    if (value === undefined && port.fill === undefined) throw new InputError(`${port.name}: missing; expected ${port.dtype}${describe(port, dims)}`)
+    if (value === undefined && port.fill === undefined) throw wrong(2002, `${port.name}: missing; expected ${port.dtype}${describe(port, dims)}`)
     return value === undefined ? [] : [{ port, ...flatten(port.name, value) }]
   })
   // Shapes that are given bind dims before shapes that must be inferred.
@@ -50,14 +52,14 @@ export function bindInputs(ports: readonly PortSpec[], given: Readonly<Record<st
     const want = port.shape.map((e) => extent(e, dims) ?? 0)
     const count = want.reduce((n, x) => n * x, 1)
     if (count !== data.length || (shape && !sameShape(shape, want))) {
-      throw new InputError(`${port.name}: ${data.length} elements${shape ? ` of shape [${shape.join(', ')}]` : ''}, expected ${describe(port, dims)} = [${want.join(', ')}]`)
+      throw wrong(2001, `${port.name}: ${data.length} elements${shape ? ` of shape [${shape.join(', ')}]` : ''}, expected ${describe(port, dims)} = [${want.join(', ')}]`)
     }
     arrays[port.name] = convert(port, data, want, dims)
   }
   for (const port of ports) {
     if (arrays[port.name] !== undefined) continue
     const count = port.shape.reduce<number>((n, e) => n * (extent(e, dims) ?? NaN), 1)
-    if (Number.isNaN(count)) throw new InputError(`${port.name}: missing, and no other input gives the dims of ${describe(port, dims)}`)
+    if (Number.isNaN(count)) throw wrong(2002, `${port.name}: missing, and no other input gives the dims of ${describe(port, dims)}`)
     arrays[port.name] = (port.dtype === 'f32' ? new Float32Array(count) : new Int32Array(count)).fill(port.fill ?? 0)
   }
   return arrays
@@ -73,17 +75,17 @@ const sameShape = (shape: readonly number[], want: readonly number[]): boolean =
 
 function flatten(name: string, value: unknown): { data: ArrayLike<number | boolean>; shape?: readonly number[] } {
   if (typeof value === 'number' || typeof value === 'boolean') return { data: [value] }
-  if (typeof value !== 'object' || value === null) throw new InputError(`${name}: expected numbers, got ${value === null ? 'null' : typeof value}`)
+  if (typeof value !== 'object' || value === null) throw wrong(2003, `${name}: expected numbers, got ${value === null ? 'null' : typeof value}`)
   if ('data' in value && 'shape' in value) {
     const { data, shape } = value as { data: ArrayLike<number>; shape: readonly number[] }
-    if (!Array.isArray(shape) || !shape.every((n) => Number.isInteger(n) && n >= 0)) throw new InputError(`${name}: shape must be a list of extents`)
-    if (typeof data?.length !== 'number') throw new InputError(`${name}: data must be an array`)
-    if (shape.reduce((n, x) => n * x, 1) !== data.length) throw new InputError(`${name}: ${data.length} elements do not fill shape [${shape.join(', ')}]`)
+    if (!Array.isArray(shape) || !shape.every((n) => Number.isInteger(n) && n >= 0)) throw wrong(2003, `${name}: shape must be a list of extents`)
+    if (typeof data?.length !== 'number') throw wrong(2003, `${name}: data must be an array`)
+    if (shape.reduce((n, x) => n * x, 1) !== data.length) throw wrong(2001, `${name}: ${data.length} elements do not fill shape [${shape.join(', ')}]`)
     return { data, shape }
   }
   if (!Array.isArray(value)) {
     if (ArrayBuffer.isView(value) && 'length' in value) return { data: value as unknown as ArrayLike<number> }
-    throw new InputError(`${name}: expected an array, a typed array or { data, shape }`)
+    throw wrong(2003, `${name}: expected an array, a typed array or { data, shape }`)
   }
   if (!value.some((x) => typeof x === 'object')) return { data: value }
   const shape: number[] = []
@@ -92,7 +94,7 @@ function flatten(name: string, value: unknown): { data: ArrayLike<number | boole
   const walk = (x: unknown, depth: number, at: string): void => {
     if (depth === shape.length) return void data.push(x as number)
     if (!isList(x) || x.length !== shape[depth]) {
-      throw new InputError(`${name}${at}: ${isList(x) ? `${x.length} elements` : 'no list'}, where ${name}${at.replace(/\d+/g, '0')} has ${shape[depth]}`)
+      throw wrong(2001, `${name}${at}: ${isList(x) ? `${x.length} elements` : 'no list'}, where ${name}${at.replace(/\d+/g, '0')} has ${shape[depth]}`)
     }
     for (let i = 0; i < x.length; i++) walk(x[i], depth + 1, `${at}[${i}]`)
   }
@@ -111,14 +113,14 @@ function infer(port: PortSpec, count: number, dims: Dims): number[] {
 
 function bindShape(port: PortSpec, shape: readonly number[], dims: Dims): void {
   const lead = port.shape.length - shape.length
-  if (lead < 0) throw new InputError(`${port.name}: shape [${shape.join(', ')}] has ${shape.length} axes, expected ${describe(port, dims)}`)
+  if (lead < 0) throw wrong(2001, `${port.name}: shape [${shape.join(', ')}] has ${shape.length} axes, expected ${describe(port, dims)}`)
   port.shape.forEach((e, i) => {
     const n = i < lead ? 1 : shape[i - lead]
-    if (n === 0) throw new InputError(`${port.name}: empty; expected ${describe(port, dims)}`)
+    if (n === 0) throw wrong(2001, `${port.name}: empty; expected ${describe(port, dims)}`)
     if (typeof e === 'string') {
       if (dims[e] === undefined) dims[e] = n
-      else if (dims[e] !== n) throw new InputError(`${port.name}: axis ${i} has ${n} elements, but ${e} = ${dims[e]}`)
-    } else if (typeof e === 'number' && e !== n) throw new InputError(`${port.name}: axis ${i} has ${n} elements, expected ${e}`)
+      else if (dims[e] !== n) throw wrong(2001, `${port.name}: axis ${i} has ${n} elements, but ${e} = ${dims[e]}`)
+    } else if (typeof e === 'number' && e !== n) throw wrong(2001, `${port.name}: axis ${i} has ${n} elements, expected ${e}`)
   })
 }
 
@@ -131,14 +133,14 @@ function convert(port: PortSpec, data: ArrayLike<number | boolean>, shape: reado
   const limit = port.below && extent(port.below[0], dims)
   if (port.dtype === 'f32') {
     const out = data instanceof Float32Array ? data : Float32Array.from(data, Number)
-    for (let i = 0; i < out.length; i++) if (out[i] !== out[i]) throw new InputError(`${where(i)}, expected a number`)
+    for (let i = 0; i < out.length; i++) if (out[i] !== out[i]) throw wrong(2003, `${where(i)}, expected a number`)
     return out
   }
   const out = data instanceof Int32Array ? data : new Int32Array(data.length)
   for (let i = 0; i < out.length; i++) {
     const x = Number(data[i])
-    if (port.dtype === 'bool' ? x !== 0 && x !== 1 : (x | 0) !== x) throw new InputError(`${where(i)}, expected ${port.dtype === 'bool' ? '0 or 1' : 'an integer'}`)
-    if (limit !== undefined && (x < 0 || x >= limit)) throw new InputError(`${where(i)}, ${port.below?.[1]} = ${limit}`)
+    if (port.dtype === 'bool' ? x !== 0 && x !== 1 : (x | 0) !== x) throw wrong(2003, `${where(i)}, expected ${port.dtype === 'bool' ? '0 or 1' : 'an integer'}`)
+    if (limit !== undefined && (x < 0 || x >= limit)) throw wrong(2005, `${where(i)}, ${port.below?.[1]} = ${limit}`)
     out[i] = x
   }
   return out

@@ -1,6 +1,7 @@
 // Calls of compiled programs: dims, activation memory, and the state kept between calls.
 import type { Dims, Extent, PortSpec, Tensor } from '../../runtime/inputs.ts'
-import { bindInputs, extent, InputError } from '../../runtime/inputs.ts'
+import { TfmError } from '../../runtime/errors.ts'
+import { bindInputs, extent } from '../../runtime/inputs.ts'
 
 type Arrays = Record<string, Float32Array | Int32Array>
 /** Named storage: weights, state, or the inputs and outputs of a call. */
@@ -74,12 +75,12 @@ export class Session {
   advance(name: 'prefill' | 'step', inputs: Inputs): Outputs {
     const program = this.program(name)
     const sequence = this.spec.sequence
-    if (!sequence) throw new InputError('this model has no sequence')
+    if (!sequence) throw new TfmError('TFM2007', 'this model has no sequence to continue')
     const { prepare } = this.spec.programs
     const own: Record<string, unknown> = { ...inputs }
     let held = this.held
     if (prepare && (held === undefined || prepare.inputs.some((p) => inputs[p.name] !== undefined && !program.inputs.some((q) => q.name === p.name)))) {
-      if (held !== undefined) throw new InputError(`${prepare.inputs.map((p) => p.name).join(', ')}: already taken; reset() starts anew`)
+      if (held !== undefined) throw new TfmError('TFM2007', `${prepare.inputs.map((p) => p.name).join(', ')}: already taken; reset() starts anew`)
       const first: Record<string, unknown> = {}
       for (const p of prepare.inputs) {
         first[p.name] = inputs[p.name]
@@ -91,7 +92,7 @@ export class Session {
     const dims: Dims = { ...held, [sequence.past]: this.past }
     const outputs = this.execute(program, own, dims, (d) => {
       const total = this.past + (d[sequence.T] ??= 1)
-      if (total > sequence.max) throw new InputError(`${this.past} past and ${d[sequence.T]} new positions, at most ${sequence.max}`)
+      if (total > sequence.max) throw new TfmError('TFM2006', `${this.past} past and ${d[sequence.T]} new positions, at most ${sequence.max}`)
       this.reserve(d, total)
     })
     this.past += dims[sequence.T]
@@ -117,14 +118,14 @@ export class Session {
 
   private program(name: 'run' | 'prefill' | 'step'): ProgramSpec {
     const program = this.spec.programs[name]
-    if (!program) throw new InputError(`the model has no ${name}, or was disposed`)
+    if (!program) throw new TfmError('TFM2007', `the model has no ${name}, or was disposed`)
     return program
   }
 
   private execute(program: ProgramSpec, inputs: Inputs, dims: Dims, before?: (d: Dims) => void): Outputs {
     const arrays = bindInputs(program.inputs, inputs, dims)
     for (const [text, holds] of program.checks) {
-      if (!holds(dims)) throw new InputError(`${text} does not hold for ${Object.entries(dims).map(([k, n]) => `${k} = ${n}`).join(', ')}`)
+      if (!holds(dims)) throw new TfmError('TFM2004', `${text} does not hold for ${Object.entries(dims).map(([k, n]) => `${k} = ${n}`).join(', ')}`)
     }
     before?.(dims)
     const values = new Store()
