@@ -1,7 +1,7 @@
 // Construction: coercion, ring operations, floor division, remainder, min and max. Everything simplifies here.
 import * as core from './core.ts'
 import { con, constant, intern, isIx } from './core.ts'
-import { fail, type Ix, type IxLike, type Sym, type Term } from './records.ts'
+import { fail, type DivMod, type Ix, type IxLike, type Sym, type Term } from './records.ts'
 import { addTerms, compareAtoms, floorMod, mulTerms } from './terms.ts'
 import { digits, fromDigits } from './digits.ts'
 import { lower, upper } from './bounds.ts'
@@ -134,55 +134,50 @@ export function ceilDiv(a: IxLike, b: IxLike): Ix {
   return floorDiv(add(a, b, -1), b)
 }
 
+/** x = q*b + r with the r that all x of one residue class share, so what is found about r holds for the class. */
 function divide(x: Ix, b: Ix): Ix {
-  // x = q*b + r, where r is the same for all x that differ by multiples of b. Laws on r are laws on that class.
-  let q = con(0)
-  let r = x
-  for (let rounds = 0; rounds < 4; rounds++) {
-    const split = divideByTerms(digits(core.core(r), true), core.core(b))
-    if (split.quotient.length === 0) break
-    q = add2(q, fromDigits(split.quotient))
-    r = fromDigits(split.rest)
-  }
-  return add2(
-    q,
-    smallQuotient(r, b) ?? divideByFactor(r, b) ?? divideNested(r, b) ?? exactSymbol(r, b) ?? divAtom(r, b),
-  )
-}
-
-function divAtom(r: Ix, b: Ix): Ix {
-  return core.atomIx(core.pairAtom('div', r, b))
+  const terms = core.unfoldExact(core.core(x))
+  const by = core.unfoldExact(core.core(b))
+  const split = divideByTerms(terms, by)
+  if (split.quotient.length > 0) return add2(intern(split.quotient), floorDiv(intern(split.rest), b))
+  // r again as q*b + s, by the digits of its quotients: `3*x + 4*(x div 4)` is `3*(x mod 4) + 16*(x div 4)`.
+  const byDigits = divideByTerms(digits(terms, true), by)
+  const q = fromDigits(byDigits.quotient)
+  const s = fromDigits(byDigits.rest)
+  const found = smallQuotient(s, b) ?? balanced(byDigits.rest, b) ?? divideByFactor(byDigits.rest, b)
+  if (found) return add2(q, found)
+  const other = s === x ? undefined : (smallQuotient(x, b) ?? divideByFactor(terms, b))
+  if (other) return other
+  return add2(q, divideNested(s, b) ?? core.atomIx(core.pairAtom('div', s, b)))
 }
 
 /** The quotient, when `k*b <= r < (k+1)*b` is provable for a number k. */
 function smallQuotient(r: Ix, b: Ix): Ix | undefined {
   const n = constant(b)
-  if (n !== undefined) return between(r, n) ?? balanced(r, n)
+  if (n !== undefined) {
+    const k = Math.floor(lower(r) / n)
+    return Number.isFinite(k) && Math.floor(upper(r) / n) === k ? con(k) : undefined
+  }
   if (constant(r) === 0) return con(0)
   if (lower(r) >= 0) return lower(sub(b, r)) >= 1 ? con(0) : undefined
   if (upper(r) < 0 && lower(add2(r, b)) >= 0) return con(-1)
   return undefined
 }
 
-function between(r: Ix, n: number): Ix | undefined {
-  const k = Math.floor(lower(r) / n)
-  return Number.isFinite(k) && Math.floor(upper(r) / n) === k ? con(k) : undefined
-}
-
 /** The same with coefficients in -n/2..n/2, which finds `(i - j) div n = 0`. */
-function balanced(r: Ix, n: number): Ix | undefined {
-  const view = digits(core.core(r), true)
-  const high = view.filter((t) => t.coef * 2 >= n && t.atoms.length > 0).map((t) => ({ coef: 1, atoms: t.atoms }))
+function balanced(view: readonly Term[], b: Ix): Ix | undefined {
+  const n = constant(b)
+  if (n === undefined) return undefined
+  const high = view.filter((t) => t.coef * 2 > n && t.atoms.length > 0).map((t) => ({ coef: 1, atoms: t.atoms }))
   if (high.length === 0) return undefined
   const t = fromDigits(high)
-  const k = between(sub(r, mul2(con(n), t)), n)
+  const k = smallQuotient(sub(fromDigits(view), mul2(b, t)), b)
   return k && add2(t, k)
 }
 
 /** `(g*y + z) div (g*c) = y div c` when `0 <= z < g`. */
-function divideByFactor(r: Ix, b: Ix): Ix | undefined {
-  const view = digits(core.core(r), true)
-  const bTerms = core.core(b)
+function divideByFactor(view: readonly Term[], b: Ix): Ix | undefined {
+  const bTerms = core.unfoldExact(core.core(b))
   const content = commonTerm(bTerms)
   const tried: Term[] = []
   for (const t of view) {
@@ -193,8 +188,10 @@ function divideByFactor(r: Ix, b: Ix): Ix | undefined {
   tried.sort((s, t) => t.atoms.length - s.atoms.length || t.coef - s.coef || compareAtoms(s.atoms, t.atoms))
   for (const g of tried) {
     const split = divideByTerms(view, [g])
+    const q = fromDigits(split.quotient)
+    if (split.rest.length === 0 && core.core(q).some(quotientAlone)) continue // divideNested would undo it
     const k = smallQuotient(fromDigits(split.rest), intern([g]))
-    if (k) return floorDiv(add2(fromDigits(split.quotient), k), fromDigits(divideByTerms(bTerms, [g]).quotient))
+    if (k) return floorDiv(add2(q, k), fromDigits(divideByTerms(bTerms, [g]).quotient))
   }
   return undefined
 }
@@ -206,21 +203,15 @@ function sameTerm(s: Term, t: Term): boolean {
 /** `(y div a + z) div b = (y + a*z) div (a*b)`. */
 function divideNested(r: Ix, b: Ix): Ix | undefined {
   for (const t of core.core(r)) {
-    const d = t.coef === 1 && t.atoms.length === 1 ? t.atoms[0] : undefined
-    if (d?.k !== 'div' || core.isExact(d)) continue
-    const rest = sub(r, core.atomIx(d))
-    return floorDiv(add2(d.a, mul2(d.b, rest)), mul2(d.b, b))
+    const d = quotientAlone(t)
+    if (d) return floorDiv(add2(d.a, mul2(d.b, sub(r, core.atomIx(d)))), mul2(d.b, b))
   }
   return undefined
 }
 
-/** `T div 4` is `16*(T div 64)` for a T that is a multiple of 64. */
-function exactSymbol(r: Ix, b: Ix): Ix | undefined {
-  const t = core.core(r)
-  const s = t.length === 1 && t[0].coef === 1 && t[0].atoms.length === 1 ? t[0].atoms[0] : undefined
-  const n = constant(b)
-  if (s?.k !== 'sym' || n === undefined || s.multipleOf === n || s.multipleOf % n !== 0) return undefined
-  return mul2(con(s.multipleOf / n), core.atomIx(core.pairAtom('div', r, con(s.multipleOf))))
+function quotientAlone(t: Term): DivMod | undefined {
+  const a = t.coef === 1 && t.atoms.length === 1 ? t.atoms[0] : undefined
+  return a?.k === 'div' ? a : undefined
 }
 
 export function min(a: IxLike, b: IxLike): Ix {
@@ -236,7 +227,11 @@ function extreme(k: 'min' | 'max', a: Ix, b: Ix): Ix {
   if (a === INF || b === INF) return k === 'max' ? INF : a === INF ? b : a
   return memoised(k, a, b, (x, y) => {
     const kept: Ix[] = []
-    for (const arg of [...parts(k, x), ...parts(k, y)]) {
+    // The plainest of equal arguments stays.
+    const args = [...parts(k, x), ...parts(k, y)].sort(
+      (u, v) => core.core(u).length - core.core(v).length || u.id - v.id,
+    )
+    for (const arg of args) {
       if (kept.some((u) => u === arg || beats(k, u, arg))) continue
       for (let i = kept.length - 1; i >= 0; i--) if (beats(k, arg, kept[i])) kept.splice(i, 1)
       kept.push(arg)
@@ -270,6 +265,7 @@ export function exactDiv(a: IxLike, b: IxLike): Ix | undefined {
   }
   const split = divideByTerms(core.core(x), core.core(y))
   if (split.rest.length === 0) return intern(split.quotient)
+  if (lower(y) < 1) return undefined
   const q = floorDiv(x, y)
   return sub(x, mul2(q, y)) === con(0) ? q : undefined
 }

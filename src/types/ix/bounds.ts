@@ -1,7 +1,7 @@
 // Numeric bounds of polynomials, and through them proofs: `a <= b` when the least value of `b - a` is not negative.
 // Sound, not complete. A search eliminates one atom after another, the youngest first, by its symbolic bounds.
 import { add, INF, mul, neg, of, sub } from './arith.ts'
-import { atomIx, con, constant, core, intern, isExact, memo } from './core.ts'
+import { atomIx, con, constant, core, expansionOf, intern, isExact, memo } from './core.ts'
 import type { Atom, DivMod, Ix, IxLike, MinMax, Sym, Term, Value } from './records.ts'
 import { substitute, symbolsOf } from './rewrite.ts'
 
@@ -171,7 +171,9 @@ function powers(x: Ix, s: Atom): Ix[] {
 
 /** Also of a term with mods. */
 function termIx(t: Term): Ix {
-  return t.atoms.some((a) => a.k === 'mod') ? mul(t.coef, ...t.atoms.map(atomIx)) : intern([t])
+  return t.atoms.some((a) => a.k === 'mod')
+    ? mul(t.coef, ...t.atoms.map((a) => expansionOf(a) ?? atomIx(a)))
+    : intern([t])
 }
 
 /** d is least at an end of s when it is linear in s; a square needs coefficients of one sign. */

@@ -231,6 +231,27 @@ function foldExact(terms: readonly Term[]): Term[] | undefined {
   return undefined
 }
 
+/** The other way: `T` as `m*(T div m)`. Only for a list that is not interned as it is. */
+export function unfoldExact(terms: readonly Term[]): readonly Term[] {
+  const at = terms.findIndex((t) => t.atoms.some(isMultiple))
+  if (at < 0) return terms
+  let out: readonly Term[] = terms.filter((t) => !t.atoms.some(isMultiple))
+  for (const t of terms) {
+    if (!t.atoms.some(isMultiple)) continue
+    let part: Term[] = [{ coef: t.coef, atoms: [] }]
+    for (const a of t.atoms) {
+      const d = isMultiple(a) ? pairAtom('div', atomIx(a), con(a.multipleOf)) : a
+      part = mulTerms(part, [{ coef: isMultiple(a) ? a.multipleOf : 1, atoms: [d] }])
+    }
+    out = addTerms(out, part)
+  }
+  return out
+}
+
+function isMultiple(a: Atom): a is Sym {
+  return a.k === 'sym' && a.multipleOf > 1
+}
+
 export function constant(x: Ix): number | undefined {
   const t = core(x)
   if (t.length === 0) return 0

@@ -1,5 +1,6 @@
 // The view of a core in which remainders are found again: `x - a*(x div a)` becomes `x mod a`, and a sum over the
 // quotients of one x by a chain of divisors becomes a sum of its mixed-radix digits.
+import { floorDiv } from './arith.ts'
 import { atomIx, core, expansionOf, intern, modAtom } from './core.ts'
 import { exactQuotient } from './divide.ts'
 import type { Atom, DivMod, Ix, Term } from './records.ts'
@@ -62,16 +63,20 @@ function negated(terms: readonly Term[]): readonly Term[] {
 function splitOff(terms: readonly Term[], a: Ix, b: Ix, d: DivMod, full: boolean): readonly Term[] {
   const aTerms = core(a)
   const lead = aTerms[0]
+  if (Math.abs(lead.coef) !== 1) full = false // digits of 2*x would leave half numbers of x
   const wraps = mulTerms(core(b), [{ coef: 1, atoms: [d] }])
+  // Of a number, the multiple shows only in the terms with d.
+  const by = lead.atoms.length > 0 ? lead : { coef: -wraps[0].coef, atoms: wraps[0].atoms }
   for (const t of terms) {
-    const atoms = divAtoms(t.atoms, lead.atoms)
-    if (!atoms || t.coef % lead.coef !== 0 || atoms.includes(d)) continue
-    const w: Term[] = [{ coef: t.coef / lead.coef, atoms }]
+    const atoms = divAtoms(t.atoms, by.atoms)
+    if (!atoms || t.coef % by.coef !== 0 || atoms.includes(d)) continue
+    const w: Term[] = [{ coef: t.coef / by.coef, atoms }]
     const whole = mulTerms(w, aTerms)
     const back = mulTerms(w, wraps)
     if (!whole.every((u) => u.atoms.length === 0 || covers(terms, u))) continue
     const at = find(terms, back[0].atoms)
     if (!at || (!full && at.coef > 0 === back[0].coef > 0)) continue
+    if (floorDiv(a, b) !== atomIx(d)) return terms // another form of d: `a mod b` would not be read back as this
     const digit = { coef: w[0].coef, atoms: mulAtoms(atoms, [modAtom(a, b, d)]) }
     return splitOff(addTerms(addTerms(addTerms(terms, negated(whole)), back), [digit]), a, b, d, full)
   }
