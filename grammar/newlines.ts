@@ -79,6 +79,11 @@ export function settle(file: SourceFile, tokens: readonly IToken[]): { tokens: I
     const before = last()
     if (before && tokenMatcher(before, t.Sep)) out.pop()
   }
+  /** Drops a trailing comma; one without an element before it stays and is reported. */
+  const dropComma = () => {
+    const element = out[out.length - 2]?.tokenType
+    if (last()?.tokenType === t.Comma && element && element !== t.Comma && !closerOf.has(element)) out.pop()
+  }
   const closeOpen = () => {
     const opened = stack.pop()
     if (!opened) return
@@ -86,7 +91,7 @@ export function settle(file: SourceFile, tokens: readonly IToken[]): { tokens: I
     const after = last()
     const at = after ? (after.endOffset ?? after.startOffset) : -1
     if (close === t.RBrace) dropSep()
-    else if (last()?.tokenType === t.Comma) out.pop()
+    else dropComma()
     const text = close === t.RParen ? ')' : close === t.RBracket ? ']' : '}'
     diagnostics.push(unclosedBracket(place(opened.token), opened.token.image, text))
     // Empty: it ends before it starts.
@@ -138,7 +143,7 @@ export function settle(file: SourceFile, tokens: readonly IToken[]): { tokens: I
       while (isOpen()) closeOpen()
       stack.pop()
       if (type === t.RBrace) dropSep()
-      else if (last()?.tokenType === t.Comma) out.pop()
+      else dropComma()
     } else if (closerOf.has(type)) {
       if (type === t.LBrace) {
         // Only `repeat` and `scan` put braces into brackets.

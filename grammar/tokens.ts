@@ -80,11 +80,14 @@ export const BlockComment = createToken({
 vocabulary.push(LineComment, BlockComment)
 
 // ---- strings
-/** Offset after the string that starts at `offset`, or -1 when its line ends first. Iterative: the text may be hostile. */
+const longestString = 4000
+
+/** Offset after the string that starts at `offset`, or -1 when its line ends first. Iterative and bounded: the text may be hostile. */
 export function endOfString(text: string, offset: number): number {
   // What is open: a string or a hole in one.
   const open: ('"' | '{')[] = ['"']
-  for (let i = offset + 1; i < text.length; i++) {
+  const limit = Math.min(text.length, offset + longestString)
+  for (let i = offset + 1; i < limit; i++) {
     const char = text[i]
     if (char === '\n') return -1
     const inside = open[open.length - 1]

@@ -80,13 +80,13 @@ export function docAbove(b: Builder, start: number): { doc?: string } {
   return lines.length === 0 ? {} : { doc: lines.join('\n') }
 }
 
-/** Nothing but blanks and at most the end of the line between two offsets: an empty line separates. */
+/** Nothing but blanks (and `;`, which then ends nothing) and at most the end of the line between two offsets: an empty line separates. */
 function isBlank(text: string, from: number, to: number): boolean {
   let newlines = 0
   for (let i = from; i < to; i++) {
     const code = text.charCodeAt(i)
     if (code === 10) newlines++
-    else if (code > 32 && code !== 0xfeff) return false
+    else if (code > 32 && code !== 0xfeff && code !== 59) return false
   }
   return newlines <= 1
 }

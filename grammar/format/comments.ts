@@ -45,7 +45,8 @@ export function ownLines(comments: readonly Comment[], text: string): Doc[] {
   let last: Span | undefined
   for (const comment of comments) {
     if (last && emptyLineBetween(text, last.end, comment.span.start)) docs.push(hardline)
-    docs.push(comment.text, hardline)
+    // What trailed something is no documentation of what comes below.
+    docs.push(comment.trailing ? plain(comment) : comment.text, hardline)
     last = comment.span
   }
   return docs
@@ -56,9 +57,9 @@ export const trailing = (comments: readonly Comment[]): Doc[] =>
 
 /** A documentation comment that had to move documents nothing there. */
 export const undocumented = (comments: readonly Comment[]): Comment[] =>
-  comments.map((comment) =>
-    comment.text.startsWith('///') ? { ...comment, text: comment.text.replace(/^\/+/, '//') } : comment,
-  )
+  comments.map((comment) => ({ ...comment, text: plain(comment) }))
+
+const plain = (comment: Comment): string => comment.text.replace(/^\/{3,}/, '//')
 
 export function emptyLineBetween(text: string, from: number, to: number): boolean {
   return /\n[ \t\r\f]*\n/.test(text.slice(from, to))

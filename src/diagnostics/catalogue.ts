@@ -13,6 +13,7 @@ export * from './catalogue/names.ts'
 export * from './catalogue/residual.ts'
 export * from './catalogue/shapes.ts'
 export * from './catalogue/rest.ts'
+export * from './catalogue/elaborate.ts'
 export * from './catalogue/running.ts'
 
 export const ranges: Readonly<Record<string, string>> = {

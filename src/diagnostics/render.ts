@@ -18,6 +18,8 @@ export interface RenderOptions {
   readonly color?: boolean
   /** Columns of source shown of one line; longer lines are cut around the caret. Default 120. */
   readonly width?: number
+  /** How many diagnostics `renderAll` shows; the rest is counted. Default 100. */
+  readonly most?: number
 }
 
 type Paint = (style: keyof typeof styles, text: string) => string
@@ -119,9 +121,11 @@ function frame(span: Span, { digits, width, paint, style, arrow }: Frame): strin
 
 /** The part of a line around what is marked, with tabs as two blanks and hidden characters shown, and the columns of the mark in it. */
 function cut(text: string, from: number, to: number, width: number): { shown: string; before: number; marked: number } {
-  let left = expand(text.slice(0, from))
-  let middle = expand(text.slice(from, to))
-  let right = expand(text.slice(to))
+  // Twice the width is more than is kept; the line may be megabytes long.
+  const most = 2 * width
+  let left = expand(text.slice(Math.max(0, from - most), from))
+  let middle = expand(text.slice(from, Math.min(to, from + most)))
+  let right = expand(text.slice(to, to + most))
   if (widthOf(left) + widthOf(middle) + widthOf(right) > width) {
     middle = keepStart(middle, Math.floor(width * 0.6))
     const room = width - widthOf(middle)

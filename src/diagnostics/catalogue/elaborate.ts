@@ -38,7 +38,8 @@ export const notAStatementHere = define(
   'TFM1218',
   {
     title: 'statement out of place',
-    explain: 'Inputs, outputs, entries, `sequence` and `weights` belong to the model; `return` to a block, `yield` to a value.',
+    explain:
+      'Inputs, outputs, entries, `sequence` and `weights` belong to the model; `return` to a block, `yield` to a value.',
     example: 'block a(x: f32[T]) { input y: f32[T]; return x }',
   },
   (what: string, where: string) => `${what} does not stand ${where}`,
@@ -148,6 +149,21 @@ export const entryUnknown = define(
 
 export const noOutput = define(
   'TFM1705',
-  { title: 'model without an output', explain: 'A model computes at least one output.', example: 'model m { input x: f32[T] }' },
+  {
+    title: 'model without an output',
+    explain: 'A model computes at least one output.',
+    example: 'model m { input x: f32[T] }',
+  },
   (name: string) => `model \`${name}\` has no output`,
+)
+
+export const countMismatch = define(
+  'TFM1605',
+  {
+    title: 'wrong number of results',
+    explain: 'As many names stand before `=` as the expression has results.',
+    example: 'a, b = split(x, 3)',
+  },
+  (wanted: number, given: number) =>
+    `${wanted} result${wanted === 1 ? ' is' : 's are'} wanted, the expression has ${given}`,
 )

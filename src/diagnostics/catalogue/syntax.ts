@@ -94,6 +94,10 @@ export const uselessExpression = define(
   }),
 )
 
+/** What to say where a comment may have been read as a division. */
+export const commentHint =
+  '`//` after a value is floor division; put two blanks before a comment, or give it a line of its own'
+
 export const badPipeStage = define(
   'TFM1010',
   {
@@ -103,7 +107,11 @@ export const badPipeStage = define(
   },
   (left?: string, right?: string) => ({
     message: 'a pipe goes into a call: `x |> f` or `x |> f(a)`',
-    ...(left && right ? { fix: `put brackets around the pipe: \`(… |> ${left}) ${right}\`` } : {}),
+    ...(right?.startsWith('//')
+      ? { help: commentHint }
+      : left && right
+        ? { fix: `put brackets around the pipe: \`(… |> ${left}) ${right}\`` }
+        : {}),
   }),
 )
 
