@@ -6,7 +6,7 @@ import { operands } from '../kernel/expr.ts'
 import type { Stage } from '../kernel/stage.ts'
 import { isContraction } from '../kernel/structure.ts'
 import { opOf } from '../ops/table.ts'
-import { attrsKey } from './attrs.ts'
+import { memoByStructure } from './structural.ts'
 import type { Node } from './types.ts'
 import type { Ix } from '../types/ix.ts'
 import { valuesOf } from '../types/ix.ts'
@@ -20,12 +20,24 @@ export interface Cost {
   readonly operations: number
 }
 
-interface Shape {
+export interface NodeShape {
   readonly kind: Kind
   readonly cost: Cost
 }
 
-const expensive: ReadonlySet<string> = new Set(['exp', 'expm1', 'log', 'log1p', 'sqrt', 'sin', 'cos', 'tanh', 'erf', 'pow', 'div'])
+const expensive: ReadonlySet<string> = new Set([
+  'exp',
+  'expm1',
+  'log',
+  'log1p',
+  'sqrt',
+  'sin',
+  'cos',
+  'tanh',
+  'erf',
+  'pow',
+  'div',
+])
 
 /** Stages of one node with the given operand buffers. */
 export function lowerNode(node: Node, inputs: readonly Buffer[], out: Buffer): readonly Stage[] {
@@ -62,7 +74,7 @@ export function costOf(e: Expr): Cost {
 
 const dataDependent = (at: readonly Ix[]): boolean => at.some((x) => valuesOf(x).size > 0)
 
-function classify(node: Node): Shape {
+function classify(node: Node): NodeShape {
   const none: Cost = { loads: 0, functions: 0, operations: 0 }
   if (opOf(node.op).lower === undefined) return { kind: 'leaf', cost: none }
   const stages = lowerNode(node, node.inputs.map(virtual), virtual(node))
@@ -78,25 +90,13 @@ function classify(node: Node): Shape {
       const e = last.body.e
       if (e.k === 'load' && !dataDependent(e.at)) return { kind: 'view', cost }
       if (cost.loads === 0 && cost.functions === 0) return { kind: 'inline', cost }
-      const integers = node.type.dtype !== 'f32' && node.inputs.every((x) => x.type.dtype !== 'f32' || x.type.shape.length === 0)
+      const integers =
+        node.type.dtype !== 'f32' && node.inputs.every((x) => x.type.dtype !== 'f32' || x.type.shape.length === 0)
       if (integers && cost.functions === 0) return { kind: 'inline', cost }
       return { kind: 'map', cost }
     }
   }
 }
 
-/** A memo per compilation: nodes of equal op, attributes and operand types are classified once. */
-export function makeKinds(): (node: Node) => Shape {
-  const byNode = new Map<Node, Shape>()
-  const byKey = new Map<string, Shape>()
-  return (node) => {
-    const known = byNode.get(node)
-    if (known !== undefined) return known
-    const types = node.inputs.map((x) => `${x.type.dtype}[${x.type.shape.map((d) => d.id).join(',')}]`)
-    const key = `${node.op}|${attrsKey(node.attrs)}|${types.join(';')}`
-    let shape = byKey.get(key)
-    if (shape === undefined) byKey.set(key, (shape = classify(node)))
-    byNode.set(node, shape)
-    return shape
-  }
-}
+/** What a node is to fusion, and what computing one element of it costs. */
+export const shapeOf = memoByStructure(classify)

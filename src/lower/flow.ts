@@ -3,7 +3,7 @@ import { topological } from '../ir/traverse.ts'
 import type { Graph, Node } from '../ir/types.ts'
 import { isConst } from '../types/ix.ts'
 import type { Cost, Kind } from '../ir/kinds.ts'
-import { makeKinds } from '../ir/kinds.ts'
+import { shapeOf } from '../ir/kinds.ts'
 
 export interface Flow {
   readonly graph: Graph
@@ -31,14 +31,13 @@ export const free = (k: Kind): boolean => k === 'view' || k === 'inline'
 export function analyse(graph: Graph): Flow {
   const order = topological(graph.outputs.map((o) => o.node))
   const position = new Map(order.map((n, i) => [n, i]))
-  const shape = makeKinds()
   const users = new Map<Node, Node[]>(order.map((n) => [n, []]))
   const loadTime = new Map<Node, boolean>()
   for (const n of order) {
     for (const x of new Set(n.inputs)) users.get(x)!.push(n)
-    loadTime.set(n, isLoadTime(n, loadTime, shape(n)))
+    loadTime.set(n, isLoadTime(n, loadTime, shapeOf(n)))
   }
-  const kind = (n: Node): Kind => shape(n).kind
+  const kind = (n: Node): Kind => shapeOf(n).kind
   const results = new Set(graph.outputs.map((o) => o.node))
   const root = (n: Node): Node => (kind(n) === 'view' ? root(n.inputs[0]) : n)
 
@@ -70,7 +69,7 @@ export function analyse(graph: Graph): Flow {
   }
   return {
     graph, order, position, kind, users, root, reads, readers,
-    cost: (n) => shape(n).cost,
+    cost: (n) => shapeOf(n).cost,
     loadTime: (n) => loadTime.get(n) ?? false,
     isResult: (n) => results.has(n),
   } // prettier-ignore
@@ -84,11 +83,15 @@ function isLoadTime(n: Node, known: ReadonlyMap<Node, boolean>, shape: { kind: K
   if (n.op === 'param') return true
   if (shape.kind === 'leaf' || shape.kind === 'append') return false
   if (n.type.shape.some((d) => isConst(d) === undefined)) return false
-  const constant = (x: Node): boolean => known.get(x) === true || (x.inputs.every(constant) && shape.kind !== 'leaf' && isFixed(x))
+  const constant = (x: Node): boolean =>
+    known.get(x) === true || (x.inputs.every(constant) && shape.kind !== 'leaf' && isFixed(x))
   if (!n.inputs.every(constant)) return false
   if (n.inputs.some((x) => known.get(x) === true)) return true
   return n.type.dtype === 'f32' && shape.cost.functions > 0 && n.type.shape.length > 0
 }
 
 const isFixed = (n: Node): boolean =>
-  n.type.shape.every((d) => isConst(d) !== undefined) && n.op !== 'input' && n.op !== 'state' && n.inputs.every((x) => x.op === 'param' || isFixed(x))
+  n.type.shape.every((d) => isConst(d) !== undefined) &&
+  n.op !== 'input' &&
+  n.op !== 'state' &&
+  n.inputs.every((x) => x.op === 'param' || isFixed(x))

@@ -110,7 +110,9 @@ export function buildKernel(spec: GroupSpec, walked: Walk, name: string): StageK
   const storage = (o: Output): Buffer => buffers.get(o.external.id)!
   const direct = (o: Output): boolean => {
     const k = spec.kindOf(o.node)
-    return o.views.length === 0 && ((spec.kind === 'rows' && k === 'map') || (spec.kind !== 'contraction' && k === 'append'))
+    return (
+      o.views.length === 0 && ((spec.kind === 'rows' && k === 'map') || (spec.kind !== 'contraction' && k === 'append'))
+    )
   }
 
   const valueOf: Buffer[] = []
@@ -130,7 +132,10 @@ export function buildKernel(spec: GroupSpec, walked: Walk, name: string): StageK
     stages.push(...lowered.map((s) => ({ ...s, origin: describe(m.node) })))
     domainOf.push(lowered[lowered.length - 1].domain)
   }
-  const anchor = spec.kind === 'contraction' ? domainOf[walked.members.findIndex((m) => spec.kindOf(m.node) === 'contraction')] : undefined
+  const anchor =
+    spec.kind === 'contraction'
+      ? domainOf[walked.members.findIndex((m) => spec.kindOf(m.node) === 'contraction')]
+      : undefined
   for (const o of spec.outputs) {
     if (direct(o)) continue
     const i = walked.indexOf.get(o.node)!
@@ -152,7 +157,10 @@ const pushOf = (view: Node): Push => {
 /** Store coordinates of a domain point through inverted views. */
 function landed(domain: readonly Sym[], views: readonly Node[]): Pick<Stage, 'at' | 'guard'> {
   if (views.length === 0) return {}
-  const landing = pushThrough(views.map(pushOf), domain.map((s) => (isUnit(s) ? con(0) : of(s))))
+  const landing = pushThrough(
+    views.map(pushOf),
+    domain.map((s) => (isUnit(s) ? con(0) : of(s))),
+  )
   return { at: landing.at, ...(landing.guard ? { guard: landing.guard } : {}) }
 }
 
@@ -162,7 +170,14 @@ function outputStage(out: Buffer, domain: readonly Sym[], views: readonly Node[]
 }
 
 /** A cache append as the epilogue of a contraction: the views between the result and the appended value are inverted. */
-function appendStage(node: Node, walked: Walk, valueOf: readonly Buffer[], spec: GroupSpec, domain: readonly Sym[], out: Buffer): Stage {
+function appendStage(
+  node: Node,
+  walked: Walk,
+  valueOf: readonly Buffer[],
+  spec: GroupSpec,
+  domain: readonly Sym[],
+  out: Buffer,
+): Stage {
   const [stage] = lowerNode(node, [virtual(node.inputs[0])], out)
   const views: Node[] = []
   let v = node.inputs[0]

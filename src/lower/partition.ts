@@ -34,8 +34,10 @@ export interface Partition {
   readonly receipts: readonly Receipt[]
 }
 
-const sameShape = (a: readonly Ix[], b: readonly Ix[]): boolean => a.length === b.length && a.every((d, i) => d === b[i])
-const startsWith = (shape: readonly Ix[], rows: readonly Ix[]): boolean => shape.length >= rows.length && rows.every((d, i) => shape[i] === d)
+const sameShape = (a: readonly Ix[], b: readonly Ix[]): boolean =>
+  a.length === b.length && a.every((d, i) => d === b[i])
+const startsWith = (shape: readonly Ix[], rows: readonly Ix[]): boolean =>
+  shape.length >= rows.length && rows.every((d, i) => shape[i] === d)
 
 /** Row extents of a reduction over trailing axes: what is left of its operand's shape; undefined if other axes are reduced. */
 function rowsOf(n: Node): readonly Ix[] | undefined {
@@ -98,7 +100,13 @@ export function partition(flow: Flow, fuse: boolean): Partition {
     if (rows !== undefined) b.rows = rows
     receipts.push({ taken: true, law, from, into, reason })
   }
-  const readerGroups = (n: Node): Set<Group> => new Set(flow.readers(n).map((r) => groupOf.get(r)!).filter(Boolean))
+  const readerGroups = (n: Node): Set<Group> =>
+    new Set(
+      flow
+        .readers(n)
+        .map((r) => groupOf.get(r)!)
+        .filter(Boolean),
+    )
   const direct = (n: Node, reader: Node): boolean => reader.inputs.includes(n)
 
   // Law 1: bias and scale into the contraction.
@@ -137,28 +145,61 @@ export function partition(flow: Flow, fuse: boolean): Partition {
     const h = targets[0]
     if (h.kind !== 'map' && h.kind !== 'rows') return
     if (k === 'map' && flow.cost(n).functions > 0) {
-      const repeats = flow.readers(n).some((r) => flow.kind(r) !== 'reduce' && !sameShape(r.type.shape, n.type.shape) && r.type.shape.length > n.type.shape.length)
+      const repeats = flow
+        .readers(n)
+        .some(
+          (r) =>
+            flow.kind(r) !== 'reduce' &&
+            !sameShape(r.type.shape, n.type.shape) &&
+            r.type.shape.length > n.type.shape.length,
+        )
       if (repeats && !(h.rows !== undefined && startsWith(n.type.shape, h.rows))) return
     }
     if (k === 'reduce' && h.kind === 'map' && [...h.nodes].some((m) => flow.kind(m) === 'append')) return
     if (rowsFit(n, h) === undefined || (g.rows && h.rows && !sameShape(g.rows, h.rows))) return
     if (detour(g, h)) return
-    merge(g, h, g.kind === 'rows' || h.kind === 'rows' ? 'rows' : 'map', k === 'reduce' ? 'rows' : 'chain', n, flow.readers(n)[0], 'its readers are all in one kernel')
+    merge(
+      g,
+      h,
+      g.kind === 'rows' || h.kind === 'rows' ? 'rows' : 'map',
+      k === 'reduce' ? 'rows' : 'chain',
+      n,
+      flow.readers(n)[0],
+      'its readers are all in one kernel',
+    )
   }
 
   // Law 3: a second result for a row group.
   const resultsLaw = (h: Group): void => {
     if (h.kind !== 'rows' || h.rows === undefined) return
-    for (const m of [...h.nodes].flatMap((n) => flow.reads(n))) {
+    for (const m of new Set([...h.nodes].flatMap((n) => flow.reads(n)))) {
       const g = groupOf.get(m)
       if (g === undefined || g === h || g.kind !== 'map' || flow.kind(m) !== 'map') continue
       const rows = h.rows
-      if (![...g.nodes].every((n) => flow.kind(n) === 'map' && startsWith(n.type.shape, rows)) || m.type.shape.length === rows.length) continue
+      if (
+        ![...g.nodes].every((n) => flow.kind(n) === 'map' && startsWith(n.type.shape, rows)) ||
+        m.type.shape.length === rows.length
+      )
+        continue
       if (detour(g, h)) {
-        receipts.push({ taken: false, law: 'two results', from: m, into: [...h.nodes][0], reason: 'another kernel lies between them' })
+        receipts.push({
+          taken: false,
+          law: 'two results',
+          from: m,
+          into: [...h.nodes][0],
+          reason: 'another kernel lies between them',
+        })
         continue
       }
-      merge(g, h, 'rows', 'two results', m, [...h.nodes][0], 'the rows agree; the value is stored once and read by the row statistics')
+      merge(
+        g,
+        h,
+        'rows',
+        'two results',
+        m,
+        [...h.nodes][0],
+        'the rows agree; the value is stored once and read by the row statistics',
+      )
     }
   }
 
@@ -170,7 +211,9 @@ export function partition(flow: Flow, fuse: boolean): Partition {
     const targets = [...readerGroups(v)].filter((h) => h !== g)
     if (targets.length !== 1 || targets[0].kind !== 'map' || flow.isResult(v)) return
     const h = targets[0]
-    const aligned = flow.readers(v).every((r) => !h.nodes.has(r) || (direct(v, r) && sameShape(r.type.shape, v.type.shape)))
+    const aligned = flow
+      .readers(v)
+      .every((r) => !h.nodes.has(r) || (direct(v, r) && sameShape(r.type.shape, v.type.shape)))
     const whole = [...h.nodes].every((m) => flow.kind(m) === 'map' && fits(m.type.shape, v.type.shape))
     if (!aligned || !whole || flow.users.get(v)!.some((u) => free(flow.kind(u)))) return
     if (detour(g, h)) return
@@ -195,10 +238,7 @@ export function partition(flow: Flow, fuse: boolean): Partition {
   if (fuse) {
     for (const n of members) if (flow.kind(n) === 'contraction') biasLaw(n)
     for (const n of [...members].reverse()) chainLaw(n)
-    for (const n of members) {
-      const g = groupOf.get(n)!
-      if (g.kind === 'rows') resultsLaw(g)
-    }
+    for (const g of new Set(members.map((n) => groupOf.get(n)!))) if (g.kind === 'rows') resultsLaw(g)
     for (const n of members) if (flow.kind(n) === 'contraction') epilogueLaw(n)
     for (const n of members) if (flow.kind(n) === 'append') appendLaw(n)
   }
@@ -249,10 +289,13 @@ function refused(groups: readonly Group[], groupOf: ReadonlyMap<Node, Group>, fl
 function why(g: Group, h: Group, n: Node, flow: Flow): string {
   const k = flow.kind(n)
   if (k === 'append') return 'readers of a cache need rows that other calls wrote'
-  if (h.kind === 'contraction' && g.kind === 'contraction') return 'two contractions are never fused: the first would be repeated for each tile of the second'
-  if (h.kind === 'contraction') return `a contraction reads each operand many times: computing it there would repeat ${flow.cost(n).operations || 'all'} operations per element`
+  if (h.kind === 'contraction' && g.kind === 'contraction')
+    return 'two contractions are never fused: the first would be repeated for each tile of the second'
+  if (h.kind === 'contraction')
+    return `a contraction reads each operand many times: computing it there would repeat ${flow.cost(n).operations || 'all'} operations per element`
   if (h.kind === 'carried') return 'attention reads whole keys and values, which other tiles of the producer make'
-  if (h.kind === 'rows' && g.kind === 'contraction') return 'row statistics need a whole row, which spans several tiles of the contraction'
+  if (h.kind === 'rows' && g.kind === 'contraction')
+    return 'row statistics need a whole row, which spans several tiles of the contraction'
   if (g.kind === 'carried') return 'its reader walks another index space'
   const readers = new Set(flow.readers(n).map((r) => r.id)).size
   return readers > 1 ? `${readers} kernels read it: it is stored once` : 'the rows of the two kernels differ'

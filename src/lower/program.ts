@@ -50,20 +50,24 @@ export interface ProgramSource {
   readonly keep: ReadonlySet<string>
 }
 
-export function lowerProgram(source: ProgramSource, flow: Flow, weights: Weights, table: KernelTable, fuse: boolean): LoweredProgram {
+export function lowerProgram(
+  source: ProgramSource,
+  flow: Flow,
+  weights: Weights,
+  table: KernelTable,
+  fuse: boolean,
+): LoweredProgram {
   const { graph } = source
   const parts = partition(flow, fuse)
-  const groups = withCopies(flow, parts)
+  const storedBy = new Map<Group, readonly Stored[]>(parts.groups.map((g) => [g, storedOf(flow, parts, g)]))
+  const groups = withCopies(flow, parts, storedBy)
 
   const externalOf = new Map<Node, External>()
   const ownerOf = new Map<Node, Group>()
   const slotOf = new Map<string, Slot>()
   const sizes: { id: string; node: Node }[] = []
-  const storedBy = new Map<Group, Stored[]>()
   for (const g of groups) {
-    const stored = storedOf(flow, parts, g)
-    storedBy.set(g, stored)
-    for (const s of stored) {
+    for (const s of storedBy.get(g)!) {
       if (externalOf.has(s.stored)) continue
       externalOf.set(s.stored, place(s, source, slotOf, sizes))
       ownerOf.set(s.stored, g)
@@ -117,13 +121,19 @@ export function lowerProgram(source: ProgramSource, flow: Flow, weights: Weights
 
   const lifetimes = sizes.map(({ id, node }): Lifetime => ({ size: elements(node.type.shape), ...usedAt.get(id)! }))
   const plan = planSlots(lifetimes)
-  const resolve = (slot: Slot): Slot => (slot.k === 'activation' ? { k: 'activation', index: plan.slotOf[slot.index] } : slot)
+  const resolve = (slot: Slot): Slot =>
+    slot.k === 'activation' ? { k: 'activation', index: plan.slotOf[slot.index] } : slot
   const resolved = dispatches.map((d) => ({
     ...d,
     args: d.args.map(resolve),
     stored: d.stored.map((s) => ({ ...s, slot: resolve(s.slot) })),
   }))
-  const flat = resolved.map((d): Extract<HostStep, { k: 'dispatch' }> => ({ k: 'dispatch', kernel: d.kernel, args: d.args, label: d.label }))
+  const flat = resolved.map((d): Extract<HostStep, { k: 'dispatch' }> => ({
+    k: 'dispatch',
+    kernel: d.kernel,
+    args: d.args,
+    label: d.label,
+  }))
   const program: Program = {
     name: source.name,
     inputs: graph.inputs.map((i): Port => port(i.name, i.node, i.default !== undefined, flow, i.doc)),
@@ -136,14 +146,25 @@ export function lowerProgram(source: ProgramSource, flow: Flow, weights: Weights
 }
 
 /** Where a stored value lies. */
-function place(s: Stored, source: ProgramSource, slotOf: Map<string, Slot>, sizes: { id: string; node: Node }[]): External {
+function place(
+  s: Stored,
+  source: ProgramSource,
+  slotOf: Map<string, Slot>,
+  sizes: { id: string; node: Node }[],
+): External {
   const n = s.stored
   const result = source.graph.outputs.find((o) => o.node === n)
   const common = { type: n.type, name: identifier(n.origin.name ?? lastScope(n) ?? n.op) }
   if (n.op === 'append') {
     const name = n.attrs.name as string
     slotOf.set(`state:${name}`, { k: 'state', name })
-    return { ...common, id: `state:${name}`, role: 'state', layout: stateLayout(n), name: identifier(n.origin.name ?? 'cache') }
+    return {
+      ...common,
+      id: `state:${name}`,
+      role: 'state',
+      layout: stateLayout(n),
+      name: identifier(n.origin.name ?? 'cache'),
+    }
   }
   if (result !== undefined && source.keep.has(result.name)) {
     slotOf.set(`state:${result.name}`, { k: 'state', name: result.name })
@@ -159,17 +180,21 @@ function place(s: Stored, source: ProgramSource, slotOf: Map<string, Slot>, size
   return { ...common, id, role: 'activation' }
 }
 
-const lastScope = (n: Node): string | undefined => n.origin.scope.split('.').filter((p) => p !== '' && !p.startsWith('{')).pop()
+const lastScope = (n: Node): string | undefined =>
+  n.origin.scope
+    .split('.')
+    .filter((p) => p !== '' && !p.startsWith('{'))
+    .pop()
 
 /** Results that no group stores (an input returned as it is, a view that cannot be inverted, one value under two names) become copies. */
-function withCopies(flow: Flow, parts: Partition): readonly Group[] {
-  const stored = new Set<Node>()
-  for (const g of parts.groups) for (const s of storedOf(flow, parts, g)) stored.add(s.stored)
+function withCopies(flow: Flow, parts: Partition, storedBy: Map<Group, readonly Stored[]>): readonly Group[] {
+  const stored = new Set([...storedBy.values()].flatMap((all) => all.map((s) => s.stored)))
   const extra: Group[] = []
   for (const o of flow.graph.outputs) {
     if (stored.has(o.node)) continue
     stored.add(o.node)
     const g: Group = { id: parts.groups.length + extra.length, kind: 'map', nodes: new Set([o.node]) }
+    storedBy.set(g, [{ value: o.node, views: [], stored: o.node }])
     extra.push(g)
   }
   return [...parts.groups, ...extra]

@@ -9,8 +9,12 @@ import { axisSymbol } from './views.ts'
 /** The layout of a cache or hoisted value of this shape; `axis` is the positions' axis, if it has one. */
 export function cacheLayout(shape: readonly Ix[], axis: number | undefined): Layout {
   const axes = shape.map((extent, i) => axisSymbol(`a${i}`, extent))
-  const order = axis === undefined ? shape.map((_, i) => i) : [axis, ...shape.map((_, i) => i).filter((i) => i !== axis)]
-  const offset = linearise(order.map((i) => of(axes[i])), order.map((i) => shape[i]))
+  const order =
+    axis === undefined ? shape.map((_, i) => i) : [axis, ...shape.map((_, i) => i).filter((i) => i !== axis)]
+  const offset = linearise(
+    order.map((i) => of(axes[i])),
+    order.map((i) => shape[i]),
+  )
   return { name: axis === undefined ? 'rows' : `positions${axis}`, axes, offset, size: elements(shape) }
 }
 

@@ -47,5 +47,7 @@ export function paramsOf(stages: readonly Stage[], args: readonly KernelArg[]): 
     a.buffer.shape.forEach(inIx)
     if (a.buffer.layout) inIx(a.buffer.layout.offset)
   }
-  return [...found].filter((s) => s.role !== 'loop').sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.id - b.id))
+  return [...found]
+    .filter((s) => s.role !== 'loop')
+    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.id - b.id))
 }

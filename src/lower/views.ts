@@ -10,6 +10,7 @@ import type { Ix, Sym } from '../types/ix.ts'
 import { add, con, isConst, of, proveLe, sub, substitute, sym, symbolsOf } from '../types/ix.ts'
 import { delinearise, linearise } from '../types/shape.ts'
 import { lowerNode, virtual } from '../ir/kinds.ts'
+import { memoByStructure } from '../ir/structural.ts'
 import type { Node } from '../ir/types.ts'
 
 /** Where an element at given input coordinates lands, and the condition under which it does. */
@@ -39,10 +40,10 @@ const both = (a: Expr | undefined, b: Expr | undefined): Expr | undefined =>
   a === undefined ? b : b === undefined ? a : bin('and', a, b)
 
 /** Inverts one view, or says that it cannot be (a broadcast has many outputs per input). */
-export function invert(view: Node): Push | undefined {
+export const invert: (view: Node) => Push | undefined = memoByStructure((view) => {
   const { symbols, coords } = pull(view)
   return byAxes(symbols, coords, view) ?? byOrder(symbols, coords, view)
-}
+})
 
 /** Each input coordinate is one output symbol plus a constant, or a constant: permutations and slices. */
 function byAxes(symbols: readonly Sym[], coords: readonly Ix[], view: Node): Push | undefined {
@@ -82,7 +83,14 @@ function byOrder(symbols: readonly Sym[], coords: readonly Ix[], view: Node): Pu
   const source = view.inputs[0].type.shape
   const target = view.type.shape
   const read = linearise(coords, source)
-  if (read !== linearise(symbols.map((s) => (isUnit(s) ? con(0) : of(s))), target)) return undefined
+  if (
+    read !==
+    linearise(
+      symbols.map((s) => (isUnit(s) ? con(0) : of(s))),
+      target,
+    )
+  )
+    return undefined
   return (at) => ({ at: delinearise(linearise(at, source), target) })
 }
 

@@ -69,15 +69,26 @@ function constantOperand(flow: Flow, n: Node): { readonly node: Node; readonly o
 /** The target's panel layout for a buffer whose logical axes are [K, N] or [N, K]. */
 function oriented(panel: PanelLayout, shape: readonly number[], order: 'kn' | 'nk'): Layout {
   const layout = order === 'kn' ? panel(shape[0], shape[1]) : panel(shape[1], shape[0])
-  return { ...layout, name: `${layout.name}:${order}`, axes: order === 'kn' ? layout.axes : [layout.axes[1], layout.axes[0]] }
+  return {
+    ...layout,
+    name: `${layout.name}:${order}`,
+    axes: order === 'kn' ? layout.axes : [layout.axes[1], layout.axes[0]],
+  }
 }
 
 /** The layout that makes a whole tensor, read through invertible views, lie as `seen` wants it. */
 function pulledBack(param: Node, views: readonly Node[], seen: Layout): Layout | undefined {
   const pushes = views.map(invert)
-  if (pushes.some((p) => p === undefined) || elements(param.type.shape) !== elements(views[views.length - 1]?.type.shape ?? param.type.shape)) return undefined
+  if (
+    pushes.some((p) => p === undefined) ||
+    elements(param.type.shape) !== elements(views[views.length - 1]?.type.shape ?? param.type.shape)
+  )
+    return undefined
   const axes = param.type.shape.map((extent, i) => axisSymbol(`a${i}`, extent))
-  const landing = pushThrough(pushes.map((p) => p!), axes.map(of))
+  const landing = pushThrough(
+    pushes.map((p) => p!),
+    axes.map(of),
+  )
   if (landing.guard !== undefined) return undefined
   const offset = substitute(seen.offset, new Map<Sym, Ix>(seen.axes.map((s, i) => [s, landing.at[i]])))
   const how = views.map((v) => `${v.op}(${attrsKey(v.attrs)})`).join('.')
@@ -163,21 +174,53 @@ export function paramNames(n: Node): string[] {
 function makeSlot(external: External, node: Node, flow: Flow): WeightSlot {
   const from = paramNames(node)
   const layout = external.layout ?? rowMajor(node.type.shape)
-  const base = { name: external.id.slice('weight:'.length), dtype: 'f32' as const, shape: staticShape(node), layout, from }
+  const base = {
+    name: external.id.slice('weight:'.length),
+    dtype: 'f32' as const,
+    shape: staticShape(node),
+    layout,
+    from,
+  }
   if (node.op === 'param' && external.layout === undefined) return base
   const raw = (n: Node): External | undefined =>
-    n.op === 'param' ? { id: `raw:${n.attrs.name as string}`, role: 'input', type: n.type, name: identifier(shortName(n.attrs.name as string)) } : undefined
+    n.op === 'param'
+      ? {
+          id: `raw:${n.attrs.name as string}`,
+          role: 'input',
+          type: n.type,
+          name: identifier(shortName(n.attrs.name as string)),
+        }
+      : undefined
   const output: External = { id: 'slot', role: 'weight', type: node.type, name: 'packed', layout }
   if (node.op === 'param') return { ...base, pack: copyKernel(node, raw(node)!, output) }
   const spec = { kind: 'map' as const, outputs: [{ node, views: [], external: output }], cut: raw, kindOf: flow.kind }
   const walked = walk(spec)
   const kernel = buildKernel(spec, walked, `pack_${identifier(shortName(base.name))}`)
-  const sorted = [...kernel.args].sort((a, b) => place(a.buffer, from, walked.externals, kernel.args.map((x) => x.buffer)) - place(b.buffer, from, walked.externals, kernel.args.map((x) => x.buffer)))
+  const sorted = [...kernel.args].sort(
+    (a, b) =>
+      place(
+        a.buffer,
+        from,
+        walked.externals,
+        kernel.args.map((x) => x.buffer),
+      ) -
+      place(
+        b.buffer,
+        from,
+        walked.externals,
+        kernel.args.map((x) => x.buffer),
+      ),
+  )
   return { ...base, pack: { ...kernel, args: sorted } }
 }
 
 /** Arguments of a packing kernel: the tensors in the order of `from`, then the slot. */
-function place(buffer: Buffer, from: readonly string[], externals: readonly External[], buffers: readonly Buffer[]): number {
+function place(
+  buffer: Buffer,
+  from: readonly string[],
+  externals: readonly External[],
+  buffers: readonly Buffer[],
+): number {
   const external = externals[buffers.indexOf(buffer)]
   return external.id === 'slot' ? from.length : from.indexOf(external.id.slice('raw:'.length))
 }

@@ -1,6 +1,6 @@
 /** Derives prepare, prefill and step from a model written over the whole sequence (docs/sequence.md). */
 import { makeBuilder } from '../ir/build.ts'
-import { makeKinds } from '../ir/kinds.ts'
+import { shapeOf } from '../ir/kinds.ts'
 import { topological } from '../ir/traverse.ts'
 import type { Graph, InputSpec, Node, OutputSpec } from '../ir/types.ts'
 import { opOf } from '../ops/table.ts'
@@ -9,7 +9,8 @@ import type { DType } from '../types/dtype.ts'
 import type { Ix, Sym } from '../types/ix.ts'
 import { add, con, INF, isConst, of, sub, substitute, sym, symbolsOf } from '../types/ix.ts'
 import { pastOnly } from './causal.ts'
-import { readingOf } from './relation.ts'
+import type { Reading } from './relation.ts'
+import { readings } from './relation.ts'
 import { substituteGraph } from './substitute.ts'
 
 /** Why a model cannot be stepped: the node at fault, what it does, and the result that needs it. */
@@ -67,8 +68,8 @@ function deriveOrStop(graph: Graph, T: Sym, at: (output: string) => void): Deriv
   const past = sym('P', { lo: 0, hi: limit === undefined ? INF : sub(limit, length), role: 'dim' })
   const total = add(length, of(past))
   const builder = makeBuilder({ share: true })
-  const kindOf = makeKinds()
-  const kind = (n: Node) => kindOf(n).kind
+  const kind = (n: Node) => shapeOf(n).kind
+  const readingOf = readings(length)
   const state = new Map<string, State>()
   const hoisted: OutputSpec[] = []
 
@@ -77,7 +78,8 @@ function deriveOrStop(graph: Graph, T: Sym, at: (output: string) => void): Deriv
   const onSequence = new Set<Node>()
   const onInputs = new Set<Node>()
   const mentions = (n: Node): boolean =>
-    n.type.shape.some((d) => symbolsOf(d).has(T)) || Object.values(n.attrs).some((a) => ixs(a).some((x) => symbolsOf(x).has(T)))
+    n.type.shape.some((d) => symbolsOf(d).has(T)) ||
+    Object.values(n.attrs).some((a) => ixs(a).some((x) => symbolsOf(x).has(T)))
   for (const n of order) {
     if (n.op === 'input' || n.inputs.some((x) => onInputs.has(x))) onInputs.add(n)
     if (mentions(n) || n.inputs.some((x) => onSequence.has(x))) onSequence.add(n)
@@ -122,35 +124,47 @@ function deriveOrStop(graph: Graph, T: Sym, at: (output: string) => void): Deriv
 
   const make = (n: Node, forms: readonly Form[]): Node => {
     for (const [i, d] of n.type.shape.entries()) {
-      if (symbolsOf(d).has(T) && !isSequence(d)) throw new Stop(n, `axis ${i} has an extent that mixes the sequence axis with others`)
+      if (symbolsOf(d).has(T) && !isSequence(d))
+        throw new Stop(n, `axis ${i} has an extent that mixes the sequence axis with others`)
     }
     const fullAxes = forms.flatMap((f, i) => (f === 'full' ? [i] : []))
     const k = kind(n)
     if (fullAxes.length > 0 && onInputs.has(n) && !(k === 'inline' && n.inputs.length > 0)) {
       if (fullAxes.length === 1 && !forms.includes('local')) return cache(n, fullAxes[0], forms)
-      if (k !== 'map' && k !== 'view') throw new Stop(n, 'it is needed at all past positions along one axis and at the new ones along another')
+      if (k !== 'map' && k !== 'view')
+        throw new Stop(n, 'it is needed at all past positions along one axis and at the new ones along another')
     }
     if (n.op === 'input') return builder.node('input', [], n.attrs, n.origin)
-    const reading = readingOf(n, length)
-    const operands = new Map(reading.inputs.map((b, i) => [b, n.inputs[i]]))
+    const read = readingOf(n)
+    const operands = new Map(read.inputs.map((b, i) => [b, n.inputs[i]]))
     const inputs = n.inputs.map((x, i) => {
       if (!onSequence.has(x)) return outside(x)
-      const wanted = x.type.shape.map((d, axis): Form => (symbolsOf(d).has(T) ? formOf(n, reading, i, axis, forms, operands) : '-'))
+      const wanted = x.type.shape.map((d, axis): Form =>
+        symbolsOf(d).has(T) ? formOf(n, read, i, axis, forms, operands) : '-',
+      )
       return build(x, wanted)
     })
     return builder.node(n.op, inputs, advanced(n, forms), n.origin)
   }
 
-  const formOf = (n: Node, reading: ReturnType<typeof readingOf>, i: number, axis: number, forms: readonly Form[], operands: Parameters<typeof pastOnly>[3]): Form => {
+  const formOf = (
+    n: Node,
+    read: Reading,
+    i: number,
+    axis: number,
+    forms: readonly Form[],
+    operands: Parameters<typeof pastOnly>[3],
+  ): Form => {
     const wanted = new Set<Form>()
-    for (const r of reading.of(i, axis)) {
+    for (const r of read.of(i, axis)) {
       if (r.k === 'same') wanted.add(forms[r.axis] === '-' ? 'local' : forms[r.axis])
       else if (r.k === 'latest') wanted.add('local')
       else if (r.k === 'other') throw new Stop(n, r.why)
       else {
-        const query = reading.stages[reading.stages.length - 1].domain.find((_, a) => isSequence(n.type.shape[a]))
+        const query = read.stages[read.stages.length - 1].domain.find((_, a) => isSequence(n.type.shape[a]))
         if (query === undefined) throw new Stop(n, 'it reduces over all positions, later ones too')
-        if (!pastOnly(r.stage, r.symbol, query, operands, kind)) throw new Stop(n, 'it reads positions after its own: nothing in its mask implies key <= query')
+        if (!pastOnly(r.stage, r.symbol, query, operands, kind))
+          throw new Stop(n, 'it reads positions after its own: nothing in its mask implies key <= query')
         wanted.add('full')
       }
     }
@@ -159,7 +173,10 @@ function deriveOrStop(graph: Graph, T: Sym, at: (output: string) => void): Deriv
   }
 
   const cache = (n: Node, axis: number, forms: readonly Form[]): Node => {
-    const local = build(n, forms.map((f) => (f === 'full' ? 'local' : f)))
+    const local = build(
+      n,
+      forms.map((f) => (f === 'full' ? 'local' : f)),
+    )
     const name = fresh(label(n))
     const shape = n.type.shape.map((d, i) => (i === axis ? total : d))
     state.set(name, { name, dtype: n.type.dtype, shape, axis })
@@ -171,13 +188,16 @@ function deriveOrStop(graph: Graph, T: Sym, at: (output: string) => void): Deriv
     const shape = n.type.shape.map((d, i) => (isSequence(d) ? extent(forms[i]) : d))
     let attrs: Attrs = n.attrs
     for (const [name, value] of Object.entries(attrs)) {
-      if (Array.isArray(value) && value.length === n.type.shape.length && value.every((d, i) => d === n.type.shape[i])) attrs = { ...attrs, [name]: shape }
+      if (Array.isArray(value) && value.length === n.type.shape.length && value.every((d, i) => d === n.type.shape[i]))
+        attrs = { ...attrs, [name]: shape }
     }
     const axis = n.type.shape.findIndex(isSequence)
     const source = axis >= 0 && !n.inputs.some((x) => onSequence.has(x) && x.type.shape.some(isSequence))
     const advance = opOf(n.op).advance
     if (source && advance) return advance(attrs, axis, forms[axis] === 'full' ? con(0) : of(past), extent(forms[axis]))
-    const left = Object.entries(attrs).find(([name, a]) => ixs(a).some((x) => symbolsOf(x).has(T)) && !sameLength(name, n))
+    const left = Object.entries(attrs).find(
+      ([name, a]) => ixs(a).some((x) => symbolsOf(x).has(T)) && !sameLength(name, n),
+    )
     if (left !== undefined) throw new Stop(n, `it uses ${T.name} as a number (${left[0]}), which grows while decoding`)
     return attrs
   }
@@ -192,7 +212,14 @@ function deriveOrStop(graph: Graph, T: Sym, at: (output: string) => void): Deriv
   for (const o of graph.outputs) {
     at(o.name)
     if (!onSequence.has(o.node)) early.push(o)
-    else outputs.push({ ...o, node: build(o.node, o.node.type.shape.map((d): Form => (isSequence(d) ? 'local' : '-'))) })
+    else
+      outputs.push({
+        ...o,
+        node: build(
+          o.node,
+          o.node.type.shape.map((d): Form => (isSequence(d) ? 'local' : '-')),
+        ),
+      })
   }
   const reached = new Set(topological(outputs.map((o) => o.node)))
   const inputs = graph.inputs.flatMap((i): InputSpec[] => {
@@ -210,7 +237,13 @@ function deriveOrStop(graph: Graph, T: Sym, at: (output: string) => void): Deriv
   const prepare: Graph | undefined =
     prepareOutputs.length === 0
       ? undefined
-      : { ...graph, outputs: prepareOutputs, entries: [], inputs: graph.inputs.filter((i) => needed.has(i.node)), constraints: graph.constraints.filter((c) => ![c.a, c.b].some((x) => symbolsOf(x).has(T))) }
+      : {
+          ...graph,
+          outputs: prepareOutputs,
+          entries: [],
+          inputs: graph.inputs.filter((i) => needed.has(i.node)),
+          constraints: graph.constraints.filter((c) => ![c.a, c.b].some((x) => symbolsOf(x).has(T))),
+        }
   return {
     prefill, step, T, past, state: [...state.values()],
     max: limit === undefined ? Infinity : (isConst(limit) ?? Infinity),

@@ -1,5 +1,6 @@
 /** How a node reads the sequence axes of its operands, from the index maps of its lowering. */
 import { lowerNode, virtual } from '../ir/kinds.ts'
+import { memoByStructure } from '../ir/structural.ts'
 import type { Node } from '../ir/types.ts'
 import type { Buffer } from '../kernel/buffer.ts'
 import type { Expr } from '../kernel/expr.ts'
@@ -41,8 +42,12 @@ const reductionSymbols = (s: Stage): Sym[] => {
   return [s.body.axis, ...s.body.chunk.flatMap((c) => (c.body.k === 'reduce' ? c.body.axes : []))]
 }
 
-/** Lowers `node` alone and looks at every load of each operand. `T` is the extent of sequence axes. */
-export function readingOf(node: Node, T: Ix): Reading {
+/** Lowers a node alone and looks at every load of each operand. `T` is the extent of sequence axes. */
+export function readings(T: Ix): (node: Node) => Reading {
+  return memoByStructure((node) => readingOf(node, T))
+}
+
+function readingOf(node: Node, T: Ix): Reading {
   const inputs = node.inputs.map(virtual)
   const stages = lowerNode(node, inputs, virtual(node))
   const last = stages[stages.length - 1]
