@@ -4,7 +4,7 @@ import { add, con, INF, isConst, mapValues, of, sub, substitute, sym, symbolsOf,
 import type { Buffer } from './buffer.ts'
 import { newBuffer } from './buffer.ts'
 import type { Expr, Local } from './expr.ts'
-import { dataIndex, load, local, newLocal, operands, rewrite } from './expr.ts'
+import { bin, cast, dataIndex, index, load, local, newLocal, operands, rewrite, select, un } from './expr.ts'
 import type { For, Stmt } from './nest.ts'
 
 /** What to replace. `load` sees coordinates that are already rewritten; undefined keeps the load. */
@@ -93,6 +93,30 @@ export function localsOf(e: Expr): ReadonlySet<Local> {
   return out
 }
 
+/** An expression with its operands and indices replaced. */
+export function rebuild(e: Expr, go: (e: Expr) => Expr, ix: (x: Ix) => Ix = (x) => x): Expr {
+  switch (e.k) {
+    case 'const':
+    case 'local':
+      return e
+    case 'index':
+      return index(ix(e.ix))
+    case 'load':
+      return load(e.buf, e.at.map(ix))
+    case 'un':
+      return un(e.f, go(e.x))
+    case 'bin':
+      return bin(e.f, go(e.a), go(e.b))
+    case 'select':
+      return select(go(e.c), go(e.x), go(e.y))
+    case 'cast':
+      return cast(e.of, go(e.x))
+  }
+}
+/** An index with the expressions inside it replaced. */
+export const throughValues = (x: Ix, go: (e: Expr) => Expr): Ix =>
+  valuesOf(x).size === 0 ? x : mapValues(x, (v) => dataIndex(go(v.value as Expr), v.lo, v.hi))
+
 /** The number of elements along a domain symbol, whose lo is 0. */
 export const extentOf = (s: Sym): Ix => (s.hi === INF ? INF : add(s.hi, 1))
 /** A loop symbol over 0 … extent - 1. */
@@ -140,38 +164,25 @@ function mapOne(s: Stmt, m: Mapper): Stmt {
   }
 }
 
-/** What a copy called its binders. */
-export interface Copied {
-  readonly body: readonly Stmt[]
-  readonly syms: ReadonlyMap<Sym, Ix>
+/** Copies statements with fresh binders, remembering what it called them. */
+export interface Copier extends Mapper {
+  readonly stmt: (s: Stmt) => Stmt
   readonly symbols: ReadonlyMap<Sym, Sym>
-  readonly locals: ReadonlyMap<Local, Local>
-  readonly buffers: ReadonlyMap<Buffer, Buffer>
 }
 
-/** A copy with fresh loop symbols, locals and allocated buffers; `syms` replaces free symbols. */
-export function copyStmts(
-  body: readonly Stmt[],
-  given: ReadonlyMap<Sym, Ix> = new Map(),
-  rename: (name: string) => string = (n) => n,
-): Copied {
+/** `given` replaces free symbols; `rename` names the copies of locals and buffers. */
+export function copier(given: ReadonlyMap<Sym, Ix> = new Map(), rename: (name: string) => string = (n) => n): Copier {
   const syms = new Map(given)
   const symbols = new Map<Sym, Sym>()
   const locals = new Map<Local, Local>()
   const localExprs = new Map<Local, Expr>()
   const buffers = new Map<Buffer, Buffer>()
-  const m = mapper({
-    syms,
-    locals: localExprs,
-    load: (b, at) => (buffers.has(b) ? load(buffers.get(b)!, at) : undefined),
-  })
+  const renamed = (b: Buffer, at: readonly Ix[]): Expr | undefined =>
+    buffers.has(b) ? load(buffers.get(b)!, at) : undefined
+  const m = mapper({ syms, locals: localExprs, load: renamed })
   const freshSym = (v: Sym): Sym => {
-    const made = sym(v.name, {
-      lo: m.ix(v.lo),
-      hi: v.hi === INF ? INF : m.ix(v.hi),
-      multipleOf: v.multipleOf,
-      role: v.role,
-    })
+    const hi = v.hi === INF ? INF : m.ix(v.hi)
+    const made = sym(v.name, { lo: m.ix(v.lo), hi, multipleOf: v.multipleOf, role: v.role })
     symbols.set(v, made)
     syms.set(v, of(made))
     return made
@@ -182,12 +193,11 @@ export function copyStmts(
     localExprs.set(v, local(made))
     return made
   }
-  const go = (s: Stmt): Stmt => {
+  const stmt = (s: Stmt): Stmt => {
     switch (s.k) {
       case 'for': {
-        const lo = m.ix(s.lo)
-        const hi = m.ix(s.hi)
-        return { ...s, lo, hi, v: freshSym(s.v), body: s.body.map(go) }
+        const [lo, hi] = [m.ix(s.lo), m.ix(s.hi)]
+        return { ...s, lo, hi, v: freshSym(s.v), body: s.body.map(stmt) }
       }
       case 'let':
       case 'var': {
@@ -199,7 +209,7 @@ export function copyStmts(
       case 'store':
         return { ...s, buf: buffers.get(s.buf) ?? s.buf, at: s.at.map(m.ix), e: m.expr(s.e) }
       case 'if':
-        return { ...s, c: m.expr(s.c), body: s.body.map(go) }
+        return { ...s, c: m.expr(s.c), body: s.body.map(stmt) }
       case 'alloc': {
         const made = newBuffer(rename(s.buf.name), s.buf.of, s.buf.space, s.buf.shape.map(m.ix), s.buf.layout)
         buffers.set(s.buf, made)
@@ -213,7 +223,7 @@ export function copyStmts(
         return s
     }
   }
-  return { body: body.map(go), syms, symbols, locals, buffers }
+  return { ...m, stmt, symbols }
 }
 
 /** Calls `f` on every statement, outermost first, with the loops and conditions around it. */

@@ -1,0 +1,12 @@
+/** Schedules: pure rewrites of nests. Loops are named by their symbols; an illegal rewrite throws `IllegalSchedule` with the reason. */
+export { cse } from './cse.ts'
+export { IllegalSchedule } from './edit.ts'
+export { hoist } from './hoist.ts'
+export { mapTo } from './map.ts'
+export { reorder, sink } from './reorder.ts'
+export { scalarise } from './scalarise.ts'
+export { split } from './split.ts'
+export type { Split, Tail } from './split.ts'
+export { tighten } from './tighten.ts'
+export { jam, unroll } from './unroll.ts'
+export { widen } from './widen.ts'

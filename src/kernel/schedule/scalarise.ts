@@ -1,0 +1,62 @@
+/** Private buffers that are only accessed at constant coordinates become locals, one per element. */
+import type { Ix } from '../../types/ix.ts'
+import { evaluate, isConst } from '../../types/ix.ts'
+import type { Buffer } from '../buffer.ts'
+import type { Expr, Local } from '../expr.ts'
+import { constant, local, newLocal } from '../expr.ts'
+import type { NestKernel, Stmt } from '../nest.ts'
+import { exprsOf, loadsOf, mapExprs, mapper, mapStmts, ownIndices, visitStmts } from '../walk.ts'
+import { valuesOf } from '../../types/ix.ts'
+
+/** Elements above this stay an array. */
+const LIMIT = 64
+
+export function scalarise(nest: NestKernel): NestKernel {
+  const candidates = new Map<Buffer, Map<number, Local>>()
+  visitStmts(nest.body, (s) => {
+    if (s.k === 'alloc' && s.buf.space === 'private' && sizeOf(s.buf) <= LIMIT) candidates.set(s.buf, new Map())
+  })
+  const use = (b: Buffer, at: readonly Ix[]): void => {
+    if (candidates.has(b) && at.some((x) => isConst(x) === undefined)) candidates.delete(b)
+  }
+  const visit = (e: Expr): void => loadsOf(e).forEach((l) => use(l.buf, l.at))
+  visitStmts(nest.body, (s) => {
+    exprsOf(s).forEach(visit)
+    for (const x of ownIndices(s)) for (const v of valuesOf(x)) visit(v.value as Expr)
+    if (s.k === 'store') use(s.buf, s.at)
+  })
+  if (candidates.size === 0) return nest
+  const cell = (b: Buffer, at: readonly Ix[]): Local | undefined => {
+    const cells = candidates.get(b)
+    if (cells === undefined) return undefined
+    const flat = at.reduce((n, x, d) => n * isConst(b.shape[d])! + isConst(x)!, 0)
+    let v = cells.get(flat)
+    if (v === undefined) cells.set(flat, (v = newLocal(`${b.name}${at.map((x) => isConst(x)).join('_')}`, b.of)))
+    return v
+  }
+  const m = mapper({
+    load: (b, at) => {
+      const v = cell(b, at)
+      return v && local(v)
+    },
+  })
+  const replaced = mapStmts(mapExprs(nest.body, m), (s) => {
+    const v = s.k === 'store' ? cell(s.buf, s.at) : undefined
+    return s.k === 'store' && v !== undefined ? [{ k: 'assign', v, e: s.e } as Stmt] : [s]
+  })
+  const body = mapStmts(replaced, (s) => {
+    const cells = s.k === 'alloc' ? candidates.get(s.buf) : undefined
+    return cells === undefined ? [s] : [...cells.values()].map((v): Stmt => ({ k: 'var', v, e: constant(0, v.of) }))
+  })
+  return { ...nest, body }
+}
+
+const sizeOf = (b: Buffer): number =>
+  b.shape.reduce(
+    (n, x) =>
+      n *
+      evaluate(x, (s) => {
+        throw new Error(`internal: private extent depends on ${s.name}`)
+      }),
+    1,
+  )
