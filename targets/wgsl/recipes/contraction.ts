@@ -1,0 +1,185 @@
+/**
+ * Contractions out[m, n] = sum over k of a[m, k] * b[k, n], with any number of axes in each place, and pointwise stages after them.
+ *
+ * `tiled`: a workgroup makes a 64 × 64 tile; 16 × 16 threads hold 4 × 4 sums each; slices of a and b pass through workgroup memory.
+ * `few`: for few rows. A workgroup makes `rows` × 16 or 32 results; k is split over its threads, whose partial sums are added at the end,
+ * so that every element of b is read once per `rows` rows.
+ * Loads are clamped to the last row, column and k; stores are guarded.
+ */
+import { offsetOf } from '../../../src/kernel/address.ts'
+import { newBuffer } from '../../../src/kernel/buffer.ts'
+import type { Expr, Local } from '../../../src/kernel/expr.ts'
+import { bin, cast, constant, load, local, newLocal } from '../../../src/kernel/expr.ts'
+import type { NestKernel, Stmt } from '../../../src/kernel/nest.ts'
+import type { StageKernel } from '../../../src/kernel/stage.ts'
+import type { Contraction, LoadExpr } from '../../../src/kernel/structure.ts'
+import { loopSymbol, substituteExpr } from '../../../src/kernel/walk.ts'
+import type { Ix, Sym } from '../../../src/types/ix.ts'
+import { add, ceilDiv, coefficientOf, con, floorDiv, isConst, min, mod, mul, of, sub } from '../../../src/types/ix.ts'
+import type { Epilogue } from './epilogue.ts'
+import { below, bound, flatten, forLoop, serial } from './kit.ts'
+import type { Flat } from './kit.ts'
+
+/** A contraction with its axes flattened. */
+export interface Product {
+  readonly kernel: StageKernel
+  readonly c: Contraction
+  readonly epilogue: Epilogue
+  readonly batch: Flat
+  readonly rows: Flat
+  readonly columns: Flat
+  readonly depth: Flat
+}
+export function productOf(kernel: StageKernel, c: Contraction, epilogue: Epilogue): Product {
+  return { kernel, c, epilogue, batch: flatten(c.batch), rows: flatten(c.m), columns: flatten(c.n), depth: flatten(c.sum) }
+}
+
+const TILE = 64
+const SIDE = 16
+const PER = TILE / SIDE
+
+type Syms = ReadonlyMap<Sym, Ix>
+const join = (...maps: readonly Syms[]): Syms => new Map(maps.flatMap((m) => [...m]))
+const accumulator = (p: Product): Expr['of'] => (p.c.stage.body.k === 'reduce' ? p.c.stage.body.e.of : p.c.stage.out.of)
+const operand = (p: Product, e: LoadExpr, syms: Syms): Expr => cast(accumulator(p), substituteExpr(e, syms))
+const scaled = (p: Product, sum: Expr, syms: Syms): Expr =>
+  cast(p.c.stage.out.of, p.c.scale.reduce((x, s) => bin('mul', x, substituteExpr(s, syms)), sum))
+const zero = (p: Product): Expr => constant(0, accumulator(p))
+
+/** The workgroups: one per tile of columns, rows, and batch element. */
+interface Grid {
+  readonly x: Sym
+  readonly y: Sym
+  readonly z: Sym
+  readonly batch: Syms
+  readonly wrap: (body: readonly Stmt[]) => readonly Stmt[]
+}
+function gridOf(p: Product, rowsPer: number, columnsPer: number): Grid {
+  const x = loopSymbol('tile_n', ceilDiv(p.columns.count, columnsPer))
+  const y = loopSymbol('tile_m', ceilDiv(p.rows.count, rowsPer))
+  const z = loopSymbol('batch', p.batch.count)
+  const batched = p.c.batch.length > 0
+  return {
+    x, y, z,
+    batch: batched ? p.batch.at(z) : new Map(),
+    wrap: (body) => {
+      const plane = forLoop('grid.y', y, [forLoop('grid.x', x, body)])
+      return batched ? [forLoop('grid.z', z, [plane])] : [plane]
+    },
+  } // prettier-ignore
+}
+
+export function tiled(p: Product): NestKernel {
+  const g = gridOf(p, TILE, TILE)
+  const type = accumulator(p)
+  const [lx, ly] = [loopSymbol('lx', SIDE), loopSymbol('ly', SIDE)]
+  const depth = p.depth.count
+  const k0 = loopSymbol('k0', depth)
+  const whole = isConst(mod(depth, SIDE)) === 0
+  // One column more than needed, so that threads of different rows do not meet in one memory bank.
+  const a = newBuffer('tile_a', type, 'workgroup', [con(TILE), con(SIDE + 1)])
+  const b = newBuffer('tile_b', type, 'workgroup', [con(SIDE), con(TILE + 1)])
+
+  const copy = (e: LoadExpr, axis: Flat, first: Ix, own: readonly Sym[], put: (line: Ix, k: Ix, e: Expr) => Stmt): Stmt => {
+    const u = loopSymbol('u', PER)
+    const alongK = isUnitStride(e, p.c.sum) || !isUnitStride(e, own)
+    // Neighbouring threads read neighbouring elements.
+    const line = alongK ? add(ly, mul(SIDE, of(u))) : add(lx, mul(SIDE, mod(ly, PER)))
+    const k = alongK ? of(lx) : add(floorDiv(ly, PER), mul(PER, of(u)))
+    const at = bound(own === p.c.m ? 'row' : 'column', clamp(add(first, line), axis.count, TILE), axis.count)
+    const deep = bound('k', whole ? add(k0, k) : min(add(k0, k), sub(depth, 1)), depth)
+    const value = operand(p, e, join(g.batch, axis.at(at.v), p.depth.at(deep.v)))
+    return serial(u, [at.stmt, deep.stmt, put(line, k, value)])
+  }
+  const copies = [
+    copy(p.c.a, p.rows, mul(TILE, of(g.y)), p.c.m, (m, k, e) => ({ k: 'store', buf: a, at: [m, k], e })),
+    copy(p.c.b, p.columns, mul(TILE, of(g.x)), p.c.n, (n, k, e) => ({ k: 'store', buf: b, at: [k, n], e })),
+  ]
+
+  const sums: Local[][] = range(PER).map((r) => range(PER).map((c) => newLocal(`acc${r}${c}`, type)))
+  const k = loopSymbol('k', SIDE)
+  const left = range(PER).map((r) => newLocal(`a${r}`, type))
+  const right = range(PER).map((c) => newLocal(`b${c}`, type))
+  const step: Stmt[] = [
+    ...left.map((v, r): Stmt => ({ k: 'let', v, e: load(a, [add(ly, SIDE * r), of(k)]) })),
+    ...right.map((v, c): Stmt => ({ k: 'let', v, e: load(b, [of(k), add(lx, SIDE * c)]) })),
+    ...sums.flatMap((row, r) => row.map((v, c): Stmt => ({ k: 'assign', v, e: bin('add', local(v), bin('mul', local(left[r]), local(right[c]))) }))),
+  ]
+  const inner = { ...forLoop('serial', k, step, 0, whole ? SIDE : min(SIDE, sub(depth, k0))), reduces: true }
+  const slices: Stmt = { ...forLoop('serial', k0, [...copies, { k: 'barrier' }, inner, { k: 'barrier' }], 0, depth, SIDE), reduces: true }
+
+  const block = newBuffer('block', type, 'private', [con(PER), con(PER)])
+  const [r, c] = [loopSymbol('r', PER), loopSymbol('c', PER)]
+  const row = bound('row', add(mul(TILE, of(g.y)), ly, mul(SIDE, of(r))), mul(TILE, ceilDiv(p.rows.count, TILE)))
+  const column = bound('column', add(mul(TILE, of(g.x)), lx, mul(SIDE, of(c))), mul(TILE, ceilDiv(p.columns.count, TILE)))
+  const syms = join(g.batch, p.rows.at(row.v), p.columns.at(column.v))
+  const store = p.epilogue(syms, scaled(p, load(block, [of(r), of(c)]), syms))
+  const results = serial(r, [
+    row.stmt,
+    ...below(of(row.v), p.rows.count, [serial(c, [column.stmt, ...below(of(column.v), p.columns.count, store)])]),
+  ])
+  const thread: Stmt[] = [
+    ...sums.flat().map((v): Stmt => ({ k: 'var', v, e: zero(p) })),
+    slices,
+    { k: 'alloc', buf: block },
+    ...sums.flatMap((vs, i) => vs.map((v, j): Stmt => ({ k: 'store', buf: block, at: [con(i), con(j)], e: local(v) }))),
+    results,
+  ]
+  const threads = forLoop('local.y', ly, [forLoop('local.x', lx, thread)])
+  return { ...p.kernel, body: g.wrap([{ k: 'alloc', buf: a }, { k: 'alloc', buf: b }, threads]) }
+}
+
+export function few(p: Product, rows: number): NestKernel {
+  const wide = (isConst(p.columns.count) ?? 0) >= 2048
+  const [columns, slices] = wide ? [32, 8] : [16, 16]
+  const g = gridOf(p, rows, columns)
+  const type = accumulator(p)
+  const [lx, ly] = [loopSymbol('lx', columns), loopSymbol('ly', slices)]
+  const column = bound('column', clamp(add(mul(columns, of(g.x)), lx), p.columns.count, columns), p.columns.count)
+  const row = range(rows).map((r) => bound(rows === 1 ? 'row' : `row${r}`, clamp(add(mul(rows, of(g.y)), r), p.rows.count, rows), p.rows.count))
+  const sums = row.map((_, r) => newLocal(rows === 1 ? 'acc' : `acc${r}`, type))
+  const k = loopSymbol('k', p.depth.count)
+  const weight = newLocal('b', type)
+  const step: Stmt[] = [
+    { k: 'let', v: weight, e: operand(p, p.c.b, join(g.batch, p.columns.at(column.v), p.depth.at(k))) },
+    ...sums.map((v, r): Stmt => {
+      const a = operand(p, p.c.a, join(g.batch, p.rows.at(row[r].v), p.depth.at(k)))
+      return { k: 'assign', v, e: bin('add', local(v), bin('mul', a, local(weight))) }
+    }),
+  ]
+  const partial = newBuffer('partial', type, 'workgroup', [con(rows), con(slices), con(columns)])
+  const total = newLocal('sum', type)
+  const s = loopSymbol('s', slices)
+  // Row `ly` of the results is finished by the threads of slice `ly`.
+  const last = bound('row', add(mul(rows, of(g.y)), ly), add(mul(rows, ceilDiv(p.rows.count, rows)), slices))
+  const out = bound('column', add(mul(columns, of(g.x)), lx), mul(columns, ceilDiv(p.columns.count, columns)))
+  const syms = join(g.batch, p.rows.at(last.v), p.columns.at(out.v))
+  const finish: Stmt[] = [
+    { k: 'var', v: total, e: zero(p) },
+    { ...serial(s, [{ k: 'assign', v: total, e: bin('add', local(total), load(partial, [of(ly), of(s), of(lx)])) }]), reduces: true },
+    ...p.epilogue(syms, scaled(p, local(total), syms)),
+  ]
+  const thread: Stmt[] = [
+    column.stmt,
+    ...row.map((x) => x.stmt),
+    ...sums.map((v): Stmt => ({ k: 'var', v, e: zero(p) })),
+    { ...forLoop('serial', k, step, of(ly), p.depth.count, slices), reduces: true },
+    ...sums.map((v, r): Stmt => ({ k: 'store', buf: partial, at: [con(r), of(ly), of(lx)], e: local(v) })),
+    { k: 'barrier' },
+    ...below(of(ly), con(rows), [last.stmt, out.stmt, ...below(of(last.v), p.rows.count, below(of(out.v), p.columns.count, finish))]),
+  ]
+  const threads = forLoop('local.y', ly, [forLoop('local.x', lx, thread)])
+  return { ...p.kernel, body: g.wrap([{ k: 'alloc', buf: partial }, threads]) }
+}
+
+const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
+
+/** `x`, or the last valid index; as it is where tiles of `tile` fit evenly. */
+const clamp = (x: Ix, count: Ix, tile: number): Ix => (isConst(mod(count, tile)) === 0 ? x : min(x, sub(count, 1)))
+
+/** Whether the innermost of the axes moves through storage one element at a time. */
+function isUnitStride(e: LoadExpr, axes: readonly Sym[]): boolean {
+  const last = axes[axes.length - 1]
+  return last !== undefined && coefficientOf(offsetOf(e.buf, e.at), last)?.coef === con(1)
+}
+
