@@ -2,7 +2,7 @@
 import { topological } from '../ir/traverse.ts'
 import type { Graph, Node } from '../ir/types.ts'
 import { isConst } from '../types/ix.ts'
-import type { Cost, Kind } from '../ir/kinds.ts'
+import type { Cost, Kind, NodeShape } from '../ir/kinds.ts'
 import { shapeOf } from '../ir/kinds.ts'
 
 export interface Flow {
@@ -33,11 +33,15 @@ export function analyse(graph: Graph): Flow {
   const position = new Map(order.map((n, i) => [n, i]))
   const users = new Map<Node, Node[]>(order.map((n) => [n, []]))
   const loadTime = new Map<Node, boolean>()
+  const fromNothing = new Set<Node>()
   for (const n of order) {
     for (const x of new Set(n.inputs)) users.get(x)!.push(n)
-    loadTime.set(n, isLoadTime(n, loadTime, shapeOf(n)))
+    if (shapeOf(n).kind !== 'leaf' && n.inputs.every((x) => fromNothing.has(x))) fromNothing.add(n)
+    loadTime.set(n, isLoadTime(n, loadTime, fromNothing, shapeOf(n)))
   }
-  const kind = (n: Node): Kind => shapeOf(n).kind
+  // Positions and constants under plain arithmetic are cheaper to compute again than to store.
+  const plain = (n: Node): boolean => fromNothing.has(n) && shapeOf(n).kind === 'map' && shapeOf(n).cost.functions === 0
+  const kind = (n: Node): Kind => (plain(n) ? 'inline' : shapeOf(n).kind)
   const results = new Set(graph.outputs.map((o) => o.node))
   const root = (n: Node): Node => (kind(n) === 'view' ? root(n.inputs[0]) : n)
 
@@ -76,22 +80,15 @@ export function analyse(graph: Graph): Flow {
 }
 
 /**
- * Weights, what is computed from them alone, and constant tables that are costly to compute (frequencies of a position code). Cheap
- * constants stay inline.
+ * Weights, what is computed from them alone, and constant tables that are costly to compute (frequencies of a position code). Reductions and
+ * contractions of weights run with the model: packing kernels are maps.
  */
-function isLoadTime(n: Node, known: ReadonlyMap<Node, boolean>, shape: { kind: Kind; cost: Cost }): boolean {
+function isLoadTime(n: Node, known: ReadonlyMap<Node, boolean>, fromNothing: ReadonlySet<Node>, shape: NodeShape): boolean {
   if (n.op === 'param') return true
-  if (shape.kind === 'leaf' || shape.kind === 'append') return false
+  if (shape.kind !== 'map' && shape.kind !== 'view') return false
   if (n.type.shape.some((d) => isConst(d) === undefined)) return false
-  const constant = (x: Node): boolean =>
-    known.get(x) === true || (x.inputs.every(constant) && shape.kind !== 'leaf' && isFixed(x))
-  if (!n.inputs.every(constant)) return false
-  if (n.inputs.some((x) => known.get(x) === true)) return true
-  return n.type.dtype === 'f32' && shape.cost.functions > 0 && n.type.shape.length > 0
+  if (fromNothing.has(n)) return n.type.dtype === 'f32' && shape.cost.functions > 0 && n.type.shape.length > 0
+  return n.inputs.every((x) => known.get(x) === true || fixedFromNothing(x, fromNothing))
 }
-
-const isFixed = (n: Node): boolean =>
-  n.type.shape.every((d) => isConst(d) !== undefined) &&
-  n.op !== 'input' &&
-  n.op !== 'state' &&
-  n.inputs.every((x) => x.op === 'param' || isFixed(x))
+const fixedFromNothing = (n: Node, fromNothing: ReadonlySet<Node>): boolean =>
+  fromNothing.has(n) && n.type.shape.every((d) => isConst(d) !== undefined)

@@ -66,13 +66,17 @@ export function lowerProgram(
   const ownerOf = new Map<Node, Group>()
   const slotOf = new Map<string, Slot>()
   const sizes: { id: string; node: Node }[] = []
+  const copies = new Map<Node, External>()
   for (const g of groups) {
     for (const s of storedBy.get(g)!) {
       if (externalOf.has(s.stored)) continue
-      externalOf.set(s.stored, place(s, source, slotOf, sizes))
+      // A copy runs last: other kernels compute the value for themselves.
+      const seenBy = parts.groups.includes(g) ? externalOf : copies
+      seenBy.set(s.stored, place(s, source, slotOf, sizes))
       ownerOf.set(s.stored, g)
     }
   }
+  const externalFor = (n: Node): External => (externalOf.get(n) ?? copies.get(n))!
 
   const leaf = (n: Node): External | undefined => {
     if (n.op !== 'input' && n.op !== 'state') return undefined
@@ -93,7 +97,7 @@ export function lowerProgram(
   const usedAt = new Map<string, { from: number; to: number }>()
   for (const [step, g] of groups.entries()) {
     const stored = storedBy.get(g)!.filter((s) => ownerOf.get(s.stored) === g)
-    const outputs = stored.map((s): Output => ({ node: s.value, views: s.views, external: externalOf.get(s.stored)! }))
+    const outputs = stored.map((s): Output => ({ node: s.value, views: s.views, external: externalFor(s.stored) }))
     const cut = (n: Node): External | undefined =>
       ownerOf.get(n) === g ? undefined : (externalOf.get(n) ?? leaf(n) ?? weightOf(n))
     const spec = { kind: g.kind, outputs, cut, kindOf: flow.kind, ...(g.rows ? { rows: g.rows } : {}) }
@@ -115,7 +119,7 @@ export function lowerProgram(
     const args = walked.externals.map((x) => slotOf.get(x.id)!)
     dispatches.push({
       kernel, args, label: origin.label, nodes: [...g.nodes],
-      stored: stored.map((s) => ({ node: s.stored, slot: slotOf.get(externalOf.get(s.stored)!.id)! })),
+      stored: stored.map((s) => ({ node: s.stored, slot: slotOf.get(externalFor(s.stored).id)! })),
     }) // prettier-ignore
   }
 
