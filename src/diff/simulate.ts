@@ -10,7 +10,8 @@ import type { Cells, Executor } from '../kernel/execute.ts'
 import { compileExecutor } from '../kernel/execute.ts'
 import type { ErrorMode } from '../kernel/pairs.ts'
 import type { StageKernel } from '../kernel/stage.ts'
-import type { HostStep, Module, ProgramName, Slot } from '../program/types.ts'
+import { dispatchesOf } from '../program/steps.ts'
+import type { Module, ProgramName, Slot } from '../program/types.ts'
 import type { FloatRules } from '../target.ts'
 import type { Ix, Sym } from '../types/ix.ts'
 import { evaluate } from '../types/ix.ts'
@@ -43,19 +44,10 @@ export interface Simulator {
 }
 
 const cells = (n: number): Cells => ({ value: new Float64Array(n), error: new Float64Array(n) })
-const exact = (data: ArrayLike<number>): Cells => ({ value: Float64Array.from(data), error: new Float64Array(data.length) })
-
-/** Each dispatch of a program in order, `layers` unrolled, with the slots of that iteration. */
-export function* dispatchesOf(steps: readonly HostStep[], iteration = 0): Generator<{ kernel: number; args: readonly Slot[]; label: string }> {
-  for (const step of steps) {
-    if (step.k === 'layers') {
-      for (let i = 0; i < step.count; i++) yield* dispatchesOf(step.body, i)
-    } else {
-      const args = step.args.map((s): Slot => (s.k === 'perLayer' ? { k: s.of, name: s.names[iteration] } : s))
-      yield { kernel: step.kernel, args, label: step.label }
-    }
-  }
-}
+const exact = (data: ArrayLike<number>): Cells => ({
+  value: Float64Array.from(data),
+  error: new Float64Array(data.length),
+})
 
 export function makeSimulator({ module, rules, mode, tensor }: SimulationOptions): Simulator {
   const executors = new Map<StageKernel, Executor>()
@@ -75,7 +67,9 @@ export function makeSimulator({ module, rules, mode, tensor }: SimulationOptions
     if (slot === undefined) throw new Error(`internal: no weight slot ${name}`)
     if (slot.pack === undefined) return exact(tensor(slot.from[0]))
     const out = cells(evaluate(slot.layout.size, unbound))
-    const buffers = new Map(slot.pack.args.map((a, i) => [a.buffer, i < slot.from.length ? exact(tensor(slot.from[i])) : out]))
+    const buffers = new Map(
+      slot.pack.args.map((a, i) => [a.buffer, i < slot.from.length ? exact(tensor(slot.from[i])) : out]),
+    )
     executor(slot.pack)(buffers, new Map())
     for (let i = 0; i < out.value.length; i++) out.value[i] = Math.fround(out.value[i])
     return out
@@ -124,7 +118,11 @@ export function makeSimulator({ module, rules, mode, tensor }: SimulationOptions
     let index = 0
     for (const d of dispatchesOf(program.steps)) {
       const kernel = module.kernels[d.kernel]
-      const args = kernel.args.map((a, i): Argument => ({ slot: d.args[i], buffer: a.buffer, cells: cellsOf(d.args[i], a.buffer) }))
+      const args = kernel.args.map((a, i): Argument => ({
+        slot: d.args[i],
+        buffer: a.buffer,
+        cells: cellsOf(d.args[i], a.buffer),
+      }))
       before?.(index, args)
       const values = new Map(kernel.params.map((s) => [s, env(s)]))
       executor(kernel)(new Map(args.map((a) => [a.buffer, a.cells])), values)

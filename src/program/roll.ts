@@ -51,7 +51,8 @@ function bestAt(steps: readonly Dispatch[], start: number): { period: number; co
   for (let period = 1; period <= Math.min(longestPeriod, (steps.length - start) / 2); period++) {
     let count = 1
     while (repeats(steps, start, period, count)) count++
-    if (count > 1 && (best === undefined || period * (count - 1) > best.period * (best.count - 1))) best = { period, count }
+    if (count > 1 && (best === undefined || period * (count - 1) > best.period * (best.count - 1)))
+      best = { period, count }
   }
   return best
 }

@@ -30,6 +30,8 @@ export interface Port {
   readonly optional: boolean
   /** Elements of an i32 input that index a table must be >= 0 and below this. */
   readonly below?: Ix
+  /** The value everywhere of an optional input that is not given. */
+  readonly fill?: number
   readonly doc?: string
 }
 
