@@ -42,8 +42,12 @@ export interface ModelSpec {
   /** The dims of new and past positions, and how many there may be. */
   readonly sequence?: { readonly T: string; readonly past: string; readonly max: number }
 }
-type Outputs = Record<string, Tensor<Float32Array | Int32Array>>
-type Inputs = Readonly<Record<string, unknown>>
+type Results = Record<string, Tensor<Float32Array | Int32Array>>
+type Given = Readonly<Record<string, unknown>>
+
+/** One entry, or a list of them, for each layer. */
+export const layers = <T>(count: number, entry: (i: number) => T | readonly T[]): T[] =>
+  Array.from({ length: count }, (_, i) => i).flatMap((i) => entry(i))
 
 export class Session {
   past = 0
@@ -67,12 +71,12 @@ export class Session {
     }
   }
 
-  run(inputs: Inputs): Outputs {
+  run(inputs: Given): Results {
     return this.execute(this.program('run'), inputs, {})
   }
 
   /** Positions after the past ones. The first call also takes what does not depend on positions (an encoder's inputs). */
-  advance(name: 'prefill' | 'step', inputs: Inputs): Outputs {
+  advance(name: 'prefill' | 'step', inputs: Given): Results {
     const program = this.program(name)
     const sequence = this.spec.sequence
     if (!sequence) throw new TfmError('TFM2007', 'this model has no sequence to continue')
@@ -122,7 +126,7 @@ export class Session {
     return program
   }
 
-  private execute(program: ProgramSpec, inputs: Inputs, dims: Dims, before?: (d: Dims) => void): Outputs {
+  private execute(program: ProgramSpec, inputs: Given, dims: Dims, before?: (d: Dims) => void): Results {
     const arrays = bindInputs(program.inputs, inputs, dims)
     for (const [text, holds] of program.checks) {
       if (!holds(dims)) throw new TfmError('TFM2004', `${text} does not hold for ${Object.entries(dims).map(([k, n]) => `${k} = ${n}`).join(', ')}`)
@@ -130,7 +134,7 @@ export class Session {
     before?.(dims)
     const values = new Store()
     Object.assign(values.arrays, arrays)
-    const outputs: Outputs = {}
+    const outputs: Results = {}
     for (const port of program.outputs) {
       const shape = port.shape.map((e: Extent) => extent(e, dims) as number)
       const count = shape.reduce((n, x) => n * x, 1)

@@ -1,0 +1,214 @@
+/** The whole module: types, kernels, programs, tables and `load`, with the runtime inlined. It imports nothing. */
+import type { StageKernel } from '../../src/kernel/stage.ts'
+import type { Module, Port, Program } from '../../src/program/types.ts'
+import { runtimePieces } from '../runtime.generated.ts'
+import { apiLines, generationOf, programOf } from './api.ts'
+import type { PrintedKernel } from './kernel.ts'
+import { printKernel } from './kernel.ts'
+import type { Language, Printer } from './printer.ts'
+import { printer } from './printer.ts'
+import { checkLines, portText, printProgram, stateLines } from './programs.ts'
+import { schedule } from './recipes.ts'
+import { selftestLines } from './selftest.ts'
+import { access, docComment, fill, indent, property, quote } from './text.ts'
+import { slotLines, specLines } from './weights.ts'
+
+export interface HostOptions {
+  readonly language: Language
+  /** Emit `selftest()`. Default true. */
+  readonly selftest?: boolean
+}
+
+const always = ['runtime/errors.ts', 'runtime/safetensors.ts', 'runtime/source.ts', 'runtime/weights.ts', 'runtime/inputs.ts', 'typescript/runtime/session.ts', 'typescript/runtime/load.ts']
+const forGeneration = ['runtime/sampling.ts', 'runtime/generate.ts']
+const forSelftest = ['typescript/runtime/selftest.ts']
+/** What a caller may want to name. */
+const publicTypes = ['TfmError', 'TensorLike', 'Nested', 'Tensor', 'WeightSource', 'WeightProgress', 'WeightWarning', 'ReadOptions', 'LoadOptions', 'SampleOptions', 'GenerateOptions', 'SelftestReport']
+const fixedNames = ['Inputs', 'Outputs', 'SequenceInputs', 'SequenceOutputs', 'Model', 'load', 'specs', 'slots', 'rules', 'model', 'past']
+
+function piecesOf(module: Module, selftest: boolean): string[] {
+  const wanted = [...always, ...(generationOf(module) ? forGeneration : []), ...(selftest ? forSelftest : [])]
+  const out: string[] = []
+  const add = (name: string): void => {
+    if (out.includes(name)) return
+    for (const need of runtimePieces[name].needs) add(need)
+    out.push(name)
+  }
+  wanted.forEach(add)
+  return out
+}
+
+export interface PrintedModule {
+  readonly text: string
+  /** Declarations for the JavaScript form. */
+  readonly declarations: string
+}
+
+export function printModule(module: Module, options: HostOptions): PrintedModule {
+  const selftest = options.selftest ?? true
+  const pieces = piecesOf(module, selftest)
+  const p = printer(options.language, [...fixedNames, ...pieces.flatMap((n) => runtimePieces[n].names)])
+  const kernels = module.kernels.map((k) => printKernel(schedule(k), p))
+  const packs = packKernels(module, p)
+  const programNames = module.programs.map((program) => p.names.name(program.name))
+  const kernelNames = kernels.map((k) => k.name)
+  const programs = module.programs.flatMap((program, i) => [...programDoc(program), ...printProgram(program, programNames[i], module, kernelNames, p), ''])
+  const tests = selftest ? selftestLines(module, kernelNames, p) : []
+  const api = apiLines(module, { selftest })
+  const { T, past, max } = { T: module.sequence?.T.name, past: module.sequence?.past.name, max: module.sequence?.max }
+  const sections = [
+    ...docComment([`${module.name}, compiled by tfm from ${module.source}. Do not edit.`, ...(module.doc === undefined ? [] : ['', module.doc])]),
+    '',
+    ...(p.language === 'ts' ? [...api, ''] : []),
+    ...title('Kernels'),
+    ...kernels.flatMap((k) => [...k.lines, '']),
+    ...packs.printed.flatMap((k) => [...k.lines, '']),
+    ...p.support(),
+    '',
+    ...title('Programs'),
+    ...programs,
+    ...title('Weights'),
+    `const specs${p.type('WeightSpec[]')} = [`, ...indent(specLines(module)), ']', '',
+    `const slots${p.type('WeightSlot[]')} = [`, ...indent(slotLines(module, packs.of)), ']', '',
+    ...rulesLines(module, p), '',
+    `const model${p.type('ModelSpec')} = {`,
+    ...indent([
+      'programs: {', ...indent(module.programs.flatMap((program, i) => tableLines(program, programNames[i], module, p))), '},',
+      ...(module.state.length > 0 ? ['state: [', ...indent(stateLines(module, p)), '],'] : ['state: [],']),
+      ...(module.sequence ? [`sequence: { T: ${quote(T!)}, past: ${quote(past!)}, max: ${max} },`] : []),
+    ]),
+    '}', '',
+    ...tests,
+    ...loadLines(module, p, selftest), '',
+  ] // prettier-ignore
+  const runtime = pieces.map((n) => (p.language === 'ts' ? exportPublic(runtimePieces[n].ts) : exportErrors(runtimePieces[n].js)))
+  const text = [...sections, ...title('Runtime of tfm'), ''].join('\n') + runtime.join('\n\n') + '\n'
+  return { text: text.replace(/\n{3,}/g, '\n\n'), declarations: p.language === 'js' ? declarations(module, pieces, api) : '' }
+}
+
+const title = (text: string): string[] => [`// ---- ${text} ${'-'.repeat(Math.max(4, 100 - text.length))}`, '']
+const exportPublic = (text: string): string =>
+  text.replace(/^(type|interface|class) (\w+)/gm, (all, kind: string, name: string) => (publicTypes.includes(name) ? `export ${kind} ${name}` : all))
+const exportErrors = (text: string): string => text.replace(/^"use strict"\n/, '').replace(/^class TfmError/m, 'export class TfmError')
+
+function programDoc(program: Program): string[] {
+  const what = {
+    run: 'The whole model.', prepare: 'What does not depend on positions, kept in state.',
+    prefill: 'New positions after the past ones.', step: 'One position after the past ones.',
+  }[program.name] // prettier-ignore
+  return docComment([what])
+}
+
+/** Packing kernels; those that print alike are one function. */
+function packKernels(module: Module, p: Printer): { printed: PrintedKernel[]; of: (slot: number) => string | undefined } {
+  const byBody = new Map<string, string>()
+  const printed: PrintedKernel[] = []
+  const nameOf = module.weights.map((slot) => {
+    if (slot.pack === undefined) return undefined
+    const nest = schedule({ ...slot.pack, name: 'pack', doc: [] })
+    const key = printKernel(nest, printer(p.language)).lines.join('\n')
+    let name = byBody.get(key)
+    if (name === undefined) {
+      const made = printKernel({ ...nest, name: slot.pack.name, doc: slot.pack.doc }, p)
+      printed.push(made)
+      byBody.set(key, (name = made.name))
+    }
+    return name
+  })
+  return { printed, of: (slot) => nameOf[slot] }
+}
+
+function tableLines(program: Program, name: string, module: Module, p: Printer): string[] {
+  const ports = (list: readonly Port[]): string[] => indent(list.map((port) => `${portText(port, module, p)},`))
+  const checks = checkLines(program, p)
+  return [
+    `${program.name}: {`,
+    ...indent([
+      'inputs: [', ...ports(program.inputs), '],',
+      'outputs: [', ...ports(program.outputs), '],',
+      ...(checks.length > 0 ? ['checks: [', ...indent(checks), '],'] : ['checks: [],']),
+      name === 'run' ? 'run,' : `run: ${name},`,
+    ]),
+    '},',
+  ] // prettier-ignore
+}
+
+function rulesLines(module: Module, p: Printer): string[] {
+  const { prefixes, ignore, rename } = module.rules
+  const fields = [
+    ...(prefixes.length > 0 ? [`prefixes: [${prefixes.map((x) => `{ prefix: ${quote(x.prefix)}, optional: ${x.optional} }`).join(', ')}],`] : []),
+    ...(ignore.length > 0 ? ['ignore: [', ...indent(fill(ignore.map(quote), 110)), '],'] : []),
+    ...(rename.length > 0 ? [`rename: [${rename.map((x) => `{ from: ${quote(x.from)}, to: ${quote(x.to)} }`).join(', ')}],`] : []),
+  ]
+  if (fields.length === 0) return [`const rules${p.type('WeightRules')} = {}`]
+  return [`const rules${p.type('WeightRules')} = {`, ...indent(fields), '}']
+}
+
+function loadLines(module: Module, p: Printer, selftest: boolean): string[] {
+  const as = (type: string): string => (p.language === 'ts' ? ` as unknown as ${type}` : '')
+  const inputs = (type: string): string => `inputs${p.type(type)}`
+  const generation = generationOf(module)
+  const methods: string[] = []
+  if (programOf(module, 'run')) methods.push(`run: async (${inputs('Inputs')}) => session.run({ ...inputs })${as('Outputs')},`)
+  if (programOf(module, 'prefill')) {
+    methods.push('get past() {', '  return session.past', '},')
+    for (const name of ['prefill', 'step'] as const) {
+      if (programOf(module, name)) methods.push(`${name}: async (${inputs('SequenceInputs')}) => session.advance('${name}', { ...inputs })${as('SequenceOutputs')},`)
+    }
+    methods.push('reset: () => session.reset(),')
+  }
+  if (generation) {
+    const { ids, logits, others } = generation
+    const first = others.length === 0 ? '' : `, ...(session.past === 0 && { ${others.map((o) => `${property(o.name)}: ${access('options', o.name)}`).join(', ')} })`
+    const options = others.length === 0 ? `options${p.language === 'ts' ? '?' : ''}` : others.some((o) => !o.optional) ? 'options' : p.language === 'ts' ? 'options = {}' : 'options = {}'
+    methods.push(
+      `generate(ids, ${options.replace('options?', 'options')}) {`,
+      '  session.reset()',
+      `  const next = (tokens${p.type('ArrayLike<number>')}) => {`,
+      `    const given = { ${property(ids)}: { data: tokens, shape: [1, tokens.length] }${first} }`,
+      `    const { data, shape } = ${access(`session.advance(${programOf(module, 'step') ? "session.past > 0 ? 'step' : 'prefill'" : "'prefill'"}, given)`, logits)}`,
+      `    return data.subarray(data.length - shape[shape.length - 1])${p.language === 'ts' ? ' as Float32Array' : ''}`,
+      '  }',
+      `  return generateTokens(next, ids, options, ${module.sequence?.max})`,
+      '},',
+    )
+  }
+  if (selftest) methods.push('selftest: async () => selftest(tests),')
+  methods.push('dispose: () => session.dispose(),')
+  return [
+    ...docComment(['Reads the weights (safetensors: URL, path, bytes, File or stream) and packs them for the kernels, one tensor at a time.']),
+    `export async function load(options${p.type('LoadOptions & { readonly weights: WeightSource }')})${p.type('Promise<Model>')} {`,
+    ...indent([
+      'const session = new Session(model, await loadSlots(options.weights, specs, rules, slots, options))',
+      'return {', ...indent(methods), '}',
+    ]),
+    '}',
+  ] // prettier-ignore
+}
+
+/** The `.d.ts` beside a `.js`. */
+function declarations(module: Module, pieces: readonly string[], api: readonly string[]): string {
+  const types = pieces.flatMap((n) =>
+    runtimePieces[n].dts
+      .split(/\n(?=(?:\/\*\*|export ))/)
+      .reduce<string[]>((out, part) => {
+        // A comment belongs to what follows it.
+        if (out.length > 0 && /^\/\*\*[\s\S]*\*\/\s*$/.test(out[out.length - 1])) out[out.length - 1] += `\n${part}`
+        else out.push(part)
+        return out
+      }, [])
+      .filter((part) => publicTypes.some((t) => new RegExp(`^export (?:declare )?(?:type|interface|class) ${t}\\b`, 'm').test(part))),
+  )
+  const head = docComment([`Types of ${module.name}, compiled by tfm from ${module.source}.`])
+  const entry = 'export declare function load(options: LoadOptions & { readonly weights: WeightSource }): Promise<Model>'
+  return [...head, '', ...api, '', entry, '', ...types.map((t) => t.trim()), ''].join('\n')
+}
+
+/** Kernels alone, exported, for tests and experiments. */
+export function emitKernelsOnly(kernels: readonly StageKernel[], language: Language): string {
+  const p = printer(language)
+  const printed = kernels.map((k) => printKernel(schedule(k), p))
+  const support = p.support()
+  return [...printed.flatMap((k) => [...k.lines, '']), ...support, `export { ${printed.map((k) => k.name).join(', ')} }`, ''].join('\n')
+}
+

@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs'
+import { join, posix } from 'node:path'
+import ts from 'typescript'
+import { packageRoot } from '../../src/package-root.ts'
+
+/**
+ * The text of `targets/runtime.generated.ts`: every file of the runtimes without its imports and `export`s, as TypeScript, as JavaScript and
+ * as declarations, with the files it needs and the names that it takes. Emitters then need no compiler.
+ */
+export function runtimeText(files: readonly string[]): string {
+  const lines = [
+    '// Generated from the runtime files by `npm run goldens`; a test compares. Do not edit.',
+    '',
+    'export interface RuntimePiece {',
+    '  readonly ts: string',
+    '  readonly js: string',
+    '  readonly dts: string',
+    '  /** Pieces that must come before it. */',
+    '  readonly needs: readonly string[]',
+    '  /** What it declares at top level. */',
+    '  readonly names: readonly string[]',
+    '}',
+    '',
+    'export const runtimePieces: Readonly<Record<string, RuntimePiece>> = {',
+  ]
+  for (const file of files) {
+    const piece = pieceOf(file)
+    lines.push(`  ${JSON.stringify(file)}: {`)
+    for (const [key, value] of Object.entries(piece)) lines.push(`    ${key}: ${JSON.stringify(value)},`)
+    lines.push('  },')
+  }
+  return [...lines, '}', ''].join('\n')
+}
+
+function pieceOf(file: string): { ts: string; js: string; dts: string; needs: string[]; names: string[] } {
+  const text = readFileSync(join(packageRoot(), 'targets', file), 'utf8')
+  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true)
+  const needs: string[] = []
+  const names: string[] = []
+  const cuts: { from: number; to: number }[] = []
+  for (const s of source.statements) {
+    if (ts.isImportDeclaration(s)) {
+      needs.push(posix.join(posix.dirname(file), (s.moduleSpecifier as ts.StringLiteral).text))
+      cuts.push({ from: s.getFullStart() === 0 ? s.getStart() : s.getFullStart(), to: s.end })
+      continue
+    }
+    const modifier = ts.canHaveModifiers(s) ? ts.getModifiers(s)?.find((m) => m.kind === ts.SyntaxKind.ExportKeyword) : undefined
+    if (modifier) cuts.push({ from: modifier.getStart(), to: modifier.end + 1 })
+    if (ts.isVariableStatement(s)) names.push(...s.declarationList.declarations.map((d) => d.name.getText()))
+    else if (ts.isFunctionDeclaration(s) || ts.isClassDeclaration(s) || ts.isInterfaceDeclaration(s) || ts.isTypeAliasDeclaration(s)) names.push(s.name!.text)
+  }
+  let plain = text
+  for (const { from, to } of cuts.sort((a, b) => b.from - a.from)) plain = plain.slice(0, from) + plain.slice(to)
+  const options: ts.CompilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, strict: true, verbatimModuleSyntax: true }
+  const js = ts.transpileModule(plain, { compilerOptions: options }).outputText.replace(/^( {4})+/gm, (s) => s.slice(s.length / 2)).replace(/;$/gm, '')
+  const dts = ts.transpileDeclaration(text, { compilerOptions: { ...options, declaration: true, stripInternal: true }, fileName: file }).outputText
+  return { ts: tidy(plain), js: tidy(js), dts: tidy(dts.replace(/^import .*$/gm, '').replace(/^export (declare )?/gm, 'export $1').replace(/^export \{\};?$/gm, '')), needs, names }
+}
+const tidy = (text: string): string => text.trim().replace(/\n{3,}/g, '\n\n')
