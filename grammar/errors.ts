@@ -1,9 +1,18 @@
 /** Syntax errors of the parser as diagnostics. What follows from an earlier error in the same statement is left out. */
-import { EOF, MismatchedTokenException, tokenMatcher, type IRecognitionException, type IToken } from 'chevrotain'
+import { EOF, tokenMatcher, type IRecognitionException, type IToken } from 'chevrotain'
 import type { Diagnostic } from '../src/diagnostics/diagnostic.ts'
 import * as say from '../src/diagnostics/catalogue.ts'
-import { spanOf, type SourceFile } from '../src/diagnostics/span.ts'
+import { positionAt, spanOf, type SourceFile } from '../src/diagnostics/span.ts'
 import * as t from './tokens.ts'
+
+/** Tells which statement an offset belongs to, and on which line: mistakes that share both are taken as one. */
+export function statementsOf(file: SourceFile, tokens: readonly IToken[]): (offset: number) => string {
+  const ends = tokens.filter(
+    (token) => tokenMatcher(token, t.Sep) || token.tokenType === t.LBrace || token.tokenType === t.RBrace,
+  )
+  const offsets = ends.map((token) => token.startOffset)
+  return (offset) => `${countBelow(offsets, offset)}:${positionAt(file, offset).line}`
+}
 
 export function syntaxErrors(
   file: SourceFile,
@@ -11,18 +20,15 @@ export function syntaxErrors(
   errors: readonly IRecognitionException[],
   earlier: readonly Diagnostic[],
 ): Diagnostic[] {
-  const ends = tokens.filter(
-    (token) => tokenMatcher(token, t.Sep) || token.tokenType === t.LBrace || token.tokenType === t.RBrace,
-  )
-  const offsets = ends.map((token) => token.startOffset)
-  const statementOf = (offset: number) => countBelow(offsets, offset)
+  const statementOf = statementsOf(file, tokens)
   const faulty = new Set(earlier.map((d) => statementOf(d.span?.start ?? 0)))
   const found: Diagnostic[] = []
   for (const error of errors) {
-    const statement = statementOf(offsetOf(file, error))
+    const diagnostic = toDiagnostic(file, tokens, error)
+    const statement = statementOf(diagnostic.span?.start ?? 0)
     if (faulty.has(statement)) continue
     faulty.add(statement)
-    found.push(toDiagnostic(file, tokens, error))
+    found.push(diagnostic)
   }
   return found
 }
@@ -39,12 +45,6 @@ function countBelow(ascending: readonly number[], limit: number): number {
   return low
 }
 
-function offsetOf(file: SourceFile, error: IRecognitionException): number {
-  if (Number.isFinite(error.token.startOffset)) return error.token.startOffset
-  const previous = (error as { previousToken?: IToken }).previousToken
-  return endOf(previous) ?? file.text.trimEnd().length
-}
-
 const endOf = (token: IToken | undefined): number | undefined =>
   token && Number.isFinite(token.endOffset) ? (token.endOffset ?? 0) + 1 : undefined
 
@@ -53,16 +53,23 @@ function toDiagnostic(file: SourceFile, tokens: readonly IToken[], error: IRecog
   const expected = error.message
   const index = tokens.indexOf(token)
   const previous = index > 0 ? tokens[index - 1] : index < 0 ? tokens[tokens.length - 1] : undefined
-  const atEnd = token.tokenType === EOF || tokenMatcher(token, t.Sep) || token.image === ''
   const end = endOf(previous) ?? 0
+  // A line end before `}` is no token, and yet what the reader sees.
+  const lastOfBody = token.tokenType === t.RBrace && file.text.slice(end, token.startOffset).includes('\n')
+  const atEnd = token.tokenType === EOF || tokenMatcher(token, t.Sep) || token.image === '' || lastOfBody
   const span = atEnd ? spanOf(file, end, end) : spanOf(file, token.startOffset, token.startOffset + token.image.length)
 
-  if (!atEnd && t.reserved(token.image) && error instanceof MismatchedTokenException && expected === t.Ident.LABEL) {
+  if (!atEnd && t.reserved(token.image) && expected === t.Ident.LABEL) {
     return say.keywordAsName(span, token.image)
   }
   const startsLine = previous === undefined || tokenMatcher(previous, t.Sep)
   if (startsLine && tokenMatcher(token, t.BinaryOp)) return say.operatorAtLineStart(span, token.image)
-  return say.unexpectedToken(span, expected, describe(token), hint(file, tokens, index, token))
+  return say.unexpectedToken(
+    span,
+    expected,
+    lastOfBody ? 'the end of the line' : describe(token),
+    hint(file, tokens, index, expected),
+  )
 }
 
 function describe(token: IToken): string {
@@ -73,17 +80,28 @@ function describe(token: IToken): string {
   return `\`${token.image}\``
 }
 
-function hint(file: SourceFile, tokens: readonly IToken[], index: number, token: IToken): string | undefined {
+/** Where `=` or `:` can only be a slip. */
+const afterCondition = new Set(['`{`', '`then`', '`,` or `)`', '`,` or `]`', 'the end of the statement'])
+
+function hint(file: SourceFile, tokens: readonly IToken[], index: number, expected: string): string | undefined {
+  const token = tokens[index]
+  if (!token) return undefined
+  const previous = tokens[index - 1]
   const lineStart = file.text.lastIndexOf('\n', token.startOffset - 1) + 1
   for (let i = index - 1; i >= 0 && (tokens[i]?.startOffset ?? 0) >= lineStart; i--) {
-    if (tokens[i]?.image === '//') {
-      return say.commentHint
-    }
+    if (tokens[i]?.image === '//') return say.commentHint
   }
-  if (token.tokenType === t.Eq) return 'to compare, write `==`'
-  if (token.tokenType === t.Each) return '`each` stands after a pipe: `x |> each f`'
-  if (token.tokenType === t.PipeOp) return 'put brackets around the pipe'
-  if (token.tokenType === t.For) return 'a comprehension stands in brackets: `[for i < n: e]`'
-  if (token.tokenType === t.Colon) return 'types stand only at `input`, `param` and parameters of blocks'
+  const type = token.tokenType
+  if (type === t.Eq && previous && tokenMatcher(previous, t.ArithOp) && endOf(previous) === token.startOffset) {
+    return `there is no \`${previous.image}=\`; write \`x = x ${previous.image} …\``
+  }
+  if (type === t.Eq && afterCondition.has(expected)) return 'to compare, write `==`'
+  if (type === t.Each) return '`each` stands after a pipe: `x |> each f`'
+  if (type === t.PipeOp) return 'put brackets around the pipe'
+  if (type === t.For) return 'a comprehension stands in brackets: `[for i < n: e]`'
+  if (type === t.Comma && expected === '`)`') return 'names on the left have no brackets: `a, b = …`'
+  if (type === t.Colon && (expected === 'the end of the statement' || expected === '`,` or `)`')) {
+    return 'types stand only at `input`, `param` and parameters of blocks'
+  }
   return undefined
 }

@@ -79,9 +79,9 @@ function numberAdvice(text: string): string | undefined {
   if (/^\d+\.$/.test(text)) return `write \`${text}0\``
   if (/^\d+(?:_\d+)+$/.test(text)) return `write \`${text.replaceAll('_', '')}\``
   if (/^0[xX][\da-fA-F]+$/.test(text)) return 'numbers are decimal'
+  if (/^\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text)) return 'it is larger than any 64-bit float'
   if (/^\d+(?:\.\d+)?[eE]$/.test(text)) return 'an exponent needs digits: `1e-5`'
   if (/^\d+[A-Za-z_]\w*$/.test(text)) return 'a name does not start with a digit; to multiply, write `*`'
-  if (/^\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text)) return 'it is larger than any 64-bit float'
   return undefined
 }
 
@@ -95,6 +95,7 @@ function advice(characters: string): string | undefined {
   if (first === "'" || first === '`' || first === '\u201c' || first === '\u201d')
     return 'strings stand in double quotes: `"…"`'
   if (first === '^') return 'powers are written `**`'
+  if (characters === '..') return 'write `...` for all other axes, `a:b` for a range'
   if (first === '.') return 'there are no fields or methods; write `f(x)` or `x |> f`'
   if (first === '\u00a0') return 'this is a no-break space; write a blank'
   if (/\p{L}/u.test(first)) return 'names are made of a–z, A–Z, 0–9 and _'

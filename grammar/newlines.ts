@@ -9,8 +9,8 @@
  * The grammar therefore always sees balanced brackets, and one missing `)` does not swallow the rest of the file.
  */
 import { createTokenInstance, tokenMatcher, type IToken, type TokenType } from 'chevrotain'
-import type { Diagnostic } from '../src/diagnostics/diagnostic.ts'
-import { strayBracket, tooDeep, unclosedBracket } from '../src/diagnostics/catalogue.ts'
+import { withReasons, type Diagnostic } from '../src/diagnostics/diagnostic.ts'
+import { mismatchedBrackets, strayBracket, tooDeep, unclosedBracket } from '../src/diagnostics/catalogue.ts'
 import { spanOf, type SourceFile } from '../src/diagnostics/span.ts'
 import * as t from './tokens.ts'
 
@@ -38,9 +38,14 @@ const startsItem = new Set<TokenType>([t.Import, t.Model])
 export const deepest = 200
 
 /** Openings without a closing bracket and the reverse, by index. A closing bracket of the wrong kind closes the nearest one of its own kind. */
-function unpaired(tokens: readonly IToken[]): { open: Set<number>; stray: Set<number> } {
+function unpaired(tokens: readonly IToken[]): {
+  open: Set<number>
+  stray: Set<number>
+  mismatched: Map<number, number>
+} {
   const open = new Set<number>()
   const stray = new Set<number>()
+  const mismatched = new Map<number, number>()
   const stack: number[] = []
   tokens.forEach((token, index) => {
     const type = token.tokenType
@@ -52,21 +57,26 @@ function unpaired(tokens: readonly IToken[]): { open: Set<number>; stray: Set<nu
         if (type !== t.RBrace && typeAt(tokens, stack[at]) === t.LBrace) at = 0
         at--
       }
-      if (at < 0) stray.add(index)
+      const top = stack[stack.length - 1]
+      if (at < 0 && type !== t.RBrace && top !== undefined && typeAt(tokens, top) !== t.LBrace) {
+        // The only bracket that this one can be meant for.
+        mismatched.set(index, top)
+        stack.pop()
+      } else if (at < 0) stray.add(index)
       else {
         for (const missed of stack.splice(at).slice(1)) open.add(missed)
       }
     }
   })
   for (const index of stack) open.add(index)
-  return { open, stray }
+  return { open, stray, mismatched }
 }
 
 const typeAt = (tokens: readonly IToken[], index: number | undefined): TokenType =>
   tokens[index ?? -1]?.tokenType ?? t.Newline
 
 export function settle(file: SourceFile, tokens: readonly IToken[]): { tokens: IToken[]; diagnostics: Diagnostic[] } {
-  const { open, stray } = unpaired(tokens)
+  const { open, stray, mismatched } = unpaired(tokens)
   const out: IToken[] = []
   const diagnostics: Diagnostic[] = []
   const stack: { readonly index: number; readonly token: IToken; holdsBody: boolean }[] = []
@@ -141,7 +151,16 @@ export function settle(file: SourceFile, tokens: readonly IToken[]): { tokens: I
         continue
       }
       while (isOpen()) closeOpen()
-      stack.pop()
+      const opened = stack.pop()
+      if (opened && mismatched.get(index) === opened.index) {
+        const close = closerOf.get(opened.token.tokenType) ?? t.RParen
+        const text = close === t.RParen ? ')' : ']'
+        const reason = { message: 'it is opened here', span: place(opened.token) }
+        diagnostics.push(withReasons(mismatchedBrackets(place(token), opened.token.image, token.image, text), reason))
+        dropComma()
+        out.push(createTokenInstance(close, token.image, token.startOffset, token.startOffset, NaN, NaN, NaN, NaN))
+        continue
+      }
       if (type === t.RBrace) dropSep()
       else dropComma()
     } else if (closerOf.has(type)) {

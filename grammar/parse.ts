@@ -1,14 +1,14 @@
 /** Text to tree. Never throws; every mistake is a diagnostic, and what could be read is in the tree. */
-import type { CstNode, IToken } from 'chevrotain'
+import type { CstNode } from 'chevrotain'
 import { collector } from '../src/diagnostics/collector.ts'
-import { tooDeep } from '../src/diagnostics/catalogue.ts'
+import { emptyHole, misplacedItem, nestedItem, tooDeep, unknownEscape } from '../src/diagnostics/catalogue.ts'
 import type { Diagnostic } from '../src/diagnostics/diagnostic.ts'
 import { spanOf, type SourceFile } from '../src/diagnostics/span.ts'
-import type { Comment, Expr, File } from './ast.ts'
+import type { Expr, File } from './ast.ts'
 import { missing, type Builder } from './build/cst.ts'
 import { buildExpr } from './build/expressions.ts'
 import { buildItems } from './build/statements.ts'
-import { syntaxErrors } from './errors.ts'
+import { statementsOf, syntaxErrors } from './errors.ts'
 import { lex, type Lexed } from './lex.ts'
 import { deepest } from './newlines.ts'
 import { parser } from './parser.ts'
@@ -20,60 +20,86 @@ export interface Parsed<T> {
 
 /** A whole file. A file without an error diagnostic has a tree without `error` nodes. */
 export function parse(file: SourceFile): Parsed<File> {
-  const sink = collector()
   const span = spanOf(file, 0, file.text.length)
-  try {
-    const lexed = lex(file)
-    const cst = read(file, lexed, 'file', sink.add)
-    const b = builder(file, lexed.comments, sink.add)
-    const items = cst ? buildItems(b, cst) : []
-    return { ast: { k: 'file', items, comments: lexed.comments, span }, diagnostics: sink.all() }
-  } catch (error) {
-    if (!isOverflow(error)) throw error
-    sink.add(tooDeep(spanOf(file, 0, 0), deepest))
-    return { ast: { k: 'file', items: [], comments: [], span }, diagnostics: sink.all() }
-  }
+  return tree<File>(
+    file,
+    'file',
+    (b, cst) => ({ k: 'file', items: cst ? buildItems(b, cst) : [], comments: b.comments, span }),
+    { k: 'file', items: [], comments: [], span },
+  )
 }
 
 /** One expression: what `--set` and tests take. */
 export function parseExpression(file: SourceFile): Parsed<Expr> {
-  const sink = collector()
   const span = spanOf(file, 0, file.text.length)
-  try {
-    const lexed = lex(file)
-    const cst = read(file, lexed, 'expression', sink.add)
-    return { ast: buildExpr(builder(file, lexed.comments, sink.add), cst, span), diagnostics: sink.all() }
-  } catch (error) {
-    if (!isOverflow(error)) throw error
-    sink.add(tooDeep(spanOf(file, 0, 0), deepest))
-    return { ast: missing(span), diagnostics: sink.all() }
-  }
+  return tree<Expr>(file, 'expression', (b, cst) => buildExpr(b, cst, span), missing(span))
 }
 
 type Report = (...diagnostics: readonly Diagnostic[]) => void
+type Build<T> = (b: Builder, cst: CstNode | undefined) => T
 
-function read(file: SourceFile, lexed: Lexed, rule: 'file' | 'expression', report: Report): CstNode | undefined {
-  report(...lexed.diagnostics)
-  const tokens: IToken[] = lexed.tokens
-  const { cst, errors } = parser().read(rule, tokens)
-  report(...syntaxErrors(file, tokens, errors, lexed.diagnostics))
-  // A rule that failed at its first token gives no tree.
-  return (cst as CstNode | undefined) ?? undefined
+function tree<T>(file: SourceFile, rule: 'file' | 'expression', build: Build<T>, otherwise: T): Parsed<T> {
+  const sink = collector()
+  try {
+    const lexed = lex(file)
+    const { cst, diagnostics } = read(file, lexed, rule)
+    sink.add(...diagnostics)
+    const ast = build(builder(file, lexed, sink.add, unlessConsequence(file, lexed, diagnostics, sink.add)), cst)
+    return { ast, diagnostics: sink.all() }
+  } catch (error) {
+    if (!isOverflow(error)) throw error
+    sink.add(tooDeep(spanOf(file, 0, 0), deepest))
+    return { ast: otherwise, diagnostics: sink.all() }
+  }
 }
 
-function builder(file: SourceFile, comments: readonly Comment[], report: Report): Builder {
+function read(
+  file: SourceFile,
+  lexed: Lexed,
+  rule: 'file' | 'expression',
+): { cst?: CstNode; diagnostics: Diagnostic[] } {
+  const { cst, errors } = parser().read(rule, lexed.tokens)
+  const diagnostics = [...lexed.diagnostics, ...syntaxErrors(file, lexed.tokens, errors, lexed.diagnostics)]
+  // A rule that failed at its first token gives no tree, whatever its type says.
+  const known: CstNode | undefined = cst
+  return { ...(known ? { cst: known } : {}), diagnostics }
+}
+
+function builder(file: SourceFile, { comments }: Lexed, always: Report, report: Report): Builder {
   const b: Builder = {
     file,
     comments,
     report,
     depth: 0,
     hole(start, end) {
-      const span = spanOf(file, start, end)
-      const lexed = lex(file, start, end)
-      return buildExpr(b, read(file, lexed, 'expression', report), span)
+      const { cst, diagnostics } = read(file, lex(file, start, end), 'expression')
+      always(...diagnostics)
+      return buildExpr(b, cst, spanOf(file, start, end))
     },
   }
   return b
+}
+
+/** Mistakes in the text of a string stand on their own; all else in a statement with a syntax error is likely to follow from it. */
+const independent: ReadonlySet<string> = new Set([unknownEscape.code, emptyHole.code, tooDeep.code])
+/** Where a statement stands is not known once a bracket or a statement above was wrong. */
+const dependOnAbove: ReadonlySet<string> = new Set([misplacedItem.code, nestedItem.code])
+
+function unlessConsequence(file: SourceFile, lexed: Lexed, earlier: readonly Diagnostic[], report: Report): Report {
+  const first = Math.min(...earlier.map((d) => d.span?.start ?? Infinity))
+  let statementOf: ((offset: number) => string) | undefined
+  let faulty: Set<string> | undefined
+  return (...diagnostics) => {
+    for (const d of diagnostics) {
+      const start = d.span?.start ?? 0
+      if (earlier.length > 0 && !independent.has(d.code)) {
+        statementOf ??= statementsOf(file, lexed.tokens)
+        faulty ??= new Set(earlier.map((one) => statementOf?.(one.span?.start ?? 0) ?? ''))
+        if (faulty.has(statementOf(start)) || (dependOnAbove.has(d.code) && first < start)) continue
+      }
+      report(d)
+    }
+  }
 }
 
 const isOverflow = (error: unknown): boolean => error instanceof RangeError && /call stack/i.test(error.message)

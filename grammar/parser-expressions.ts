@@ -60,6 +60,7 @@ export abstract class ExpressionParser extends CstParser {
 
   primary: Production = this.RULE('primary', () => {
     this.OR({
+      MAX_LOOKAHEAD: 1,
       DEF: [
         { ALT: () => this.CONSUME(t.Num) },
         { ALT: () => this.CONSUME(t.Str) },

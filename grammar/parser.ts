@@ -28,6 +28,7 @@ export class TfmParser extends ExpressionParser {
     this.OR({
       // `if` and `repeat` start expressions too; at the start of a statement they are statements.
       IGNORE_AMBIGUITIES: true,
+      MAX_LOOKAHEAD: 1,
       DEF: [
         { ALT: () => this.SUBRULE(this.importItem) },
         { ALT: () => this.SUBRULE(this.model) },

@@ -118,10 +118,13 @@ export const Str = createToken({
   start_chars_hint: ['"'],
   label: 'a string',
 })
-/** Read as a string, and reported. Ends at the next quote if there is one, so that the rest of the line still makes sense. */
+/**
+ * Read as a string, and reported. Ends at the next quote if there is one, else before what closes or opens brackets at the end of the line, so that the
+ * rest still makes sense.
+ */
 export const BrokenStr = createToken({
   name: 'BrokenStr',
-  pattern: /"(?:[^"\\\n]|\\[^\n])*(?:"|\\)?/,
+  pattern: /"(?:[^"\\\n]|\\[^\n])*?(?:"|\\?(?=[)\], \t]{0,20}(?:[ \t]\{)?[ \t\r]{0,20}(?:\n|(?![\s\S]))))/,
   categories: [Str],
   label: 'a string',
 })

@@ -62,8 +62,10 @@ export function render(diagnostic: Diagnostic, options: RenderOptions = {}): str
 
 /** All of them, a blank line between two, a count at the end when there are several. */
 export function renderAll(diagnostics: readonly Diagnostic[], options: RenderOptions = {}): string {
-  const frames = diagnostics.map((diagnostic) => render(diagnostic, options))
-  if (diagnostics.length > 1) frames.push(summary(diagnostics))
+  const shown = diagnostics.slice(0, options.most ?? 100)
+  const frames = shown.map((diagnostic) => render(diagnostic, options))
+  const hidden = diagnostics.length - shown.length
+  if (diagnostics.length > 1) frames.push(summary(diagnostics) + (hidden > 0 ? ` (${hidden} not shown)` : ''))
   return frames.join('\n\n') + (frames.length > 0 ? '\n' : '')
 }
 

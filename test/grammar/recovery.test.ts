@@ -37,7 +37,7 @@ describe('a missing bracket', () => {
   })
   test('too many', () => expect(codes('model m { a = 1) }\n}\nmodel n { }')).toEqual(['TFM1008', 'TFM1008']))
   test('of another kind', () => {
-    expect(codes('model m {\n  a = f(1]\n  b = 2\n}')).toContain('TFM1008')
+    expect(codes('model m {\n  a = f(1]\n  b = 2\n}')).toEqual(['TFM1024'])
     expect(survived('model m {\n  a = f(1]\n  b = 2\n}').statements).toBe(2)
   })
 })

@@ -251,3 +251,12 @@ export const nestedItem = define(
     help: 'is a `}` missing above?',
   }),
 )
+
+export const mismatchedBrackets = define(
+  'TFM1024',
+  { title: 'brackets do not match', explain: 'A bracket is closed by one of another kind.', example: 'y = x[0)' },
+  (open: string, close: string, expected: string) => ({
+    message: `\`${open}\` is closed by \`${close}\``,
+    fix: `write \`${expected}\``,
+  }),
+)
