@@ -1,6 +1,7 @@
 /** The whole flow on one screen: text → AST → graph → checked graph → passes → programs → kernels; a target makes files of the result. */
 import { parse } from '../grammar/parse.ts'
-import { check } from './check/index.ts'
+import type { CheckedGraph } from './check/index.ts'
+import { check, lint } from './check/index.ts'
 import { looksAhead } from './diagnostics/catalogue.ts'
 import { DiagnosticError, hasErrors, withReasons } from './diagnostics/index.ts'
 import type { Diagnostic, SourceFile } from './diagnostics/index.ts'
@@ -19,7 +20,7 @@ import { derive, isRefusal } from './sequence/derive.ts'
 import type { Target } from './target.ts'
 
 export interface CheckedModel {
-  readonly graph: Graph
+  readonly graph: CheckedGraph
   readonly explain: Explanation
   /** Warnings. */
   readonly diagnostics: readonly Diagnostic[]
@@ -48,15 +49,13 @@ export function checkModel(file: SourceFile, options: ElaborateOptions = {}): Ch
   const elaborated = elaborate(parsed.ast, options)
   const found = [...parsed.diagnostics, ...elaborated.diagnostics]
   if (hasErrors(found) || elaborated.graph === undefined) throw new DiagnosticError(found)
-  const checked = check(elaborated.graph)
-  const diagnostics = [...found, ...checked.diagnostics]
-  if (checked.graph === undefined || hasErrors(diagnostics)) throw new DiagnosticError(diagnostics)
-  return { graph: checked.graph, explain: elaborated.explain, diagnostics }
+  const graph = check(elaborated.graph)
+  return { graph, explain: elaborated.explain, diagnostics: [...found, ...lint(graph)] }
 }
 
 /** Lowers a checked graph against a target's weight layout. */
 export function compileGraph(
-  graph: Graph,
+  graph: CheckedGraph,
   source: SourceFile,
   target: Pick<Target, 'panelLayout'>,
   options: CompileOptions = {},
