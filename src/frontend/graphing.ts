@@ -65,7 +65,7 @@ function inferDiagnostic(
   const told = new Set<number>()
   for (const fact of error.facts) {
     const node = fact.input === undefined ? undefined : inputs[fact.input]
-    if (fact.input === undefined || !node) reasons.push({ message: fact.text })
+    if (fact.input === undefined || !node) reasons.push({ message: fact.text ?? '' })
     else {
       told.add(fact.input)
       reasons.push(becauseOf(node, names[fact.input], fact.text))
@@ -77,10 +77,9 @@ function inferDiagnostic(
   return {
     code: error.code,
     severity: 'error',
-    message: error.message,
+    ...error.named(names),
     span,
     reasons,
-    ...(error.fix === undefined ? {} : { fix: error.fix }),
   }
 }
 

@@ -45,8 +45,8 @@ function same(
   if (a === b) return
   throw new InferError(
     'TFM1402',
-    `${op}: axis ${axes[0]} of ${names[0]} (${print(a)}) and axis ${axes[1]} of ${names[1]} (${print(b)}) differ`,
-    [typeFact(names[0], inputs[0], types[0]), typeFact(names[1], inputs[1], types[1])],
+    `${op}: axis ${axes[0]} of {${inputs[0]}:${names[0]}} (${print(a)}) and axis ${axes[1]} of {${inputs[1]}:${names[1]}} (${print(b)}) differ`,
+    [typeFact(inputs[0]), typeFact(inputs[1])],
   )
 }
 
@@ -81,12 +81,12 @@ export const attention = defineOp<Given>({
     same('attention', ['q', 'k'], [0, 1], [q, k], [3, 3])
     for (const axis of [0, 1, 2]) same('attention', ['k', 'v'], [1, 2], [k, v], [axis, axis])
     if (groupSize(q.shape[1], k.shape[1]) === undefined) {
-      const what = `the ${print(q.shape[1])} heads of q are not a multiple of the ${print(k.shape[1])} heads of k`
-      throw new InferError('TFM1405', what, [typeFact('q', 0, q), typeFact('k', 1, k)])
+      const what = `the ${print(q.shape[1])} heads of {0:q} are not a multiple of the ${print(k.shape[1])} heads of {1:k}`
+      throw new InferError('TFM1405', what, [typeFact(0), typeFact(1)])
     }
     if (attrs.scale === undefined && isConst(q.shape[3]) === undefined) {
       const what = `the default scale needs a known number of features, not ${print(q.shape[3])}`
-      throw new InferError('TFM1410', what, [typeFact('q', 0, q)], 'give scale')
+      throw new InferError('TFM1410', what, [typeFact(0)], 'give scale')
     }
     const scores = [q.shape[0], q.shape[1], q.shape[2], k.shape[2]]
     const { mask, bias } = optional(inputs, attrs)

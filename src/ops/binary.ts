@@ -33,7 +33,7 @@ function binary(f: BinaryFn, doc: string, rule: Rule, apply: (a: number, b: numb
     infer: (types) => {
       const dtype = sameDtype(['a', 'b'], types)
       if (!rule.takes.includes(dtype)) {
-        const facts = types.map((t, i) => typeFact(i === 0 ? 'a' : 'b', i, t))
+        const facts = types.map((t, i) => typeFact(i))
         throw new InferError('TFM1801', `\`${named}\` takes ${rule.takes.join(' or ')}, not ${dtype}`, facts, rule.fix)
       }
       return { dtype: rule.gives ?? dtype, shape: broadcastShapes(['a', 'b'], types) }
@@ -58,7 +58,7 @@ export const mul = binary('mul', 'The product, element by element.', arithmetic(
 export const div = binary(
   'div',
   'The quotient of floats; integers divide by `//`.',
-  { takes: ['f32'], operator: 'a / b', fix: 'a // b for the floor, or f32(a) / f32(b)' },
+  { takes: ['f32'], operator: 'a / b', fix: '{0:a} // {1:b} for the floor, or f32({0:a}) / f32({1:b})' },
   (a, b) => a / b,
 )
 export const floordiv = binary('floordiv', 'The quotient rounded down: floor(a / b).', arithmetic('a // b'), (a, b) =>
@@ -76,7 +76,7 @@ export const mod = binary(
 export const pow = binary(
   'pow',
   'a to the power of b.',
-  { takes: ['f32'], operator: 'a ** b', fix: 'f32(a) ** f32(b), or a product' },
+  { takes: ['f32'], operator: 'a ** b', fix: 'f32({0:a}) ** f32({1:b}), or a product' },
   (a, b) => a ** b,
 )
 export const min = binary('min', 'The smaller of two.', { takes: numbers, call: 'min' }, Math.min)

@@ -31,16 +31,33 @@ export interface Param {
   readonly default?: number | boolean | string | null | readonly number[]
 }
 
-/** Thrown by `infer`: what is wrong, facts that led there (which input says what), and a fix. Becomes a diagnostic. */
+/** What led to an error: that an input has its type (no text), or something else. */
+export interface Fact {
+  readonly input?: number
+  readonly text?: string
+}
+
+/**
+ * Thrown by `infer`: what is wrong, facts that led there, and a fix. Becomes a diagnostic. Message and fix may mention inputs as `{1:b}`: the
+ * source's name of input 1 where `named` is given one, else `b`.
+ */
 export class InferError extends Error {
   readonly code: string
-  readonly facts: readonly { readonly input?: number; readonly text: string }[]
+  readonly facts: readonly Fact[]
   readonly fix?: string
-  constructor(code: string, message: string, facts: readonly { input?: number; text: string }[] = [], fix?: string) {
-    super(message)
+  readonly named: (names: readonly (string | undefined)[]) => { readonly message: string; readonly fix?: string }
+  constructor(code: string, message: string, facts: readonly Fact[] = [], fix?: string) {
+    const spell = (text: string, names: readonly (string | undefined)[]): string =>
+      text.replace(/\{(\d+):([^}]*)\}/g, (_, input: string, formal: string) => names[Number(input)] ?? formal)
+    super(spell(message, []))
     this.code = code
     this.facts = facts
-    if (fix !== undefined) this.fix = fix
+    this.named = (names) => ({
+      message: spell(message, names),
+      ...(fix === undefined ? {} : { fix: spell(fix, names) }),
+    })
+    const own = this.named([]).fix
+    if (own !== undefined) this.fix = own
   }
 }
 

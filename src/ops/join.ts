@@ -24,9 +24,9 @@ export const concat = defineOp<{ axis: number }>({
     const [first] = xs
     if (first === undefined) throw new InferError('TFM1402', 'concat of no tensors')
     const names = xs.map((_, i) => `xs[${i}]`)
-    wantAxis(axis, first.shape.length, first, names[0])
+    wantAxis(axis, first.shape.length, first)
     for (const [i, x] of xs.entries()) {
-      const facts = [typeFact(names[0], 0, first), typeFact(names[i], i, x)]
+      const facts = [typeFact(0), typeFact(i)]
       if (x.shape.length !== first.shape.length)
         throw new InferError('TFM1403', 'concat needs tensors of one rank', facts)
       const a = x.shape.findIndex((d, a) => a !== axis && d !== first.shape[a])

@@ -34,9 +34,9 @@ export const matmul = defineOp({
     if (k !== l) {
       throw new InferError(
         'TFM1407',
-        `\`@\` joins the last axis of a (${print(k)}) with the second to last of b (${print(l)}), which differ`,
-        [typeFact('a', 0, a), typeFact('b', 1, b)],
-        k === n ? 'a @ transpose(b)' : undefined,
+        `\`@\` joins the last axis of {0:a} (${print(k)}) with the second to last of {1:b} (${print(l)}), which differ`,
+        [typeFact(0), typeFact(1)],
+        k === n ? '{0:a} @ transpose({1:b})' : undefined,
       )
     }
     return { dtype: 'f32', shape: [...broadcastShapes(['a', 'b'], [batchOf(a), batchOf(b)]), m, n] }
@@ -104,7 +104,10 @@ function multiply(
     const left = a0 + i * k
     let r = 0
     for (; r + 3 < k; r += 4) {
-      const [x0, x1, x2, x3] = [a[left + r], a[left + r + 1], a[left + r + 2], a[left + r + 3]]
+      const x0 = a[left + r]
+      const x1 = a[left + r + 1]
+      const x2 = a[left + r + 2]
+      const x3 = a[left + r + 3]
       const p = b0 + r * n
       for (let j = 0; j < n; j++) {
         c[row + j] += x0 * b[p + j] + x1 * b[p + n + j] + (x2 * b[p + 2 * n + j] + x3 * b[p + 3 * n + j])

@@ -7,25 +7,21 @@ import type { DType } from '../types/dtype.ts'
 import type { Ix, Sym } from '../types/ix.ts'
 import { con, isConst, of, print, proveLe, sub, sym } from '../types/ix.ts'
 import type { Tensor, TensorType } from '../types/tensor.ts'
-import { InferError } from './define.ts'
+import { InferError, type Fact } from './define.ts'
 
 export const showShape = (shape: readonly Ix[]): string => `[${shape.map((d) => print(d)).join(', ')}]`
 /** `f32[B, T, 768]` */
 export const showType = (t: TensorType): string => `${t.dtype}${showShape(t.shape)}`
 
 /** The fact that an input has its type. */
-export const typeFact = (name: string, input: number, t: TensorType) => ({ input, text: `${name} is ${showType(t)}` })
+export const typeFact = (input: number): Fact => ({ input })
 
 /** Refuses dtypes other than `allowed`; `fix` says how to get there. */
 export function wantDtype(op: string, name: string, input: number, t: TensorType, allowed: readonly DType[]): void {
   if (allowed.includes(t.dtype)) return
-  const fix = allowed.includes('f32') ? `f32(${name})` : allowed.includes('i32') ? `i32(${name})` : `${name} != 0`
-  throw new InferError(
-    'TFM1801',
-    `${op} takes ${allowed.join(' or ')}, not ${t.dtype}`,
-    [typeFact(name, input, t)],
-    fix,
-  )
+  const it = `{${input}:${name}}`
+  const fix = allowed.includes('f32') ? `f32(${it})` : allowed.includes('i32') ? `i32(${it})` : `${it} != 0`
+  throw new InferError('TFM1801', `${op} takes ${allowed.join(' or ')}, not ${t.dtype}`, [typeFact(input)], fix)
 }
 
 /** Refuses operands of different dtypes. */
@@ -38,8 +34,8 @@ export function sameDtype(names: readonly string[], types: readonly TensorType[]
   throw new InferError(
     'TFM1801',
     `${a} and ${b} do not mix`,
-    [typeFact(names[0], first, types[0]), typeFact(names[other], first + other, types[other])],
-    `${right}(${names[target]})`,
+    [typeFact(first), typeFact(first + other)],
+    `${right}({${first + target}:${names[target]}})`,
   )
 }
 
@@ -52,14 +48,14 @@ export function wantRank(
   what: string,
 ): void {
   if (ok(t.shape.length)) return
-  throw new InferError('TFM1403', `${op} needs ${what}, not ${t.shape.length} axes`, [typeFact(name, input, t)])
+  throw new InferError('TFM1403', `${op} needs ${what}, not ${t.shape.length} axes`, [typeFact(input)])
 }
 
 /** A non-negative axis below `rank`, or TFM1404. */
-export function wantAxis(axis: number, rank: number, t: TensorType, name = 'x'): number {
+export function wantAxis(axis: number, rank: number, t: TensorType): number {
   if (Number.isInteger(axis) && axis >= 0 && axis < rank) return axis
   throw new InferError('TFM1404', `axis ${axis} is not one of the ${t.shape.length} axes of ${showType(t)}`, [
-    typeFact(name, 0, t),
+    typeFact(0),
   ])
 }
 
@@ -103,7 +99,7 @@ function mismatch(
   a: Ix,
   b: Ix,
 ): InferError {
-  const facts = [typeFact(names[i], first + i, types[i]), typeFact(names[j], first + j, types[j])]
+  const facts = [typeFact(first + i), typeFact(first + j)]
   if (isConst(a) !== undefined && isConst(b) !== undefined) {
     return new InferError('TFM1402', `${print(a)} and ${print(b)} differ`, facts)
   }
@@ -112,7 +108,7 @@ function mismatch(
   const elsewhere = types[long].shape.indexOf(last)
   const fix =
     types[short].shape.length < types[long].shape.length && elsewhere >= 0
-      ? `unsqueeze(${names[short]}, axis = -1)`
+      ? `unsqueeze({${first + short}:${names[short]}}, axis = -1)`
       : undefined
   const what = `${showShape(types[i].shape)} and ${showShape(types[j].shape)} do not broadcast: ${print(a)} and ${print(b)} differ`
   return new InferError('TFM1406', what, facts, fix)
@@ -124,9 +120,7 @@ export function wantBroadcastTo(name: string, input: number, t: TensorType, shap
     t.shape.length <= shape.length &&
     t.shape.every((d, axis) => d === con(1) || d === shape[axis + shape.length - t.shape.length])
   if (fits) return
-  throw new InferError('TFM1406', `${showType(t)} does not broadcast to ${showShape(shape)}`, [
-    typeFact(name, input, t),
-  ])
+  throw new InferError('TFM1406', `${showType(t)} does not broadcast to ${showShape(shape)}`, [typeFact(input)])
 }
 
 // ---- lowering ----

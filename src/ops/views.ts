@@ -30,7 +30,7 @@ export const reshape = defineOp<{ shape: readonly Ix[] }>({
       throw new InferError(
         'TFM1408',
         `${showType(x)} has ${print(from)} elements, ${showShape(shape)} has ${print(to)}`,
-        [typeFact('x', 0, x)],
+        [typeFact(0)],
       )
     }
     return { dtype: x.dtype, shape }
@@ -76,7 +76,7 @@ export const permute = defineOp<{ order: readonly number[] }>({
     const rank = x.shape.length
     if (order.length !== rank || new Set(order).size !== rank || order.some((a) => !(a >= 0 && a < rank))) {
       const what = `[${order.join(', ')}] does not name each of the ${rank} axes of ${showType(x)} once`
-      throw new InferError('TFM1404', what, [typeFact('x', 0, x)])
+      throw new InferError('TFM1404', what, [typeFact(0)])
     }
     return { dtype: x.dtype, shape: order.map((a) => x.shape[a]) }
   },
@@ -118,7 +118,7 @@ export const slice = defineOp<{ axis: number; start: Ix; size: Ix }>({
       throw new InferError(
         'TFM1410',
         `cannot prove that ${range} lies within 0:${print(extent)} on axis ${axis}`,
-        [typeFact('x', 0, x)],
+        [typeFact(0)],
         isConst(extent) !== undefined && isConst(end) === undefined
           ? `where ${print(end)} <= ${print(extent)}`
           : undefined,

@@ -294,3 +294,12 @@ it('every op says what it is', () => {
     expect(new Set(op.params.map((p) => p.name)).size, name).toBe(op.params.length)
   }
 })
+
+it('an error calls the inputs by the names it is given', () => {
+  const e = refused('matmul', [
+    ['f32', B, T, 768],
+    ['f32', 50257, 768],
+  ])
+  expect(e.named(['x', 'wte']).fix).toBe('x @ transpose(wte)')
+  expect(e.named(['x', undefined]).message).toContain('the last axis of x (768) with the second to last of b (50257)')
+})
