@@ -113,8 +113,8 @@ export function evalShape(type: ast.Type, env: Env, fresh: boolean): { dtype: DT
 
 /** What the `...` of a signature stands for, shared by its parameters. */
 export interface Matching {
-  leading?: { readonly shape: readonly Ix[]; readonly because: Reason }
-  readonly bound: Map<string, Reason>
+  leading?: { readonly shape: readonly Ix[]; readonly because: () => Reason }
+  readonly bound: Map<string, () => Reason>
 }
 
 /**
@@ -131,35 +131,35 @@ export function matchType(
   const dtype = dtypeOf(type.dtype, env, true)
   if (dtype === undefined) return false
   const { node } = given
-  const declared = `${type.dtype.name}[${type.dims.map((d) => (d.k === 'ellipsis' ? '...' : spanText(d.span))).join(', ')}]`
-  const why = [
+  const declared = (): string =>
+    `${type.dtype.name}[${type.dims.map((d) => (d.k === 'ellipsis' ? '...' : spanText(d.span))).join(', ')}]`
+  const why = (): Reason[] => [
     becauseOf(node, at.name),
-    { message: `\`${at.block}\` declares \`${at.param}: ${declared}\``, span: type.span },
+    { message: `\`${at.block}\` declares \`${at.param}: ${declared()}\``, span: type.span },
   ]
-  const what =
-    at.name === undefined
-      ? `\`${at.param}\` of \`${at.block}\``
-      : `\`${at.name}\` as \`${at.param}\` of \`${at.block}\``
+  const parameter = `\`${at.param}\` of \`${at.block}\``
+  const what = at.name === undefined ? parameter : `\`${at.name}\` as ${parameter}`
   if (dtype !== 'any' && dtype !== node.type.dtype) {
     const fix =
       dtype === 'bool'
         ? `write a condition, such as \`${at.name ?? at.param} == 1\``
         : `write \`${dtype}(${at.name ?? '…'})\``
-    report(env, withReasons(mixedDtypes(at.span, `${what}: ${node.type.dtype}`, dtype, fix), ...why))
+    report(env, withReasons(mixedDtypes(at.span, `${what}: ${node.type.dtype}`, dtype, fix), ...why()))
     return false
   }
   const shape = node.type.shape
   const ellipsis = type.dims.findIndex((d) => d.k === 'ellipsis')
   const fixed = type.dims.length - (ellipsis >= 0 ? 1 : 0)
   if (ellipsis >= 0 ? shape.length < fixed : shape.length !== fixed) {
-    const expected = `${ellipsis >= 0 ? 'at least ' : ''}${axes(fixed)} (${declared})`
-    report(env, withReasons(rankMismatch(at.span, what, expected, showType(node.type)), ...why))
+    const expected = `${ellipsis >= 0 ? 'at least ' : ''}${axes(fixed)} (${declared()})`
+    report(env, withReasons(rankMismatch(at.span, what, expected, showType(node.type)), ...why()))
     return false
   }
   const skipped = shape.length - fixed
-  if (ellipsis >= 0) {
+  // A lone `[...]` is any shape; beside other axes it is the same for all parameters.
+  if (ellipsis >= 0 && fixed > 0) {
     const leading = shape.slice(ellipsis, ellipsis + skipped)
-    const because = becauseOf(node, at.name)
+    const because = (): Reason => becauseOf(node, at.name)
     if (!matching.leading) matching.leading = { shape: leading, because }
     else if (!sameShape(matching.leading.shape, leading)) {
       const message = shapeMismatch(
@@ -168,7 +168,7 @@ export function matchType(
         showDims(matching.leading.shape),
         showDims(leading),
       )
-      report(env, withReasons(message, matching.leading.because, ...why))
+      report(env, withReasons(message, matching.leading.because(), ...why()))
       return false
     }
   }
@@ -187,7 +187,7 @@ export function matchType(
     if (expected === undefined) fits = false
     else if (expected !== actual) {
       const axis = spanText(dim.span)
-      const earlier = dim.k === 'name' ? matching.bound.get(dim.name) : undefined
+      const earlier = dim.k === 'name' ? matching.bound.get(dim.name)?.() : undefined
       const value = dim.k === 'name' ? lookup(env.scope, dim.name) : undefined
       const told =
         earlier ??
@@ -195,7 +195,7 @@ export function matchType(
           ? { message: `\`${axis}\` is ${expected} because of line ${lineOf(value.span)}`, span: value.span }
           : undefined)
       const message = shapeMismatch(at.span, `\`${axis}\` in ${what}`, String(expected), String(actual))
-      report(env, withReasons(message, ...(told ? [told] : []), ...why))
+      report(env, withReasons(message, ...(told ? [told] : []), ...why()))
       fits = false
     }
   }
@@ -213,7 +213,7 @@ function bindDim(
   name?: string,
 ): void {
   env.scope.names.set(dim.name, { kind: 'dim', value: { ...int(actual), dim: true }, span: dim.span })
-  matching.bound.set(dim.name, { ...becauseOf(node, name, `\`${dim.name}\` is ${actual}`) })
+  matching.bound.set(dim.name, () => becauseOf(node, name, `\`${dim.name}\` is ${actual}`))
 }
 
 /** `3 * D` against 144 binds D to 48, where D is the only unknown and the division is exact. */

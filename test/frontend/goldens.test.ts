@@ -1,0 +1,155 @@
+/** The published cases and the trained models, from `.tfm` through the reference, against what PyTorch gives in float64. */
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import type { Json } from '../../src/frontend/index.ts'
+import type { Tensor } from '../../src/types/tensor.ts'
+import { goldenTensors } from '../support/golden.ts'
+import { expectClose, graphOfFile, i32, readText, run } from '../support/models.ts'
+
+interface Case {
+  readonly rtol: number
+  readonly atol: number
+  readonly hyper: Readonly<Record<string, number>>
+  readonly config?: Json
+  readonly outputs: Readonly<Record<string, { readonly rtol?: number; readonly atol?: number }>>
+}
+
+function open(name: string) {
+  const about = JSON.parse(readText(`test/golden/${name}/case.json`)) as Case
+  const io = goldenTensors(name, 'io.safetensors')
+  const weights = goldenTensors(name, 'weights.safetensors')
+  const model = `test/golden/${name}/model.tfm`
+  const graph = graphOfFile(model, about.config === undefined ? {} : { config: about.config })
+  const input = (key: string): Tensor => io.get(`in.${key}`)!
+  const agree = (got: Tensor | undefined, key: string): void => {
+    const { rtol = about.rtol, atol = about.atol } = about.outputs[key]
+    expectClose(got, io.get(`out.${key}`)!, rtol, atol)
+  }
+  return { about, weights, graph, input, agree }
+}
+
+describe('golden cases', () => {
+  test.each(['v01-seed-preln-layer', 'v02-preln-layer-standard'])('%s', (name) => {
+    const { graph, weights, input, agree } = open(name)
+    agree(run(graph, { x: input('x'), mask: input('mask') }, weights).get('y'), 'y')
+    agree(run(graph, { x: input('x_long'), mask: input('mask_long') }, weights).get('y'), 'y_long')
+  })
+
+  test('v03-seed-layernorm', () => {
+    const { graph, weights, input, agree } = open('v03-seed-layernorm')
+    for (const x of ['x', 'x_small', 'x_offset']) {
+      const { shape, data, dtype } = input(x)
+      const rows = { dtype, data, shape: [shape.slice(0, -1).reduce((a, b) => a * b, 1), shape.at(-1)!] }
+      const outputs = run(graph, { x: rows }, weights)
+      for (const norm of ['seed', 'seed_plain', 'ln', 'ln_plain']) {
+        const got = outputs.get(norm)!
+        agree({ ...got, shape }, `${norm}.${x}`)
+      }
+    }
+  })
+
+  test('v05-seed-postln-block', () => {
+    const { graph, weights, input, agree } = open('v05-seed-postln-block')
+    const open_ = run(graph, { x: input('x') }, weights)
+    agree(open_.get('y'), 'y')
+    agree(open_.get('attn_weights'), 'attn_weights')
+    const padded = run(graph, { x: input('x'), key_padding_mask: input('key_padding_mask') }, weights)
+    agree(padded.get('y'), 'y_pad')
+    agree(padded.get('attn_weights'), 'attn_weights_pad')
+  })
+
+  test('v06-gpt2-tiny', () => {
+    const { graph, weights, input, agree } = open('v06-gpt2-tiny')
+    const ids = input('input_ids')
+    agree(run(graph, { ids }, weights).get('logits'), 'logits')
+    const first = i32([2, 7], [...ids.data.slice(0, 7), ...ids.data.slice(19, 26)])
+    agree(run(graph, { ids: first }, weights).get('logits'), 'prefill_logits')
+  })
+
+  test('v07-transformer-encdec', () => {
+    const { about, graph, weights, input, agree } = open('v07-transformer-encdec')
+    const source = { src: input('src'), src_padding_mask: input('src_padding_mask') }
+    const outputs = run(graph, { ...source, tgt: input('tgt') }, weights)
+    agree(outputs.get('memory'), 'memory')
+    agree(outputs.get('logits'), 'logits')
+    const { bos, decode_len: steps, tgt_vocab: vocab } = about.hyper
+    let rows = [[bos], [bos]]
+    for (let step = 0; step < steps; step++) {
+      const logits = run(graph, { ...source, tgt: i32([2, step + 1], rows.flat()) }, weights).get('logits')!
+      rows = rows.map((row, b) => {
+        const last = logits.data.slice((b * (step + 1) + step) * vocab, (b * (step + 1) + step + 1) * vocab)
+        return [...row, last.indexOf(Math.max(...last))]
+      })
+    }
+    agree(i32([2, steps + 1], rows.flat()), 'greedy_ids')
+  })
+
+  test('v11-layerscale-residual', () => {
+    const { graph, weights, input, agree } = open('v11-layerscale-residual')
+    const outputs = run(graph, { x: input('x') }, weights)
+    for (const name of ['layerscale', 'rezero', 'stacked']) agree(outputs.get(name), name)
+  })
+})
+
+describe('trained models', () => {
+  test('translate: teacher-forced logits', () => {
+    const { rtol, atol } = JSON.parse(readText('test/models/translate/io.json')) as { rtol: number; atol: number }
+    const config = JSON.parse(readText('examples/translate/config.json')) as Json
+    const graph = graphOfFile('examples/translate/model.tfm', { config })
+    const io = tensorsOf('test/models/translate/io.safetensors')
+    const inputs = { src: io.get('in.source')!, tgt: io.get('in.target')! }
+    const outputs = run(graph, inputs, tensorsOf('examples/translate/model.safetensors'))
+    expectClose(outputs.get('logits'), io.get('out.logits')!, rtol, atol)
+  })
+
+  test('shakespeare: logits', () => {
+    const about = JSON.parse(readText('test/models/shakespeare/io.json')) as { rtol?: number; atol?: number }
+    const config = JSON.parse(readText('examples/shakespeare/config.json')) as Json
+    const graph = graphOfFile('examples/shakespeare/model.tfm', { config })
+    const io = tensorsOf('test/models/shakespeare/io.safetensors')
+    const outputs = run(graph, { ids: io.get('in.ids')! }, tensorsOf('examples/shakespeare/model.safetensors'))
+    expectClose(outputs.get('logits'), io.get('out.logits')!, about.rtol ?? 2e-4, about.atol ?? 2e-4)
+  })
+
+  test('the parameters are exactly the tensors of the checkpoint', () => {
+    for (const name of ['shakespeare', 'translate']) {
+      const config = JSON.parse(readText(`examples/${name}/config.json`)) as Json
+      const graph = graphOfFile(`examples/${name}/model.tfm`, { config })
+      const stored = tensorsOf(`examples/${name}/model.safetensors`)
+      expect(graph.params.map((p) => p.name).sort()).toEqual([...stored.keys()].sort())
+      for (const p of graph.params) expect(stored.get(p.name)!.shape).toEqual(p.shape)
+    }
+  })
+})
+
+/** A safetensors file of any place in the project; F16 is widened. */
+function tensorsOf(path: string): Map<string, Tensor> {
+  const bytes = readFileSync(new URL(`../../${path}`, import.meta.url))
+  const length = Number(bytes.readBigUInt64LE(0))
+  const header = JSON.parse(bytes.toString('utf8', 8, 8 + length)) as Record<
+    string,
+    { dtype: string; shape: number[]; data_offsets: [number, number] }
+  >
+  const out = new Map<string, Tensor>()
+  for (const [name, entry] of Object.entries(header)) {
+    if (name === '__metadata__') continue
+    const { dtype, shape } = entry
+    const [from, to] = entry.data_offsets
+    const size = dtype === 'F16' ? 2 : 4
+    const data = Float64Array.from({ length: (to - from) / size }, (_, i) => {
+      const at = 8 + length + from + i * size
+      if (dtype === 'F16') return half(bytes.readUInt16LE(at))
+      return dtype === 'F32' ? bytes.readFloatLE(at) : bytes.readInt32LE(at)
+    })
+    out.set(name, { dtype: dtype.startsWith('F') ? 'f32' : 'i32', shape, data })
+  }
+  return out
+}
+
+function half(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 31
+  const fraction = bits & 1023
+  if (exponent === 0) return sign * fraction * 2 ** -24
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
+}

@@ -1,0 +1,83 @@
+/** Models of the tests and examples, elaborated and evaluated by the reference. */
+import { readFileSync } from 'node:fs'
+import { expect } from 'vitest'
+import { parse } from '../../grammar/parse.ts'
+import { check, type CheckedGraph } from '../../src/check/index.ts'
+import { hasErrors, render, sourceFile, type Diagnostic } from '../../src/diagnostics/index.ts'
+import { elaborate, type ElaborateOptions, type Explanation } from '../../src/frontend/index.ts'
+import { interpret } from '../../src/interpret/index.ts'
+import type { Tensor } from '../../src/types/tensor.ts'
+
+const root = new URL('../../', import.meta.url)
+
+export const readText = (path: string): string => readFileSync(new URL(path, root), 'utf8')
+
+export interface Built {
+  readonly graph?: CheckedGraph
+  readonly diagnostics: readonly Diagnostic[]
+  readonly explain: Explanation
+}
+
+/** All three steps; never throws on bad source. */
+export function build(text: string, options: ElaborateOptions = {}, path = 'test.tfm'): Built {
+  const parsed = parse(sourceFile(path, text))
+  const { graph, diagnostics, explain } = elaborate(parsed.ast, options)
+  const found = [...parsed.diagnostics, ...diagnostics]
+  if (!graph || hasErrors(found)) return { diagnostics: found, explain }
+  const checked = check(graph)
+  const all = [...found, ...checked.diagnostics]
+  return { ...(checked.graph ? { graph: checked.graph } : {}), diagnostics: all, explain }
+}
+
+/** The graph of a source that must be right. */
+export function graphOfText(text: string, options: ElaborateOptions = {}, path = 'test.tfm'): CheckedGraph {
+  const { graph, diagnostics } = build(text, options, path)
+  if (!graph) throw new Error(diagnostics.map((d) => render(d)).join('\n'))
+  return graph
+}
+
+export const graphOfFile = (path: string, options: ElaborateOptions = {}): CheckedGraph =>
+  graphOfText(readText(path), options, path)
+
+/** `CODE message` of each diagnostic. */
+export const messagesOf = (text: string, options: ElaborateOptions = {}): string[] =>
+  build(text, options).diagnostics.map((d) => `${d.code} ${d.message}`)
+
+export const codesOf = (text: string, options: ElaborateOptions = {}): string[] =>
+  build(text, options).diagnostics.map((d) => d.code)
+
+/** Evaluates; `inputs` and `params` by name. */
+export function run(
+  graph: CheckedGraph,
+  inputs: Readonly<Record<string, Tensor>>,
+  params: { readonly get: (name: string) => Tensor | undefined } = new Map(),
+): Map<string, Tensor> {
+  return interpret(graph, { inputs: new Map(Object.entries(inputs)), params }).outputs
+}
+
+/** Every element within atol + rtol · |want|; the message has the worst. */
+export function expectClose(got: Tensor | undefined, want: Tensor, rtol: number, atol: number): void {
+  if (!got) throw new Error('no such output')
+  expect(got.shape).toEqual(want.shape)
+  let worst = 0
+  let at = 0
+  for (let i = 0; i < want.data.length; i++) {
+    const used = Math.abs(got.data[i] - want.data[i]) / (atol + rtol * Math.abs(want.data[i]))
+    if (!(used <= worst)) {
+      worst = used
+      at = i
+    }
+  }
+  expect(worst, `element ${at}: ${got.data[at]}, want ${want.data[at]}`).toBeLessThanOrEqual(1)
+}
+
+export const f32 = (shape: readonly number[], values: Iterable<number>): Tensor => ({
+  dtype: 'f32',
+  shape,
+  data: Float64Array.from(values),
+})
+export const i32 = (shape: readonly number[], values: Iterable<number>): Tensor => ({
+  dtype: 'i32',
+  shape,
+  data: Float64Array.from(values),
+})
