@@ -144,16 +144,10 @@ export function partition(flow: Flow, fuse: boolean): Partition {
     if (targets.length !== 1 || flow.readers(n).some((r) => groupOf.get(r) === undefined)) return
     const h = targets[0]
     if (h.kind !== 'map' && h.kind !== 'rows') return
-    if (k === 'map' && flow.cost(n).functions > 0) {
-      const repeats = flow
-        .readers(n)
-        .some(
-          (r) =>
-            flow.kind(r) !== 'reduce' &&
-            !sameShape(r.type.shape, n.type.shape) &&
-            r.type.shape.length > n.type.shape.length,
-        )
-      if (repeats && !(h.rows !== undefined && startsWith(n.type.shape, h.rows))) return
+    // Repeating functions for each row of a wider reader costs more than storing, except for position codes, which read nothing.
+    if (k === 'map' && flow.cost(n).functions > 0 && !flow.reads(n).every((x) => flow.loadTime(x))) {
+      const wider = (r: Node): boolean => flow.kind(r) !== 'reduce' && r.type.shape.length > n.type.shape.length
+      if (flow.readers(n).some(wider) && !(h.rows !== undefined && startsWith(n.type.shape, h.rows))) return
     }
     if (k === 'reduce' && h.kind === 'map' && [...h.nodes].some((m) => flow.kind(m) === 'append')) return
     if (rowsFit(n, h) === undefined || (g.rows && h.rows && !sameShape(g.rows, h.rows))) return
