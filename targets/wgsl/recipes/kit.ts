@@ -69,8 +69,8 @@ export function foldThreads(s: Scratch, lane: Sym, fold: Fold, value: Expr, name
   const each = s.threads / groups
   const pairs: readonly { readonly first: Expr; readonly all: Buffer; readonly some: Buffer }[] = [value, ...(at ? [at] : [])].map((e) => ({
     first: e,
-    all: scratchOf(s, 'all', e.of, s.threads),
-    some: scratchOf(s, 'some', e.of, groups),
+    all: scratchOf(s, 'folded', e.of, s.threads),
+    some: scratchOf(s, 'parts', e.of, groups),
   }))
   const level = (from: 'all' | 'some', start: IxLike, count: number, label: string): { stmts: Stmt[]; results: Local[] } => {
     const results = pairs.map((p, i) => newLocal(i === 0 ? label : `${label}_at`, p.first.of))

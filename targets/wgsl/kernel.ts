@@ -1,0 +1,205 @@
+/**
+ * A scheduled kernel as a WGSL module: one entry point per variant over shared bindings. Binding 0 is the block of dims (where a kernel needs
+ * them), then one storage buffer per argument. The grid is one row of workgroups, folded into a plane where it is longer than a device allows.
+ */
+import type { Buffer } from '../../src/kernel/buffer.ts'
+import { storageOf } from '../../src/kernel/address.ts'
+import type { For, NestKernel, Stmt } from '../../src/kernel/nest.ts'
+import type { StageKernel } from '../../src/kernel/stage.ts'
+import { effectsOf, extentOf, visitStmts } from '../../src/kernel/walk.ts'
+import type { Ix, Sym } from '../../src/types/ix.ts'
+import { isConst, mul, print } from '../../src/types/ix.ts'
+import type { MathHelper } from './math.ts'
+import { mathHelpers, withNeeds } from './math.ts'
+import { ixText } from './numbers.ts'
+import type { Scheduled, Variant } from './recipes.ts'
+import type { BlockParent } from './statements.ts'
+import { arrayType, openBlock, scalarType, statements } from './statements.ts'
+import type { Names } from './text.ts'
+import { comment, indent, names } from './text.ts'
+
+export interface PrintedEntry {
+  readonly entry: string
+  /** The number of workgroups. */
+  readonly groups: Ix
+  readonly upTo?: number
+  readonly workgroupBytes: number
+  readonly invocations: number
+}
+export interface PrintedKernel {
+  readonly name: string
+  readonly code: string
+  /** Per argument: whether the kernel writes it. */
+  readonly written: readonly boolean[]
+  readonly usesDims: boolean
+  /** What variants are chosen by. */
+  readonly rows?: Ix
+  readonly entries: readonly PrintedEntry[]
+}
+
+/** The block of dims as every kernel of a module declares it: names in order. */
+export interface Dims {
+  readonly nameOf: (s: Sym) => string
+  readonly struct: string
+}
+/** Symbols are told apart by name: programs may have their own `T`. */
+export function dimsOf(symbols: readonly Sym[]): Dims & { readonly fields: readonly string[] } {
+  const made = names()
+  const byName = new Map<string, string>()
+  for (const s of symbols) if (!byName.has(s.name)) byName.set(s.name, made.name(s.name))
+  const fields = [...byName.values()]
+  return {
+    fields: [...byName.keys()],
+    nameOf: (s) => {
+      const name = byName.get(s.name)
+      if (name === undefined) throw new Error(`internal: ${s.name} is no dim of the module`)
+      return `dims.${name}`
+    },
+    struct: `struct Dims { ${fields.map((f) => `${f}: i32`).join(', ')} }`,
+  }
+}
+
+export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dims): PrintedKernel {
+  const top = names()
+  const name = kernel.name
+  const known = new Map<object, string>()
+  const nests = scheduled.variants.map((v) => v.nest)
+  const effects = nests.map((n) => effectsOf(n.body))
+  const writes = new Set(effects.flatMap((e) => [...e.writes]))
+  const reads = new Set(effects.flatMap((e) => [...e.reads]))
+  const args = kernel.args.map((a) => a.buffer)
+  for (const b of args) known.set(b, top.name(b.name))
+  for (const s of kernel.params) known.set(s, dims.nameOf(s))
+
+  const asked = new Set<MathHelper>()
+  const helperNames = new Map<MathHelper, string>()
+  const helper = (h: MathHelper): string => {
+    asked.add(h)
+    let made = helperNames.get(h)
+    if (made === undefined) helperNames.set(h, (made = top.name(mathHelpers[h].name)))
+    return made
+  }
+  const both = args.some((b) => writes.has(b) && reads.has(b))
+  const barrier = both ? ['storageBarrier();', 'workgroupBarrier();'] : ['workgroupBarrier();']
+  const parent: BlockParent = { names: top, known, bases: [], barrier, helper }
+  const printed = scheduled.variants.map((v) => printEntry(v, top, parent))
+  const usesDims = printed.some((p) => p.lines.some((l) => l.includes('dims.')))
+
+  const helpers = withNeeds(asked).flatMap((h) => {
+    const { doc, params, result, body } = mathHelpers[h]
+    const lines = body.map((l) => l.replace(/\$(\w+)/g, (_, n: string) => helper(n as MathHelper)))
+    return [comment(doc), `fn ${helper(h)}(${params}) -> ${result} {`, ...indent(lines), '}', '']
+  })
+  const lines = [
+    ...kernel.doc.map(comment),
+    ...(usesDims ? [dims.struct, '@group(0) @binding(0) var<uniform> dims: Dims;'] : []),
+    ...args.map((b, i) => `@group(0) @binding(${i + 1}) var<storage, ${writes.has(b) ? 'read_write' : 'read'}> ${known.get(b)!}: array<${scalarType(b.of)}>; ${comment(shapeText(b))}`),
+    '',
+    ...helpers,
+    ...printed.flatMap((p, i) => [...(i > 0 ? [''] : []), ...p.lines]),
+  ]
+  return {
+    name, usesDims, code: `${lines.join('\n')}\n`, written: args.map((b) => writes.has(b)), entries: printed.map((p) => p.entry),
+    ...(scheduled.rows ? { rows: scheduled.rows } : {}),
+  } // prettier-ignore
+}
+
+const shapeText = (b: Buffer): string => `${b.of}[${b.shape.map((x) => print(x)).join(', ')}]${b.layout === undefined ? '' : ` as ${b.layout.name}`}`
+
+interface Shape {
+  readonly grid: readonly For[]
+  readonly allocs: readonly Buffer[]
+  readonly band: readonly For[]
+  readonly thread: readonly Stmt[]
+}
+
+/** A nest as workgroups, their storage, their threads, and what a thread does. */
+function shapeOf(nest: NestKernel): Shape {
+  const grid: For[] = []
+  let body = nest.body
+  for (;;) {
+    const [s] = body
+    if (body.length !== 1 || s.k !== 'for' || !s.kind.startsWith('grid.')) break
+    grid.push(s)
+    body = s.body
+  }
+  const allocs = body.flatMap((s) => (s.k === 'alloc' ? [s.buf] : []))
+  const rest = body.filter((s) => s.k !== 'alloc')
+  const band: For[] = []
+  let thread: readonly Stmt[] = rest
+  for (;;) {
+    const [s] = thread
+    if (thread.length !== 1 || s.k !== 'for' || !s.kind.startsWith('local.')) break
+    band.push(s)
+    thread = s.body
+  }
+  let stray: Stmt | undefined
+  visitStmts(thread, (s) => {
+    if (s.k === 'for' && s.kind !== 'serial') stray = s
+  })
+  if (band.length === 0 || grid.length === 0 || stray !== undefined) throw new Error(`internal: ${nest.name} is not scheduled as workgroups of threads`)
+  return { grid, allocs, band, thread }
+}
+
+function printEntry(v: Variant, top: Names, parent: BlockParent): { readonly lines: readonly string[]; readonly entry: PrintedEntry } {
+  const shape = shapeOf(v.nest)
+  const entry = top.name(`main${v.suffix}`)
+  const known = new Map(parent.known)
+  const storage = shape.allocs.map((b) => {
+    const name = top.name(v.suffix === '' ? b.name : `${b.name}${v.suffix}`)
+    known.set(b, name)
+    return `var<workgroup> ${name}: ${arrayType(b)};`
+  })
+  const b = openBlock({ ...parent, known })
+  const size = (['x', 'y'] as const).map((d) => Number(isConst(shape.band.find((s) => s.kind === `local.${d}`)?.hi ?? 1)))
+  const head: string[] = []
+  // x runs fastest.
+  const loops = (['x', 'y', 'z'] as const).flatMap((d) => shape.grid.filter((s) => s.kind === `grid.${d}`))
+  const extents = loops.map((s) => extentOf(s.v))
+  const total = mul(...extents)
+  const known65535 = isConst(total)
+  const folded = known65535 === undefined || known65535 > 65535
+  const linear = folded ? 'i32(group.x + group.y * groups.x)' : 'i32(group.x)'
+  const single = loops.length === 1
+  const first = b.names.name(single ? loops[0].v.name : 'tile')
+  head.push(`let ${first} = ${linear};`)
+  if (folded) head.push(`if (${first} >= ${ixText(total, b.scope)}) { return; }`)
+  if (single) b.known.set(loops[0].v, first)
+  else {
+    let rest = first
+    loops.forEach((s, i) => {
+      const name = b.names.name(s.v.name)
+      const extent = ixText(extents[i], b.scope)
+      const within = /^[\w.]+$/.test(extent) ? extent : `(${extent})`
+      const last = i === loops.length - 1
+      head.push(`let ${name} = ${last ? rest : `${rest} % ${within}`};`)
+      b.known.set(s.v, name)
+      if (!last) {
+        const next = i === loops.length - 2 ? `${rest} / ${within}` : b.names.name('outer')
+        if (i < loops.length - 2) head.push(`let ${next} = ${rest} / ${within};`)
+        rest = next
+      }
+    })
+  }
+  for (const s of shape.band) {
+    const name = b.names.name(s.v.name)
+    b.known.set(s.v, name)
+    head.push(`let ${name} = i32(thread.${s.kind.slice(-1)});`)
+  }
+  const body = [...head, ...statements(shape.thread, b)]
+  const builtins = [
+    '@builtin(workgroup_id) group: vec3u',
+    ...(folded ? ['@builtin(num_workgroups) groups: vec3u'] : []),
+    '@builtin(local_invocation_id) thread: vec3u',
+  ]
+  const dims = size[1] === 1 ? `${size[0]}` : size.join(', ')
+  return {
+    lines: [...storage, `@compute @workgroup_size(${dims})`, `fn ${entry}(${builtins.join(', ')}) {`, ...indent(body), '}'],
+    entry: {
+      entry, groups: total, invocations: size[0] * size[1],
+      workgroupBytes: shape.allocs.reduce((n, x) => n + 4 * (isConst(storageOf(x)) ?? 0), 0),
+      ...(v.upTo === undefined ? {} : { upTo: v.upTo }),
+    }, // prettier-ignore
+  }
+}
+

@@ -1,0 +1,165 @@
+/** Index polynomials and scalar expressions as WGSL: i32 positions, f32 values, truth values as bool (0 or 1 where stored). */
+import { offsetOf } from '../../src/kernel/address.ts'
+import type { Buffer } from '../../src/kernel/buffer.ts'
+import type { BinaryFn, Expr, Local, UnaryFn } from '../../src/kernel/expr.ts'
+import type { Atom, Ix, Sym, Term } from '../../src/types/ix.ts'
+import { range } from '../../src/types/ix.ts'
+import type { MathHelper } from './math.ts'
+
+export interface Scope {
+  readonly sym: (s: Sym) => string
+  readonly local: (v: Local) => string
+  readonly buffer: (b: Buffer) => string
+  readonly helper: (h: MathHelper) => string
+  /** The name of a subexpression that was computed before, if it was. */
+  readonly shared: (e: Expr) => string | undefined
+  /** A name for part of a sum, if there is one, and the rest. */
+  readonly base: (x: Ix) => { readonly name: string; readonly rest: Ix } | undefined
+}
+
+/** Binding strength. `or` and `and` do not mix without parentheses in WGSL, nor do comparisons with each other. */
+const P = { or: 2, and: 3, compare: 9, add: 11, mul: 12, unary: 14, call: 17 } as const
+interface Text {
+  readonly s: string
+  readonly p: number
+}
+const atomText = (s: string): Text => ({ s, p: P.call })
+const call = (f: string, ...xs: readonly Text[]): Text => atomText(`${f}(${xs.map((x) => x.s).join(', ')})`)
+const within = (x: Text, p: number): string => (x.p < p ? `(${x.s})` : x.s)
+function infix(op: string, p: number, a: Text, b: Text, associative = false): Text {
+  const mixed = (x: Text): boolean => (p === P.or || p === P.and) && (x.p === P.or || x.p === P.and) && x.p !== p
+  const left = p === P.compare || mixed(a) ? p + 1 : p
+  const side = (x: Text, q: number): string => (mixed(x) ? `(${x.s})` : within(x, q))
+  return { s: `${side(a, left)} ${op} ${side(b, associative ? p : p + 1)}`, p }
+}
+const negated = (x: Text): Text => ({ s: `-${within(x, x.s.startsWith('-') ? P.call : P.unary)}`, p: P.unary })
+
+export const ixText = (x: Ix, scope: Scope): string => ix(x, scope).s
+export const exprText = (e: Expr, scope: Scope): string => expr(e, scope).s
+/** Whether an index is a number, a name, or one of them plus a number: as cheap as a name. */
+export const isPlain = (text: string): boolean => /^[\w.]+( [-+] \d+)?$/.test(text)
+
+function ix(x: Ix, scope: Scope): Text {
+  const terms = x.terms
+  if (terms.length === 0) return atomText('0')
+  const base = terms.length > 1 || terms[0].atoms.length > 1 || terms[0].coef !== 1 ? scope.base(x) : undefined
+  if (base !== undefined) {
+    if (base.rest.terms.length === 0) return atomText(base.name)
+    return base.rest.terms.every((t) => t.coef < 0)
+      ? { s: `${base.name} ${ix(base.rest, scope).s.replace(/^-/, '- ')}`, p: P.add }
+      : infix('+', P.add, atomText(base.name), ix(base.rest, scope), true)
+  }
+  const first = terms.findIndex((t) => t.coef > 0)
+  const order = first > 0 ? [terms[first], ...terms.filter((_, i) => i !== first)] : terms
+  return order
+    .slice(1)
+    .reduce<Text>(
+      (sum, t) => (t.coef < 0 ? infix('-', P.add, sum, term({ ...t, coef: -t.coef }, scope)) : infix('+', P.add, sum, term(t, scope), true)),
+      term(order[0], scope),
+    )
+}
+function term(t: Term, scope: Scope): Text {
+  if (t.atoms.length === 0) return integer(t.coef)
+  const product = t.atoms.map((a) => atom(a, scope)).reduce((a, b) => infix('*', P.mul, a, b))
+  if (t.coef === 1) return product
+  if (t.coef === -1) return negated(product)
+  return infix('*', P.mul, product, integer(t.coef))
+}
+function atom(a: Atom, scope: Scope): Text {
+  switch (a.k) {
+    case 'sym':
+      return atomText(scope.sym(a))
+    case 'div':
+    case 'mod': {
+      const [x, y] = [ix(a.a, scope), ix(a.b, scope)]
+      // Truncation is floor where the dividend is not negative.
+      if (range(a.a).lo < 0) return call(scope.helper(a.k === 'div' ? 'floor_div' : 'floor_mod'), x, y)
+      return infix(a.k === 'div' ? '/' : '%', P.mul, x, y)
+    }
+    case 'min':
+    case 'max':
+      return call(a.k, ix(a.a, scope), ix(a.b, scope))
+    case 'value':
+      return call('clamp', expr(a.value as Expr, scope), ix(a.lo, scope), ix(a.hi, scope))
+  }
+}
+
+function integer(n: number): Text {
+  if (n === -2147483648) return call('i32', atomText('-2147483648'))
+  if (!Number.isInteger(n) || Math.abs(n) > 2147483647) throw new Error(`internal: ${n} is no i32`)
+  return n < 0 ? { s: String(n), p: P.unary } : atomText(String(n))
+}
+const LARGEST = 3.4028234663852886e38
+/** A float literal that reads back as the same f32. */
+function float(x: number): Text {
+  if (Number.isNaN(x)) throw new Error('internal: NaN in a kernel')
+  const c = Math.min(LARGEST, Math.max(-LARGEST, x))
+  const short = shortest(c)
+  const s = /[.e]/.test(short) ? short : `${short}.0`
+  return c < 0 || Object.is(c, -0) ? { s, p: P.unary } : atomText(s)
+}
+/** The fewest digits that round to the same f32; `f` would be wrong for the largest value only by its spelling. */
+function shortest(x: number): string {
+  if (Object.is(x, -0)) return '-0'
+  const same = (text: string): boolean => Math.fround(Number(text)) === Math.fround(x)
+  const digits = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => Number(x.toPrecision(n)))
+  const candidates = [x, ...digits].flatMap((n) => [String(n), n.toExponential()]).map((c) => c.replace('e+', 'e').replace(/e0$/, ''))
+  const fits = candidates.filter((c) => same(c) && Math.abs(Number(c)) <= LARGEST)
+  return fits.reduce((a, b) => (b.length < a.length ? b : a), fits[0])
+}
+
+const plainUnary: Partial<Record<UnaryFn, string>> = { abs: 'abs', sign: 'sign', floor: 'floor', ceil: 'ceil', round: 'round', sqrt: 'sqrt' }
+const operators: Partial<Record<BinaryFn, readonly [string, number]>> = {
+  add: ['+', P.add], sub: ['-', P.add], mul: ['*', P.mul], div: ['/', P.mul], eq: ['==', P.compare], ne: ['!=', P.compare], lt: ['<', P.compare],
+  le: ['<=', P.compare], gt: ['>', P.compare], ge: ['>=', P.compare], and: ['&&', P.and], or: ['||', P.or],
+} // prettier-ignore
+
+function expr(e: Expr, scope: Scope): Text {
+  const known = scope.shared(e)
+  if (known !== undefined) return atomText(known)
+  switch (e.k) {
+    case 'const':
+      return e.of === 'bool' ? atomText(e.value !== 0 ? 'true' : 'false') : e.of === 'i32' ? integer(e.value) : float(e.value)
+    case 'index':
+      return ix(e.ix, scope)
+    case 'local':
+      return atomText(scope.local(e.v))
+    case 'load': {
+      const value = atomText(`${scope.buffer(e.buf)}[${flat(e.buf, e.at, scope)}]`)
+      return e.of === 'bool' ? infix('!=', P.compare, value, atomText('0')) : value
+    }
+    case 'un': {
+      const x = expr(e.x, scope)
+      if (e.f === 'neg') return negated(x)
+      if (e.f === 'not') return { s: `!${within(x, P.unary)}`, p: P.unary }
+      if (e.of === 'i32' && (e.f === 'floor' || e.f === 'ceil' || e.f === 'round')) return x
+      return call(plainUnary[e.f] ?? scope.helper(e.f as MathHelper), x)
+    }
+    case 'bin': {
+      const [a, b] = [expr(e.a, scope), expr(e.b, scope)]
+      const operator = operators[e.f]
+      if (operator !== undefined) return infix(operator[0], operator[1], a, b, e.f === 'and' || e.f === 'or')
+      if (e.f === 'floordiv') return e.of === 'i32' ? call(scope.helper('floor_div'), a, b) : call('floor', infix('/', P.mul, a, b))
+      if (e.f === 'mod') return call(scope.helper(e.of === 'i32' ? 'floor_mod' : 'float_mod'), a, b)
+      return call(e.f === 'pow' ? scope.helper('pow') : e.f, a, b)
+    }
+    case 'select':
+      return call('select', expr(e.y, scope), expr(e.x, scope), expr(e.c, scope))
+    case 'cast':
+      return castText(e.of, e.x, scope)
+  }
+}
+function castText(to: Expr['of'], x: Expr, scope: Scope): Text {
+  const text = expr(x, scope)
+  if (to === x.of) return text
+  if (to === 'bool') return infix('!=', P.compare, text, x.of === 'i32' ? atomText('0') : float(0))
+  const f = to === 'i32' ? 'i32' : 'f32'
+  if (x.of === 'bool') return call('select', f === 'i32' ? integer(0) : float(0), f === 'i32' ? integer(1) : float(1), text)
+  if (x.of !== 'i32' && f === 'f32') return text
+  return call(f, text)
+}
+
+/** A flat offset. */
+export const flat = (b: Buffer, at: readonly Ix[], scope: Scope): string => ixText(offsetOf(b, at), scope)
+/** The value as it is stored: a truth value as 0 or 1. */
+export const storedText = (e: Expr, scope: Scope): string => (e.of === 'bool' ? castText('i32', e, scope).s : exprText(e, scope))

@@ -1,0 +1,251 @@
+/** The body of a thread: statements, loops with hoisted address bases, subexpressions computed once. */
+import { offsetOf, storageOf } from '../../src/kernel/address.ts'
+import type { Buffer } from '../../src/kernel/buffer.ts'
+import type { Expr, Local } from '../../src/kernel/expr.ts'
+import { operands } from '../../src/kernel/expr.ts'
+import type { For, Stmt } from '../../src/kernel/nest.ts'
+import { exprsOf, indicesOf, symbolsOfIx, visitExpr, visitStmts } from '../../src/kernel/walk.ts'
+import type { Atom, Ix, Sym } from '../../src/types/ix.ts'
+import { add, floorDiv, isConst, max, min, mod, mul, of, sub, valueIx, valuesOf } from '../../src/types/ix.ts'
+import type { Scope } from './numbers.ts'
+import { exprText, isPlain, ixText, storedText } from './numbers.ts'
+import type { Names } from './text.ts'
+import { comment, fill, indent } from './text.ts'
+
+/** A sum that has a name. */
+interface Base {
+  readonly ix: Ix
+  readonly name: string
+}
+
+/** What is known where a statement stands. */
+export interface Block {
+  readonly names: Names
+  readonly scope: Scope
+  /** Names of things declared here or outside. */
+  readonly known: Map<object, string>
+  /** Sums that were computed before, innermost last. */
+  readonly bases: Base[]
+  readonly barrier: readonly string[]
+}
+
+export interface BlockParent {
+  readonly names: Names
+  readonly known: ReadonlyMap<object, string>
+  readonly bases: readonly Base[]
+  readonly barrier: readonly string[]
+  readonly helper: Scope['helper']
+}
+
+export function openBlock(parent: BlockParent, names: Names = parent.names.child()): Block {
+  const known = new Map(parent.known)
+  const find = (thing: object, what: string): string => {
+    const name = known.get(thing)
+    if (name === undefined) throw new Error(`internal: ${what} is used before it is declared`)
+    return name
+  }
+  const scope: Scope = {
+    sym: (s) => find(s, s.name),
+    local: (v) => find(v, v.name),
+    buffer: (b) => find(b, b.name),
+    helper: parent.helper,
+    shared: (e) => known.get(e),
+    base: (x) => {
+      for (let i = bases.length - 1; i >= 0; i--) {
+        const rest = sub(x, bases[i].ix)
+        if (rest.terms.length + bases[i].ix.terms.length === x.terms.length) return { name: bases[i].name, rest }
+      }
+      return undefined
+    },
+  }
+  const bases = [...parent.bases]
+  return { names, scope, known, bases, barrier: parent.barrier }
+}
+
+const declare = (b: Block, thing: object, wish: string): string => {
+  const name = b.names.name(wish)
+  b.known.set(thing, name)
+  return name
+}
+
+export function statements(body: readonly Stmt[], b: Block): string[] {
+  const lines: string[] = []
+  for (let i = 0; i < body.length; i++) {
+    const run = runOf(body, i)
+    if (run.length >= 3) {
+      lines.push(...fill(run.map((s) => statement(s, b).join(' '))))
+      i += run.length - 1
+    } else lines.push(...statement(body[i], b))
+  }
+  return lines
+}
+
+/** Statements of one kind that need no line of their own: accumulators, their updates, loads into locals. */
+function runOf(body: readonly Stmt[], from: number): readonly Stmt[] {
+  const kind = body[from].k
+  const simple = (s: Stmt): boolean =>
+    s.k === kind && (kind === 'var' || kind === 'let' || kind === 'assign' || (s.k === 'store' && s.buf.space === 'private')) && exprsOf(s).every((e) => sharedIn(e).length === 0)
+  let to = from
+  while (to < body.length && simple(body[to])) to++
+  return body.slice(from, to)
+}
+
+function statement(s: Stmt, b: Block): string[] {
+  switch (s.k) {
+    case 'for':
+      return loop(s, b)
+    case 'let':
+    case 'var': {
+      const { lines, inner } = share([s.e], b)
+      const e = exprText(s.e, inner.scope)
+      return [...lines, `${s.k} ${declare(b, s.v, s.v.name)} = ${e};`]
+    }
+    case 'bind': {
+      const text = ixText(s.ix, b.scope)
+      return [`let ${declare(b, s.v, s.v.name)} = ${text};`]
+    }
+    case 'assign': {
+      const { lines, inner } = share([s.e], b)
+      return [...lines, `${assignment(b.scope.local(s.v), s.v, s.e, inner.scope)};`]
+    }
+    case 'store': {
+      const { lines, inner } = share([s.e], b)
+      const at = ixText(offsetOf(s.buf, s.at), inner.scope)
+      return [...lines, `${b.scope.buffer(s.buf)}[${at}] = ${storedText(s.e, inner.scope)};`]
+    }
+    case 'if': {
+      const { lines, inner } = share([s.c], b)
+      return [...lines, ...braces(`if (${exprText(s.c, inner.scope)})`, statements(s.body, openBlock(parentOf(b))))]
+    }
+    case 'alloc':
+      return [`var ${declare(b, s.buf, s.buf.name)}: ${arrayType(s.buf)};`]
+    case 'barrier':
+      return [...b.barrier]
+    case 'comment':
+      return [comment(s.text)]
+  }
+}
+
+const parentOf = (b: Block): BlockParent => ({ names: b.names, known: b.known, bases: b.bases, barrier: b.barrier, helper: b.scope.helper })
+
+/** `array<f32, 64>`: storage that a kernel allocates. */
+export function arrayType(buf: Buffer): string {
+  const size = isConst(storageOf(buf))
+  if (size === undefined) throw new Error(`internal: ${buf.name} has no constant size`)
+  return `array<${scalarType(buf.of)}, ${size}>`
+}
+export const scalarType = (of: Buffer['of']): 'f32' | 'i32' => (of === 'f32' || of === 'f64' ? 'f32' : 'i32')
+
+function assignment(name: string, v: Local, e: Expr, scope: Scope): string {
+  const operator = e.k === 'bin' ? { add: '+=', sub: '-=', mul: '*=', div: '/=' }[e.f as string] : undefined
+  if (e.k === 'bin' && operator !== undefined && scope.shared(e) === undefined) {
+    const isSelf = (x: Expr): boolean => x.k === 'local' && x.v === v
+    if (isSelf(e.a)) return `${name} ${operator} ${exprText(e.b, scope)}`
+    if ((e.f === 'add' || e.f === 'mul') && isSelf(e.b)) return `${name} ${operator} ${exprText(e.a, scope)}`
+  }
+  return `${name} = ${exprText(e, scope)}`
+}
+
+const braces = (head: string, body: readonly string[]): string[] =>
+  body.length === 1 && head.length + body[0].length < 100 && !/^(for|if|let|var|\/\/)/.test(body[0]) ? [`${head} { ${body[0]} }`] : [`${head} {`, ...indent(body), '}']
+
+// ---- subexpressions ----
+
+/** Nodes of an expression that are used more than once and worth a name, operands first. */
+function sharedIn(e: Expr): readonly Expr[] {
+  const uses = new Map<Expr, number>()
+  const order: Expr[] = []
+  const use = (x: Expr): void => void uses.set(x, (uses.get(x) ?? 0) + 1)
+  const seen = new Set<Expr>()
+  const go = (x: Expr): void => {
+    if (seen.has(x)) return
+    seen.add(x)
+    const below = [...operands(x), ...indicesOf(x).flatMap((i) => [...valuesOf(i)].map((v) => v.value as Expr))]
+    for (const y of below) {
+      use(y)
+      go(y)
+    }
+    order.push(x)
+  }
+  go(e)
+  return order.filter((x) => (uses.get(x) ?? 0) > 1 && !(x.k === 'const' || x.k === 'local' || x.k === 'index') && !(x.k === 'un' && x.f === 'neg' && x.x.k === 'local'))
+}
+
+/** Names for what an expression uses twice. */
+function share(es: readonly Expr[], b: Block): { readonly lines: readonly string[]; readonly inner: Block } {
+  const shared = es.flatMap(sharedIn).filter((e) => b.scope.shared(e) === undefined)
+  if (shared.length === 0) return { lines: [], inner: b }
+  const inner = openBlock(parentOf(b), b.names)
+  const lines = shared.map((e) => {
+    const text = exprText(e, inner.scope)
+    const name = b.names.name(e.k === 'load' ? `${e.buf.name}_at` : e.of === 'bool' ? 'c' : 'x')
+    inner.known.set(e, name)
+    return `let ${name} = ${text};`
+  })
+  return { lines, inner }
+}
+
+// ---- loops ----
+
+function loop(s: For, b: Block): string[] {
+  const lines: string[] = []
+  for (const { ix, name } of invariants(s)) {
+    const text = ixText(ix, b.scope)
+    if (isPlain(text)) continue
+    const base = b.names.name(`${name}_base`)
+    lines.push(`let ${base} = ${text};`)
+    b.bases.push({ ix, name: base })
+  }
+  let hi = ixText(s.hi, b.scope)
+  const lo = ixText(s.lo, b.scope)
+  const inside = openBlock(parentOf(b))
+  if (/[(*/%]/.test(hi)) {
+    const end = b.names.name(`${s.v.name}_end`)
+    lines.push(`let ${end} = ${hi};`)
+    hi = end
+  }
+  const v = declare(inside, s.v, s.v.name)
+  const step = s.step === 1 ? `${v}++` : `${v} += ${s.step}`
+  return [...lines, ...braces(`for (var ${v} = ${lo}; ${v} < ${hi}; ${step})`, statements(s.body, inside))]
+}
+
+/** Parts of addresses inside a loop that it does not change, and a buffer to name each by. */
+function invariants(s: For): readonly { readonly ix: Ix; readonly name: string }[] {
+  const bound = new Set<Sym>([s.v])
+  const accesses: { readonly buf: Buffer; readonly ix: Ix }[] = []
+  const visit = (e: Expr): void =>
+    visitExpr(e, (x) => {
+      if (x.k === 'load') accesses.push({ buf: x.buf, ix: offsetOf(x.buf, x.at) })
+    })
+  visitStmts(s.body, (t) => {
+    if (t.k === 'for' || t.k === 'bind') bound.add(t.v)
+    exprsOf(t).forEach(visit)
+    if (t.k === 'store') accesses.push({ buf: t.buf, ix: offsetOf(t.buf, t.at) })
+  })
+  const found = new Map<Ix, string>()
+  for (const { buf, ix } of accesses) {
+    const kept = ix.terms.filter((t) => t.atoms.every((a) => a.k !== 'value' && ![...symbolsOfIx(atomIx(a))].some((v) => bound.has(v))))
+    if (kept.length === ix.terms.length && kept.length < 2) continue
+    if (!kept.some((t) => t.atoms.length > 1 || (t.atoms.length === 1 && (t.coef !== 1 || t.atoms[0].k !== 'sym')))) continue
+    const base = kept.reduce<Ix>((sum, t) => add(sum, mul(t.coef, ...t.atoms.map(atomIx))), of(0))
+    if (!found.has(base)) found.set(base, buf.name)
+  }
+  return [...found].map(([ix, name]) => ({ ix, name }))
+}
+
+function atomIx(a: Atom): Ix {
+  switch (a.k) {
+    case 'sym':
+      return of(a)
+    case 'div':
+      return floorDiv(a.a, a.b)
+    case 'mod':
+      return mod(a.a, a.b)
+    case 'min':
+      return min(a.a, a.b)
+    case 'max':
+      return max(a.a, a.b)
+    case 'value':
+      return valueIx(a.key, a.value, a.lo, a.hi)
+  }
+}

@@ -1,0 +1,48 @@
+import { describe, expect, test } from 'vitest'
+import type { StageKernel } from '../../../src/kernel/stage.ts'
+import * as K from '../../kernel/kernels.ts'
+import { validatingDevice } from '../../support/gpu.ts'
+import { check, compile } from './run.ts'
+
+const dims = [K.T, K.P]
+const lengths = [1, 2, 5, 17, 64, 65]
+const cases: readonly (readonly [string, () => StageKernel, readonly number[]])[] = [
+  ['matmul with two results, 37 deep, 70 wide', () => K.matmul(K.T, 70, 37).kernel, [...lengths, 128]],
+  ['matmul, whole tiles', () => K.matmul(K.T, 64, 32).kernel, [1, 64, 65]],
+  ['matmul, one column', () => K.matmul(K.T, 2, 1).kernel, [1, 3, 20]],
+  ['residual and layer norm', () => K.layernorm(7).kernel, lengths],
+  ['residual and layer norm, long rows', () => K.layernorm(300).kernel, [1, 3]],
+  ['softmax', () => K.softmax().kernel, lengths],
+  ['attention', () => K.attention().kernel, lengths],
+  ['attention, 80 columns', () => K.attention(2, 80).kernel, [1, 65]],
+  ['attention, 130 columns', () => K.attention(1, 130).kernel, [1, 33]],
+  ['gather, sum and argmax', () => K.embedding(9, 70).kernel, [1, 5, 64]],
+  ['permuted copies', () => K.permuted().kernel, lengths],
+]
+
+describe.each(cases)('%s', (_, make, sizes) => {
+  test.each([false, true])('equals the naive nest within its bounds (short: %s)', async (short) => {
+    const kernel = make()
+    const c = await compile(kernel, dims, { short })
+    for (const [v] of c.printed.entries.entries())
+      for (const T of sizes) for (const past of T === 5 ? [0, 63, 130] : [T % 3]) await check(c, v, new Map([[K.T, T], [K.P, past]]), dims)
+  })
+  test('is valid under the default limits', async () => {
+    const device = await validatingDevice()
+    const plain = await (await navigatorOf(device)).requestDevice()
+    plain.pushErrorScope('validation')
+    await compile(make(), dims, {}, plain)
+    expect((await plain.popErrorScope())?.message).toBeUndefined()
+    plain.destroy()
+  })
+})
+
+test('a grid longer than one dimension is folded', async () => {
+  const c = await compile(K.permuted().kernel, dims)
+  await check(c, 0, new Map([[K.T, 1000], [K.P, 0]]), dims, 1, 7)
+  const rows = await compile(K.layernorm(7).kernel, dims)
+  await check(rows, 0, new Map([[K.T, 33], [K.P, 0]]), dims, 1, 5)
+})
+
+import { nullGpu } from '../../../src/gpu/dawn.ts'
+const navigatorOf = async (_: GPUDevice): Promise<GPUAdapter> => (await nullGpu()).adapter
