@@ -52,13 +52,19 @@ export function interpret(graph: Graph, options: InterpretOptions): Interpreted 
   const instead = new Map(
     graph.inputs.flatMap((i) => (i.default && !options.inputs.has(i.name) ? [[i.node, i.default] as const] : [])),
   )
-  const order = topological([...instead.values(), ...wanted.map((o) => o.node)])
-  // Defaults are values of their own: they come before the inputs that they stand for.
+  // An input that is left out needs its default.
+  const inputsOf = (n: Node): readonly Node[] => {
+    const other = instead.get(n)
+    return other === undefined ? n.inputs : [other]
+  }
+  const order = topological(
+    wanted.map((o) => o.node),
+    inputsOf,
+  )
   const left = new Map<Node, number>()
-  for (const n of order) for (const x of n.inputs) left.set(x, (left.get(x) ?? 0) + 1)
+  for (const n of order) for (const x of inputsOf(n)) left.set(x, (left.get(x) ?? 0) + 1)
   const kept = new Set<Node>([
     ...wanted.map((o) => o.node),
-    ...instead.values(),
     ...(Array.isArray(options.keep) ? (options.keep as readonly Node[]) : []),
   ])
   const values = new Map<Node, Tensor>()
@@ -71,7 +77,7 @@ export function interpret(graph: Graph, options: InterpretOptions): Interpreted 
   for (const n of order) {
     values.set(n, evaluateNode(graph, n, instead, value, dims, options, state))
     if (options.keep === 'all') continue
-    for (const x of n.inputs) {
+    for (const x of inputsOf(n)) {
       const uses = (left.get(x) ?? 0) - 1
       left.set(x, uses)
       if (uses === 0 && !kept.has(x)) values.delete(x)

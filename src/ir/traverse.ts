@@ -2,8 +2,8 @@
 import { makeBuilder, type Builder } from './build.ts'
 import type { Graph, Node } from './types.ts'
 
-/** Every node that `roots` need, each after its inputs; inputs in order, so that the result is stable. No recursion: graphs are deep. */
-export function topological(roots: readonly Node[]): Node[] {
+/** Every node that `roots` need, each after its inputs; inputs in order, so that the result is stable. `inputsOf` may add dependences. No recursion: graphs are deep. */
+export function topological(roots: readonly Node[], inputsOf: (n: Node) => readonly Node[] = (n) => n.inputs): Node[] {
   const done = new Set<Node>()
   const order: Node[] = []
   for (const root of roots) {
@@ -11,7 +11,7 @@ export function topological(roots: readonly Node[]): Node[] {
     while (stack.length > 0) {
       const top = stack[stack.length - 1]
       if (done.has(top.node)) stack.pop()
-      else if (top.next < top.node.inputs.length) stack.push({ node: top.node.inputs[top.next++], next: 0 })
+      else if (top.next < inputsOf(top.node).length) stack.push({ node: inputsOf(top.node)[top.next++], next: 0 })
       else {
         done.add(top.node)
         order.push(top.node)

@@ -112,6 +112,15 @@ describe('values', () => {
     expect([...(interpret(withDefault, { inputs: given }).outputs.get('y') as Tensor).data]).toEqual([5, 6])
   })
 
+  it('a default may be made of another', () => {
+    const [h, g] = ['h', 'g'].map((name) => inputNode(name, 'f32', [T]))
+    const one = node('full', [], { value: 1, dtype: 'f32', shape: shapeOf([T]) })
+    const defaults = new Map([[h, node('add', [g, g])], [g, one]]) // prettier-ignore
+    const base = graphOf({ y: node('add', [x, h]) }, [T])
+    const ports = [x, h, g].map((n) => ({ name: n.attrs.name as string, node: n, ...(defaults.has(n) ? { default: defaults.get(n) as Node } : {}) })) // prettier-ignore
+    expect([...(interpret({ ...base, inputs: ports }, { inputs }).outputs.get('y') as Tensor).data]).toEqual([2, 3])
+  })
+
   it('a weight that is missing has its fallback, or is an error', () => {
     const w = node('param', [], { name: 'head', shape: shapeOf([2]) })
     const base = graphOf({ w }, [])
