@@ -4,7 +4,7 @@
  */
 import { valuesOf } from '../../types/ix.ts'
 import type { Buffer } from '../buffer.ts'
-import type { Expr, Local } from '../expr.ts'
+import type { BinaryFn, Expr, Local } from '../expr.ts'
 import { local, newLocal, operands } from '../expr.ts'
 import type { NestKernel, Stmt } from '../nest.ts'
 import { effectsOf, exprsOf, indicesOf, loadsOf, localsOf, ownIndices, rebuild, throughValues } from '../walk.ts'
@@ -38,7 +38,7 @@ function block(body: readonly Stmt[], outer: Available): readonly Stmt[] {
           ? rebuildSelect(e, inner, (x) => go(x, true))
           : rebuild(e, inner, (x) => throughValues(x, inner))
       if (!wanted(e) || (lazy && loadsOf(e).length > 0)) return made
-      const v = newLocal(e.k === 'load' ? e.buf.name : nameFor(e), e.of, e.lanes)
+      const v = newLocal(nameFor(e), e.of, e.lanes)
       names.set(e, v)
       out.push({ k: 'let', v, e: made })
       return local(v)
@@ -64,7 +64,23 @@ function block(body: readonly Stmt[], outer: Available): readonly Stmt[] {
   return out
 }
 
-const nameFor = (e: Expr): string => (e.k === 'un' || e.k === 'bin' ? e.f : 't')
+/** A name that says what is held: the buffer it was loaded from, or the function. */
+export const nameFor = (e: Expr): string =>
+  e.k === 'load'
+    ? e.buf.name
+    : e.k === 'cast'
+      ? nameFor(e.x)
+      : e.k === 'un'
+        ? e.f
+        : e.k === 'bin'
+          ? (productNames[e.f] ?? e.f)
+          : 't'
+const productNames: Partial<Record<BinaryFn, string>> = {
+  add: 'sum',
+  sub: 'difference',
+  mul: 'product',
+  div: 'quotient',
+}
 
 function rebuildSelect(e: Expr & { k: 'select' }, go: (e: Expr) => Expr, lazy: (e: Expr) => Expr): Expr {
   const parts = new Map([[e.c, go(e.c)]])

@@ -9,7 +9,7 @@ import type { Expr, Local } from '../expr.ts'
 import { local, newLocal } from '../expr.ts'
 import type { For, NestKernel, Stmt } from '../nest.ts'
 import { effectsOf, loadsOf, localsOf, mapStmts, rebuild, symbolsOfExpr, throughValues, visitStmts } from '../walk.ts'
-import { isWorthNaming } from './cse.ts'
+import { isWorthNaming, nameFor } from './cse.ts'
 
 export function hoist(nest: NestKernel): NestKernel {
   return {
@@ -44,7 +44,7 @@ function fromLoop(loop: For): readonly Stmt[] {
     const known = names.get(e)
     if (known !== undefined) return local(known)
     if (!isWorthNaming(e) || !invariant(e)) return rebuild(e, go, (x) => throughValues(x, go))
-    const v = newLocal(e.k === 'load' ? e.buf.name : e.k === 'un' || e.k === 'bin' ? e.f : 't', e.of, e.lanes)
+    const v = newLocal(nameFor(e), e.of, e.lanes)
     names.set(e, v)
     before.push({ k: 'let', v, e })
     return local(v)

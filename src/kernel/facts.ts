@@ -1,0 +1,109 @@
+/** What is known of loop symbols at a point of a nest: each stands for a refined symbol whose bounds follow from loops and conditions. */
+import type { Ix, Sym } from '../types/ix.ts'
+import { coefficientOf, con, INF, max, min, neg, of, sub, substitute, sym, valuesOf } from '../types/ix.ts'
+import { asNonNegative, conjuncts } from './bounds.ts'
+import type { BinaryFn, Expr } from './expr.ts'
+import { bin } from './expr.ts'
+import type { For } from './nest.ts'
+
+export class Facts {
+  private readonly map: ReadonlyMap<Sym, Ix>
+  /** Symbols in the order in which they were bound: conditions refine the youngest. */
+  private readonly order: readonly Sym[]
+  /** Symbols that a condition fixes to one value. */
+  readonly fixed: ReadonlySet<Sym>
+
+  constructor(map: ReadonlyMap<Sym, Ix> = new Map(), order: readonly Sym[] = [], fixed: ReadonlySet<Sym> = new Set()) {
+    this.map = map
+    this.order = order
+    this.fixed = fixed
+  }
+
+  /** At the start of a kernel: conditions on its parameters (`T <= 1024`). */
+  static given(params: readonly Sym[], conditions: readonly Expr[]): Facts {
+    const start = new Facts(new Map(params.map((s) => [s, of(s)])), params)
+    return conditions.reduce<Facts>((f, c) => f.assume(c), start)
+  }
+
+  /** An index in terms of refined symbols. */
+  refine(x: Ix): Ix {
+    return substitute(x, this.map)
+  }
+
+  enter(loop: For): Facts {
+    const lo = this.refine(loop.lo)
+    const hi = sub(this.refine(loop.hi), 1)
+    const v = loop.v
+    // What the symbol itself was declared with also holds (of a multiple of 4 below 4 * n, for example).
+    const own = v.hi === INF ? hi : this.refine(v.hi)
+    const made = sym(v.name, {
+      lo: max(lo, this.refine(v.lo)),
+      hi: own === hi ? hi : min(own, hi),
+      multipleOf: v.multipleOf,
+      role: 'loop',
+    })
+    return new Facts(new Map(this.map).set(v, of(made)), [...this.order, v], this.fixed)
+  }
+
+  bind(v: Sym, x: Ix): Facts {
+    return new Facts(new Map(this.map).set(v, this.refine(x)), this.order, this.fixed)
+  }
+
+  /** Under a condition; parts that do not compare indices say nothing. */
+  assume(c: Expr): Facts {
+    let out = negated(c).reduce<Facts>((f, e) => f.one(e), this)
+    for (const e of negated(c)) out = out.one(e)
+    return out
+  }
+
+  private one(e: Expr): Facts {
+    if (e.k === 'bin' && e.f === 'eq')
+      return this.one(bin('le', e.a, e.b))
+        .one(bin('ge', e.a, e.b))
+        .fix(e)
+    const d = asNonNegative(e)
+    if (d === undefined || valuesOf(d).size > 0) return this
+    const x = this.refine(d)
+    for (const v of [...this.order].reverse()) {
+      const now = this.map.get(v)!
+      const s =
+        now.terms.length === 1 && now.terms[0].atoms.length === 1 && now.terms[0].coef === 1
+          ? now.terms[0].atoms[0]
+          : undefined
+      if (s?.k !== 'sym') continue
+      const linear = coefficientOf(x, s)
+      if (linear === undefined || (linear.coef !== con(1) && linear.coef !== con(-1))) continue
+      const lower = linear.coef === con(1)
+      const made = sym(s.name, {
+        lo: lower ? max(s.lo, neg(linear.rest)) : s.lo,
+        hi: lower ? s.hi : s.hi === INF ? linear.rest : min(s.hi, linear.rest),
+        multipleOf: s.multipleOf,
+        role: 'loop',
+      })
+      const swap = new Map([[s, of(made)]])
+      return new Facts(new Map([...this.map].map(([k, y]) => [k, substitute(y, swap)])), this.order, this.fixed)
+    }
+    return this
+  }
+
+  private fix(e: Expr & { k: 'bin' }): Facts {
+    if (e.a.k !== 'index' || e.b.k !== 'index') return this
+    const [a, b] = [e.a.ix, e.b.ix]
+    const v = this.order.find((s) => of(s) === a || of(s) === b)
+    return v === undefined ? this : new Facts(this.map, this.order, new Set([...this.fixed, v]))
+  }
+}
+
+const opposite: Partial<Record<BinaryFn, BinaryFn>> = { lt: 'ge', le: 'gt', gt: 'le', ge: 'lt', ne: 'eq' }
+/** Conjuncts, with `not` resolved into comparisons. */
+function negated(c: Expr): readonly Expr[] {
+  return conjuncts(c).flatMap((e): readonly Expr[] => {
+    if (e.k !== 'un' || e.f !== 'not') return [e]
+    const x = e.x
+    if (x.k === 'un' && x.f === 'not') return negated(x.x)
+    if (x.k !== 'bin') return []
+    if (x.f === 'or') return [...negated({ ...e, x: x.a }), ...negated({ ...e, x: x.b })]
+    const f = opposite[x.f]
+    return f === undefined ? [] : [bin(f, x.a, x.b)]
+  })
+}

@@ -1,0 +1,89 @@
+/** Algebraic clean-up: constants are folded, comparisons of indices decided where the bounds of their symbols decide them. */
+import { isConst, proveLe, proveLt, proveEq } from '../../types/ix.ts'
+import { asNonNegative, truth } from '../bounds.ts'
+import type { Expr } from '../expr.ts'
+import { constant, rewrite } from '../expr.ts'
+import type { NestKernel, Stmt } from '../nest.ts'
+import { mapStmts, throughValues, tripCount } from '../walk.ts'
+
+const isNumber = (e: Expr, n: number): boolean => e.k === 'const' && e.value === n
+
+/** One node whose operands are simple already. Only laws that hold exactly in floating point (for finite values). */
+function simple(e: Expr): Expr {
+  if (e.k === 'select') {
+    if (e.c.k === 'const') return e.c.value !== 0 ? e.x : e.y
+    return e.x === e.y ? e.x : e
+  }
+  if (e.k === 'un') {
+    if (e.f === 'not' && e.x.k === 'const') return truth(e.x.value === 0)
+    if (e.f === 'neg' && e.x.k === 'const') return constant(-e.x.value, e.of)
+    if (e.f === 'neg' && e.x.k === 'un' && e.x.f === 'neg') return e.x.x
+    return e
+  }
+  if (e.k === 'cast') {
+    if (e.x.k === 'const' && (e.of === 'f64' || e.of === 'f32') && e.x.of !== 'f64')
+      return constant(e.of === 'f32' ? Math.fround(e.x.value) : e.x.value, e.of)
+    if (e.x.k === 'index' && isConst(e.x.ix) !== undefined && e.of !== 'bool') return constant(isConst(e.x.ix)!, e.of)
+    return e
+  }
+  if (e.k !== 'bin') return e
+  const { a, b } = e
+  switch (e.f) {
+    case 'and':
+      return isNumber(a, 1) ? b : isNumber(b, 1) ? a : isNumber(a, 0) || isNumber(b, 0) ? truth(false) : a === b ? a : e
+    case 'or':
+      return isNumber(a, 0) ? b : isNumber(b, 0) ? a : isNumber(a, 1) || isNumber(b, 1) ? truth(true) : a === b ? a : e
+    case 'add':
+      return isNumber(b, 0) ? a : isNumber(a, 0) ? b : e
+    case 'sub':
+      return isNumber(b, 0) ? a : e
+    case 'mul':
+      return isNumber(b, 1) ? a : isNumber(a, 1) ? b : e
+    case 'div':
+      return isNumber(b, 1) ? a : e
+    default:
+      return compared(e)
+  }
+}
+
+/** A comparison of indices that the bounds of their symbols decide. */
+function compared(e: Expr & { k: 'bin' }): Expr {
+  if (e.a.k !== 'index' || e.b.k !== 'index') return e
+  const [a, b] = [e.a.ix, e.b.ix]
+  if (e.f === 'eq' || e.f === 'ne') {
+    const equal = e.f === 'eq'
+    if (proveEq(a, b)) return truth(equal)
+    return proveLt(a, b) || proveLt(b, a) ? truth(!equal) : e
+  }
+  const d = asNonNegative(e)
+  if (d === undefined) return e
+  return proveLe(0, d) ? truth(true) : proveLt(d, 0) ? truth(false) : e
+}
+
+export function simplifyExpr(e: Expr): Expr {
+  return rewrite(e, simple, (x) => throughValues(x, simplifyExpr))
+}
+
+/** Also drops conditions that always hold, code that never runs, and loops without iterations. */
+export function simplify(nest: NestKernel): NestKernel {
+  const body = mapStmts(nest.body, (s): readonly Stmt[] => {
+    switch (s.k) {
+      case 'let':
+      case 'var':
+        return [{ ...s, e: simplifyExpr(s.e) }]
+      case 'assign':
+      case 'store':
+        return [{ ...s, e: simplifyExpr(s.e) }]
+      case 'if': {
+        const c = simplifyExpr(s.c)
+        if (c.k === 'const') return c.value !== 0 ? s.body : []
+        return s.body.length === 0 ? [] : [{ ...s, c }]
+      }
+      case 'for':
+        return tripCount(s) === 0 || s.body.length === 0 ? [] : [s]
+      default:
+        return [s]
+    }
+  })
+  return { ...nest, body }
+}

@@ -1,0 +1,190 @@
+/**
+ * What every nest must keep to, checked after each rewrite in tests: binders are unique and in scope; every access is in range, by the
+ * bounds of loops and dominating conditions; parallel iterations write disjoint elements; threads meet at barriers; limits hold.
+ */
+import type { Ix, Sym } from '../types/ix.ts'
+import { isConst, proveLe, proveLt } from '../types/ix.ts'
+import { storageOf } from './address.ts'
+import type { Buffer } from './buffer.ts'
+import type { Expr, Local } from './expr.ts'
+import { operands, un } from './expr.ts'
+import { Facts } from './facts.ts'
+import type { For, NestKernel, Stmt } from './nest.ts'
+import { makePrinter } from './print.ts'
+import { races } from './races.ts'
+import {
+  exprsOf,
+  indicesOf,
+  localsOf,
+  loadsOf,
+  ownIndices,
+  symbolsOfExpr,
+  symbolsOfIx,
+  tripCount,
+  visitStmts,
+} from './walk.ts'
+import { valuesOf } from '../types/ix.ts'
+
+export interface Issue {
+  readonly rule: 'scope' | 'range' | 'disjoint' | 'barrier' | 'limit'
+  readonly message: string
+}
+export interface Limits {
+  readonly threads: number
+  readonly workgroupBytes: number
+  readonly storageBuffers: number
+}
+/** The least that every WebGPU device has. */
+export const webgpuLimits: Limits = { threads: 256, workgroupBytes: 16384, storageBuffers: 8 }
+
+export interface VerifyOptions {
+  readonly limits?: Limits
+  /** What the host checks of the parameters before it runs the kernel. */
+  readonly given?: readonly Expr[]
+}
+
+/** All violations. */
+export function verify(nest: NestKernel, options: VerifyOptions = {}): readonly Issue[] {
+  const start = Facts.given(nest.params, options.given ?? [])
+  return [
+    ...scopes(nest),
+    ...ranges(nest, start),
+    ...races(nest, start),
+    ...barriers(nest),
+    ...(options.limits ? sizes(nest, options.limits) : []),
+  ]
+}
+
+/** Throws with all messages if a nest is not well-formed. */
+export function requireValid(nest: NestKernel, options: VerifyOptions = {}): void {
+  const issues = verify(nest, options)
+  if (issues.length > 0)
+    throw new Error(`internal: ${nest.name} is not valid\n${issues.map((i) => `${i.rule}: ${i.message}`).join('\n')}`)
+}
+
+function scopes(nest: NestKernel): Issue[] {
+  const issues: Issue[] = []
+  const bad = (message: string): void => void issues.push({ rule: 'scope', message })
+  const bound = new Set<object>()
+  const bind = (x: object, name: string): void => {
+    if (bound.has(x)) bad(`${name} is bound twice`)
+    bound.add(x)
+  }
+  const go = (body: readonly Stmt[], outer: ReadonlySet<object>, outerVars: ReadonlySet<Local>): void => {
+    const known = new Set(outer)
+    const vars = new Set(outerVars)
+    const ix = (x: Ix): void => {
+      for (const s of symbolsOfIx(x)) if (!known.has(s)) bad(`${s.name} is used outside of its loop`)
+      for (const v of valuesOf(x)) expr(v.value as Expr)
+    }
+    const expr = (e: Expr): void => {
+      for (const v of localsOf(e)) if (!known.has(v)) bad(`${v.name} is used before it is declared`)
+      for (const l of loadsOf(e)) if (!known.has(l.buf)) bad(`${l.buf.name} is neither an argument nor allocated`)
+      for (const s of symbolsOfExpr(e)) if (!known.has(s)) bad(`${s.name} is used outside of its loop`)
+    }
+    for (const s of body) {
+      ownIndices(s).forEach(ix)
+      exprsOf(s).forEach(expr)
+      if (s.k === 'for' || s.k === 'bind') bind(s.v, s.v.name)
+      if (s.k === 'let' || s.k === 'var') bind(s.v, s.v.name)
+      if (s.k === 'alloc') bind(s.buf, s.buf.name)
+      if (s.k === 'for') go(s.body, new Set([...known, s.v]), vars)
+      else if (s.k === 'if') go(s.body, known, vars)
+      else if (s.k === 'let' || s.k === 'var' || s.k === 'bind') known.add(s.v)
+      else if (s.k === 'alloc') known.add(s.buf)
+      else if (s.k === 'assign' && !vars.has(s.v)) bad(`${s.v.name} is assigned but is no variable here`)
+      else if (s.k === 'store' && !known.has(s.buf)) bad(`${s.buf.name} is neither an argument nor allocated`)
+      if (s.k === 'var') vars.add(s.v)
+    }
+  }
+  go(nest.body, new Set<object>([...nest.params, ...nest.args.map((a) => a.buffer)]), new Set())
+  return issues
+}
+
+function ranges(nest: NestKernel, start: Facts): Issue[] {
+  const issues = new Map<string, Issue>()
+  const p = makePrinter()
+  const access = (b: Buffer, at: readonly Ix[], facts: Facts): void => {
+    at.forEach((x, d) => {
+      const place = facts.refine(x)
+      const [low, high] = [proveLe(0, place), proveLt(place, facts.refine(b.shape[d]))]
+      if (low && high) return
+      const message = `${p.buffer(b)}[${at.map(p.ix).join(', ')}] may leave axis ${d}: ${low ? `no proof of ${p.ix(x)} < ${p.ix(b.shape[d])}` : `no proof of 0 <= ${p.ix(x)}`}`
+      issues.set(message, { rule: 'range', message })
+    })
+  }
+  const expr = (e: Expr, facts: Facts): void => {
+    for (const x of indicesOf(e)) for (const v of valuesOf(x)) expr(v.value as Expr, facts)
+    if (e.k === 'load') access(e.buf, e.at, facts)
+    if (e.k === 'select') {
+      expr(e.c, facts)
+      expr(e.x, facts.assume(e.c))
+      expr(e.y, facts.assume(un('not', e.c)))
+      return
+    }
+    for (const x of operands(e)) expr(x, facts)
+  }
+  const go = (body: readonly Stmt[], outer: Facts): void => {
+    let facts = outer
+    for (const s of body) {
+      exprsOf(s).forEach((e) => expr(e, facts))
+      for (const x of ownIndices(s)) for (const v of valuesOf(x)) expr(v.value as Expr, facts)
+      if (s.k === 'store') access(s.buf, s.at, facts)
+      else if (s.k === 'for') go(s.body, facts.enter(s))
+      else if (s.k === 'if') go(s.body, facts.assume(s.c))
+      else if (s.k === 'bind') facts = facts.bind(s.v, s.ix)
+    }
+  }
+  go(nest.body, start)
+  return [...issues.values()]
+}
+
+/** Threads of one workgroup must pass the same barriers. */
+function barriers(nest: NestKernel): Issue[] {
+  const issues: Issue[] = []
+  visitStmts(nest.body, (s, around) => {
+    if (
+      s.k === 'for' &&
+      s.kind !== 'serial' &&
+      s.kind !== 'grid.x' &&
+      s.kind !== 'grid.y' &&
+      s.kind !== 'grid.z' &&
+      tripCount(s) === undefined
+    ) {
+      issues.push({ rule: 'limit', message: `the extent of ${s.v.name} (${s.kind}) is not constant` })
+    }
+    if (s.k !== 'barrier') return
+    const threads = new Set(around.flatMap((a) => (a.k === 'for' && a.kind.startsWith('local.') ? [a.v] : [])))
+    if (threads.size === 0) issues.push({ rule: 'barrier', message: 'a barrier outside of threads' })
+    for (const a of around) {
+      const uniform =
+        a.k === 'if'
+          ? isUniform(a.c, threads)
+          : [a.lo, a.hi].every((x) => [...symbolsOfIx(x)].every((v) => !threads.has(v)) && valuesOf(x).size === 0)
+      if (!uniform)
+        issues.push({
+          rule: 'barrier',
+          message: `not all threads reach a barrier inside ${a.k === 'if' ? 'a condition' : `the loop over ${a.v.name}`}`,
+        })
+    }
+  })
+  return issues
+}
+const isUniform = (e: Expr, threads: ReadonlySet<Sym>): boolean =>
+  localsOf(e).size === 0 && loadsOf(e).length === 0 && [...symbolsOfExpr(e)].every((s) => !threads.has(s))
+
+function sizes(nest: NestKernel, limits: Limits): Issue[] {
+  const issues: Issue[] = []
+  const bad = (message: string): void => void issues.push({ rule: 'limit', message })
+  if (nest.args.length > limits.storageBuffers) bad(`${nest.args.length} buffers, at most ${limits.storageBuffers}`)
+  let bytes = 0
+  visitStmts(nest.body, (s, around) => {
+    if (s.k === 'alloc' && s.buf.space === 'workgroup') bytes += 4 * (isConst(storageOf(s.buf)) ?? Infinity)
+    if (s.k !== 'for' || !s.kind.startsWith('local.')) return
+    const outer = around.filter((a): a is For => a.k === 'for' && a.kind.startsWith('local.'))
+    const threads = [...outer, s].reduce((n, l) => n * (tripCount(l) ?? Infinity), 1)
+    if (threads > limits.threads) bad(`${threads} threads, at most ${limits.threads}`)
+  })
+  if (bytes > limits.workgroupBytes) bad(`${bytes} bytes of workgroup memory, at most ${limits.workgroupBytes}`)
+  return issues
+}
