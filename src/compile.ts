@@ -46,7 +46,7 @@ export interface Compiled {
 /** Parses, elaborates and checks. Throws `DiagnosticError` with every error that could be found. */
 export function checkModel(file: SourceFile, options: ElaborateOptions = {}): CheckedModel {
   const parsed = parse(file)
-  const elaborated = elaborate(parsed.ast, options)
+  const elaborated = elaborate(parsed.ast, { ...options, syntax: parsed.diagnostics })
   const found = [...parsed.diagnostics, ...elaborated.diagnostics]
   if (hasErrors(found) || elaborated.graph === undefined) throw new DiagnosticError(found)
   const graph = check(elaborated.graph)

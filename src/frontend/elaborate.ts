@@ -10,7 +10,7 @@ import {
   overrideMismatch,
   unusedOverride,
 } from '../diagnostics/catalogue.ts'
-import { collector, hasErrors, type Collector, type Diagnostic } from '../diagnostics/index.ts'
+import { collector, hasErrors, isError, lineOf, type Collector, type Diagnostic, type Span } from '../diagnostics/index.ts'
 import type { Graph, Node } from '../ir/types.ts'
 import { symbolsOf, type Sym } from '../types/ix.ts'
 import { checkWhere, gatherBounds } from './constraints.ts'
@@ -42,7 +42,15 @@ export interface ElaborateOptions extends Settings {
   readonly model?: string
   /** Finds imported files; without it, imports are not found. */
   readonly resolve?: Resolve
+  /**
+   * What the parser found. After a syntax error statements may be missing from the tree: names that it lacks are then no news,
+   * and neither is anything on the line of that error.
+   */
+  readonly syntax?: readonly Diagnostic[]
 }
+
+/** What a statement that could not be read brings about elsewhere. */
+const followUps = new Set(['TFM1201', 'TFM1202', 'TFM1215', 'TFM1219', 'TFM1401', 'TFM1605', 'TFM1704', 'TFM1705'])
 
 export interface Explanation {
   readonly hyper: readonly HyperValue[]
@@ -59,6 +67,17 @@ export interface Elaborated {
 }
 
 export function elaborate(file: ast.File, options: ElaborateOptions = {}): Elaborated {
+  const made = elaborateAll(file, options)
+  const faults = (options.syntax ?? []).filter(isError)
+  if (faults.length === 0) return made
+  const lines = new Set(faults.flatMap((d) => (d.span ? [place(d.span)] : [])))
+  const news = (d: Diagnostic): boolean => !followUps.has(d.code) && !(d.span && lines.has(place(d.span)))
+  return { explain: made.explain, diagnostics: made.diagnostics.filter(news) }
+}
+
+const place = (span: Span): string => `${span.file.path}:${lineOf(span)}`
+
+function elaborateAll(file: ast.File, options: ElaborateOptions): Elaborated {
   const diagnostics = collector()
   const nothing: Explanation = { hyper: [], implicit: [], assumptions: [] }
   const { main } = loadModules(file, options.resolve ?? (() => undefined), diagnostics)

@@ -21,7 +21,7 @@ export interface Built {
 /** All three steps; never throws on bad source. */
 export function build(text: string, options: ElaborateOptions = {}, path = 'test.tfm'): Built {
   const parsed = parse(sourceFile(path, text))
-  const { graph, diagnostics, explain } = elaborate(parsed.ast, options)
+  const { graph, diagnostics, explain } = elaborate(parsed.ast, { ...options, syntax: parsed.diagnostics })
   const found = [...parsed.diagnostics, ...diagnostics]
   if (!graph || hasErrors(found)) return { diagnostics: found, explain }
   const checked = check(graph)
