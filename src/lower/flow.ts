@@ -1,4 +1,5 @@
 /** Who reads whom, looking through views and inline nodes: the graph as fusion sees it. */
+import { dimsOf } from '../ir/attrs.ts'
 import { topological } from '../ir/traverse.ts'
 import type { Graph, Node } from '../ir/types.ts'
 import { isConst } from '../types/ix.ts'
@@ -83,12 +84,24 @@ export function analyse(graph: Graph): Flow {
  * Weights, what is computed from them alone, and constant tables that are costly to compute (frequencies of a position code). Reductions and
  * contractions of weights run with the model: packing kernels are maps.
  */
-function isLoadTime(n: Node, known: ReadonlyMap<Node, boolean>, fromNothing: ReadonlySet<Node>, shape: NodeShape): boolean {
+function isLoadTime(
+  n: Node,
+  known: ReadonlyMap<Node, boolean>,
+  fromNothing: ReadonlySet<Node>,
+  shape: NodeShape,
+): boolean {
   if (n.op === 'param') return true
   if (shape.kind !== 'map' && shape.kind !== 'view') return false
   if (n.type.shape.some((d) => isConst(d) === undefined)) return false
-  if (fromNothing.has(n)) return n.type.dtype === 'f32' && shape.cost.functions > 0 && n.type.shape.length > 0
+  if (fromNothing.has(n)) {
+    return (
+      n.type.dtype === 'f32' && shape.cost.functions > 0 && n.type.shape.length > 0 && fixedFromNothing(n, fromNothing)
+    )
+  }
   return n.inputs.every((x) => known.get(x) === true || fixedFromNothing(x, fromNothing))
 }
+/** Positions and constants in which no dim occurs. */
 const fixedFromNothing = (n: Node, fromNothing: ReadonlySet<Node>): boolean =>
-  fromNothing.has(n) && n.type.shape.every((d) => isConst(d) !== undefined)
+  fromNothing.has(n) &&
+  [...n.type.shape, ...dimsOf(n.attrs)].every((d) => isConst(d) !== undefined) &&
+  n.inputs.every((x) => fixedFromNothing(x, fromNothing))

@@ -1,7 +1,6 @@
 /** A model's programs as one module: shared kernels, shared weights, state. */
 import type { Graph } from '../ir/types.ts'
 import type { Module, StateSpec } from '../program/types.ts'
-import type { Target } from '../target.ts'
 import type { DType } from '../types/dtype.ts'
 import type { Ix, Sym } from '../types/ix.ts'
 import { uniqueNames } from './describe.ts'
@@ -9,6 +8,7 @@ import { analyse } from './flow.ts'
 import type { KernelTable, LoweredProgram, ProgramSource } from './program.ts'
 import { lowerProgram } from './program.ts'
 import { cacheLayout } from './state.ts'
+import type { PanelLayout } from './weights.ts'
 import { planWeights } from './weights.ts'
 
 /** State that the sequence analysis asked for: a cache (with the axis of its positions) or a hoisted value. */
@@ -35,7 +35,7 @@ export interface LoweredModule {
 }
 
 /** Lowers all programs against a target's weight layout. With `fuse` off every kernel is one node (views still cost nothing). */
-export function lowerModule(source: ModuleSource, target: Pick<Target, 'panelLayout'>, fuse = true): LoweredModule {
+export function lowerModule(source: ModuleSource, target: { readonly panelLayout: PanelLayout }, fuse = true): LoweredModule {
   const flows = source.programs.map((p) => analyse(p.graph))
   const weights = planWeights(flows, target.panelLayout)
   const table: KernelTable = { kernels: [], byKey: new Map(), name: uniqueNames() }

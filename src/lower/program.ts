@@ -12,7 +12,7 @@ import { describe, identifier } from './describe.ts'
 import type { Flow } from './flow.ts'
 import type { External, Output } from './group.ts'
 import { buildKernel, walk } from './group.ts'
-import { lowerNode, virtual } from '../ir/kinds.ts'
+import { lowerNode, shapeOf, virtual } from '../ir/kinds.ts'
 import type { Group, Partition, Receipt } from './partition.ts'
 import { partition } from './partition.ts'
 import { stateLayout } from './state.ts'
@@ -140,8 +140,10 @@ export function lowerProgram(
   }))
   const program: Program = {
     name: source.name,
-    inputs: graph.inputs.map((i): Port => port(i.name, i.node, i.default !== undefined, flow, i.doc)),
-    outputs: graph.outputs.filter((o) => !source.keep.has(o.name)).map((o) => port(o.name, o.node, false, flow, o.doc)),
+    inputs: graph.inputs.map((i): Port => port(i.name, i.node, flow, i.default, i.doc)),
+    outputs: graph.outputs
+      .filter((o) => !source.keep.has(o.name))
+      .map((o) => port(o.name, o.node, flow, undefined, o.doc)),
     steps: roll(flat),
     slots: plan.slots,
     constraints: graph.constraints,
@@ -225,13 +227,21 @@ function docOf(label: string, file: string | undefined, line: number | undefined
   return [`${label}: ${what}`, ...(file === undefined ? [] : [`${file}:${line}`])]
 }
 
-function port(name: string, node: Node, optional: boolean, flow: Flow, doc?: string): Port {
+function port(name: string, node: Node, flow: Flow, instead: Node | undefined, doc: string | undefined): Port {
   const below = indexBound(node, flow)
+  const fill = instead && constantOf(instead)
   return {
-    name, dtype: node.type.dtype, shape: node.type.shape, optional,
+    name, dtype: node.type.dtype, shape: node.type.shape, optional: fill !== undefined,
+    ...(fill === undefined ? {} : { fill }),
     ...(below === undefined ? {} : { below }),
     ...(doc === undefined ? {} : { doc }),
   } // prettier-ignore
+}
+
+/** The one value of a constant default. Defaults that are computed cannot be left out of compiled programs. */
+function constantOf(n: Node): number | undefined {
+  if (n.op === 'full') return n.attrs.value as number
+  return shapeOf(n).kind === 'view' ? constantOf(n.inputs[0]) : undefined
 }
 
 /** If an integer input addresses a table: the extent it must stay below, read off the data-dependent index. */

@@ -27,7 +27,8 @@ export interface Weights {
   readonly slots: () => readonly WeightSlot[]
 }
 
-type PanelLayout = (k: number, n: number) => Layout
+/** How a target stores a constant operand [K, N]. */
+export type PanelLayout = (k: number, n: number) => Layout
 
 /** Identifies equal load-time expressions across programs. */
 function makeKey(): (n: Node) => string {

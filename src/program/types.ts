@@ -27,7 +27,9 @@ export interface Port {
   readonly name: string
   readonly dtype: DType
   readonly shape: readonly Ix[]
+  /** Whether it may be left out: every element is `fill` then. */
   readonly optional: boolean
+  readonly fill?: number
   /** Elements of an i32 input that index a table must be >= 0 and below this. */
   readonly below?: Ix
   /** The value everywhere of an optional input that is not given. */

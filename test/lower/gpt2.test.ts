@@ -6,17 +6,9 @@ import { runPasses } from '../../src/passes/pass.ts'
 import { pipeline } from '../../src/passes/pipeline.ts'
 import { derive, isRefusal } from '../../src/sequence/derive.ts'
 import type { Graph } from '../../src/ir/types.ts'
-import type { Layout } from '../../src/kernel/buffer.ts'
 import type { Sym } from '../../src/types/ix.ts'
-import { add, con, floorDiv, mod, mul, sym } from '../../src/types/ix.ts'
 import { gpt2Graph } from '../support/gpt2-graph.ts'
-
-const panelLayout = (k: number, n: number): Layout => {
-  const [a, b] = [sym('k', { lo: 0, hi: k - 1, role: 'loop' }), sym('n', { lo: 0, hi: n - 1, role: 'loop' })]
-  const offset = add(mul(floorDiv(b, 4), 4 * k), mul(a, 4), mod(b, 4))
-  return { name: 'panel4', axes: [a, b], offset, size: con(Math.ceil(n / 4) * 4 * k) }
-}
-const exactRules = { roundoff: 0, accumulate: 0, ulp: {}, expSlope: 0, flush: 0 }
+import { exactRules, panelLayout } from '../support/lowering.ts'
 
 function lowered(graph: Graph, fuse: boolean) {
   const optimised = runPasses(graph, fuse ? pipeline : [])
