@@ -4,7 +4,19 @@ import type * as ast from '../ast.ts'
 import { comparisonRank, powerRank, ranks, unaryRanks } from '../build/operators.ts'
 import { chainOf, type Chain } from './chain.ts'
 import { ownLines, trailing, type Comments } from './comments.ts'
-import { breakParent, fill, group, hardline, indent, join, line, softline, type Doc } from './doc.ts'
+import {
+  breakParent,
+  conditionalGroup,
+  fill,
+  flat,
+  group,
+  hardline,
+  indent,
+  join,
+  line,
+  softline,
+  type Doc,
+} from './doc.ts'
 
 export interface Printer {
   readonly text: string
@@ -119,7 +131,10 @@ export interface Element {
   readonly print: () => Doc
 }
 
-/** A bracketed list: on one line, else one element per line; comments keep their elements. `end` is the offset of the closing bracket. */
+/**
+ * A bracketed list: on one line; else one element per line, or, `packed`, as many as fit with the breaks of the source. Comments keep their elements.
+ * `end` is the offset of the closing bracket.
+ */
 export function printList(
   p: Printer,
   open: string,
@@ -137,12 +152,35 @@ export function printList(
   })
   const dangling = p.comments.takeBefore(end)
   if (p.comments.taken() === before) {
-    // Separators belong to the element before them, so that a packed line may end with a comma.
-    const inner = packed ? fill(docs.flatMap((one, index) => (index === 0 ? [one] : [line, one]))) : join(line, docs)
-    return group([open, indent([softline, inner]), softline, close])
+    if (!packed) return group([open, indent([softline, join(line, docs)]), softline, close])
+    const starts = elements.map((element, index) => {
+      const previous = elements[index - 1]
+      return previous !== undefined && p.text.slice(previous.span.end, element.span.start).includes('\n')
+    })
+    const asWritten = longestLine(docs, starts) <= widestLine
+    const separated = docs.flatMap((one, index) =>
+      index === 0 ? [one] : [asWritten && starts[index] ? hardline : line, one],
+    )
+    return conditionalGroup([
+      [open, join(' ', docs), close],
+      [open, indent([hardline, fill(separated)]), hardline, close],
+    ])
   }
   const rest = dangling.flatMap((comment): Doc[] => [hardline, comment.text])
   return group([open, indent([hardline, join(hardline, docs), ...rest]), hardline, close, breakParent])
+}
+
+/** Lines of the source that are longer than this are packed anew; indentation takes the rest. */
+const widestLine = 116
+
+function longestLine(docs: readonly Doc[], starts: readonly boolean[]): number {
+  let length = 0
+  let longest = 0
+  docs.forEach((one, index) => {
+    length = flat(one).length + (starts[index] ? 0 : length + 1)
+    longest = Math.max(longest, length)
+  })
+  return longest
 }
 
 export function printArgs(p: Printer, call: ast.Call): Doc {

@@ -11,7 +11,7 @@ import {
   printRepeat,
   type Printer,
 } from './expressions.ts'
-import { group, hardline, ifBreak, indent, join, line, type Doc } from './doc.ts'
+import { flat, group, hardline, ifBreak, indent, join, line, type Doc } from './doc.ts'
 
 interface Entry {
   readonly span: Span
@@ -126,15 +126,7 @@ function endOfList(p: Printer, params: readonly ast.Node[], limit: number): numb
 }
 
 const printWhere = (p: Printer, where: readonly ast.Expr[]): Doc =>
-  where.length === 0
-    ? ''
-    : [
-        ' where ',
-        join(
-          ', ',
-          where.map((cond) => printOperators(p, cond)),
-        ),
-      ]
+  where.length === 0 ? '' : ` where ${where.map((cond) => flat(printOperators(p, cond))).join(', ')}`
 
 function printBlock(p: Printer, block: ast.Block): Doc {
   const params = block.params.map((param) => ({
