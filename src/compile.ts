@@ -1,7 +1,7 @@
 /** The whole flow on one screen: text → AST → graph → checked graph → passes → programs → kernels; a target makes files of the result. */
 import { parse } from '../grammar/parse.ts'
 import type { CheckedGraph } from './check/index.ts'
-import { check, lint } from './check/index.ts'
+import { check } from './check/index.ts'
 import { looksAhead } from './diagnostics/catalogue.ts'
 import { DiagnosticError, hasErrors, withReasons } from './diagnostics/index.ts'
 import type { Diagnostic, SourceFile } from './diagnostics/index.ts'
@@ -49,8 +49,10 @@ export function checkModel(file: SourceFile, options: ElaborateOptions = {}): Ch
   const elaborated = elaborate(parsed.ast, { ...options, syntax: parsed.diagnostics })
   const found = [...parsed.diagnostics, ...elaborated.diagnostics]
   if (hasErrors(found) || elaborated.graph === undefined) throw new DiagnosticError(found)
-  const graph = check(elaborated.graph)
-  return { graph, explain: elaborated.explain, diagnostics: [...found, ...lint(graph)] }
+  const { graph, diagnostics } = check(elaborated.graph)
+  const all = [...found, ...diagnostics]
+  if (graph === undefined || hasErrors(all)) throw new DiagnosticError(all)
+  return { graph, explain: elaborated.explain, diagnostics: all }
 }
 
 /** Lowers a checked graph against a target's weight layout. */

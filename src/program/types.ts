@@ -32,8 +32,6 @@ export interface Port {
   readonly fill?: number
   /** Elements of an i32 input that index a table must be >= 0 and below this. */
   readonly below?: Ix
-  /** The value everywhere of an optional input that is not given. */
-  readonly fill?: number
   readonly doc?: string
 }
 
