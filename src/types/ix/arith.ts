@@ -1,5 +1,6 @@
 // Construction: coercion, ring operations, floor division, remainder, min and max. Everything simplifies here.
 import * as core from './core.ts'
+import { cached } from './cache.ts'
 import { con, constant, intern, isIx } from './core.ts'
 import { fail, type DivMod, type Ix, type IxLike, type Sym, type Term } from './records.ts'
 import { addTerms, compareAtoms, floorMod, mulTerms } from './terms.ts'
@@ -9,6 +10,8 @@ import { commonTerm, divideByTerms } from './divide.ts'
 
 /** No upper bound; only ever a bound. */
 export const INF: Ix = core.atomIx(core.newSym('∞', con(0), con(0), 1, 'param'))
+
+const ONE: readonly Term[] = [{ coef: 1, atoms: [] }]
 
 export function of(x: IxLike): Ix {
   if (typeof x === 'number') return con(x)
@@ -47,21 +50,6 @@ function finite(x: Ix): Ix {
   return x === INF ? fail('arithmetic on an infinite bound') : x
 }
 
-const OP = { add: 0, mul: 1, div: 2, mod: 3, min: 4, max: 5, sub: 6 } as const
-
-function memoised(op: keyof typeof OP, a: Ix, b: Ix, make: (a: Ix, b: Ix) => Ix): Ix {
-  const first = core.keeper(a, b)
-  const memo = core.memo(first ? a : b)
-  const key = ((first ? b : a).id * 8 + OP[op]) * 2 + (first ? 1 : 0)
-  let result = memo.ops?.get(key)
-  if (!result) {
-    result = make(a, b)
-    const ops = (memo.ops ??= new Map<number, Ix>())
-    ops.set(key, result)
-  }
-  return result
-}
-
 function add2(a: Ix, b: Ix): Ix {
   const m = constant(a)
   const n = constant(b)
@@ -70,7 +58,7 @@ function add2(a: Ix, b: Ix): Ix {
   if (n === 0) return finite(a)
   finite(a)
   finite(b)
-  return memoised('add', a, b, (x, y) => intern(addTerms(core.core(x), core.core(y))))
+  return cached('add', a, b, (x, y) => intern(addTerms(core.core(x), core.core(y))))
 }
 
 function mul2(a: Ix, b: Ix): Ix {
@@ -82,15 +70,17 @@ function mul2(a: Ix, b: Ix): Ix {
   finite(b)
   if (m === 1) return b
   if (n === 1) return a
-  return memoised('mul', a, b, (x, y) => intern(mulTerms(core.core(x), core.core(y))))
+  return cached('mul', a, b, (x, y) => intern(mulTerms(core.core(x), core.core(y))))
 }
 
 export function add(...xs: IxLike[]): Ix {
-  return xs.reduce<Ix>((sum, x) => add2(sum, of(x)), con(0))
+  if (xs.length === 2) return add2(of(xs[0]), of(xs[1]))
+  return intern(xs.reduce<readonly Term[]>((sum, x) => addTerms(sum, core.core(finite(of(x)))), []))
 }
 
 export function mul(...xs: IxLike[]): Ix {
-  return xs.reduce<Ix>((product, x) => mul2(product, of(x)), con(1))
+  if (xs.length === 2) return mul2(of(xs[0]), of(xs[1]))
+  return intern(xs.reduce<readonly Term[]>((product, x) => mulTerms(product, core.core(finite(of(x)))), ONE))
 }
 
 export function neg(a: IxLike): Ix {
@@ -103,7 +93,7 @@ export function sub(a: IxLike, b: IxLike): Ix {
   if (x === y) return con(0)
   const n = constant(y)
   if (n !== undefined) return add2(x, con(-n))
-  return memoised('sub', x, y, (p, q) => add2(p, mul2(con(-1), q)))
+  return cached('sub', x, y, (p, q) => add2(p, mul2(con(-1), q)))
 }
 
 /** Towards minus infinity; `b > 0` is the caller's word unless b is a number. */
@@ -117,7 +107,7 @@ export function floorDiv(a: IxLike, b: IxLike): Ix {
   if (m === 0) return x
   if (m !== undefined && n !== undefined) return con((m - floorMod(m, n)) / n)
   if (x === y) return con(1)
-  return memoised('div', x, y, divide)
+  return cached('div', x, y, divide)
 }
 
 /** `a - b*(a div b)`, in 0..b-1. */
@@ -127,7 +117,7 @@ export function mod(a: IxLike, b: IxLike): Ix {
   const m = constant(x)
   const n = constant(y)
   if (m !== undefined && n !== undefined && n > 0) return con(floorMod(m, n))
-  return memoised('mod', x, y, (p, q) => sub(p, mul2(q, floorDiv(p, q))))
+  return cached('mod', x, y, (p, q) => sub(p, mul2(q, floorDiv(p, q))))
 }
 
 export function ceilDiv(a: IxLike, b: IxLike): Ix {
@@ -225,7 +215,7 @@ export function max(a: IxLike, b: IxLike): Ix {
 function extreme(k: 'min' | 'max', a: Ix, b: Ix): Ix {
   if (a === b) return a
   if (a === INF || b === INF) return k === 'max' ? INF : a === INF ? b : a
-  return memoised(k, a, b, (x, y) => {
+  return cached(k, a, b, (x, y) => {
     const kept: Ix[] = []
     // The plainest of equal arguments stays.
     const args = [...parts(k, x), ...parts(k, y)].sort(

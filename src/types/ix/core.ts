@@ -1,8 +1,9 @@
-// The nodes behind Ix and Atom, and their interning.
+// Interning, and the atoms.
 //
 // An Ix is interned by its *core*: a polynomial over sym, div, min, max and value atoms. `x mod a` is the core
 // `x - a*(x div a)`, so the laws between div and mod hold by construction. `terms` is a view of the core in which the
 // mods are found again (`digits.ts`); it is what readers, emitters and the bounds use.
+import { core, IxNode, memo, owned, PairNode, SymNode, ValueNode } from './nodes.ts'
 import {
   fail,
   IxOverflow,
@@ -16,146 +17,7 @@ import {
 } from './records.ts'
 import { addTerms, compareAtoms, floorMod, mulTerms } from './terms.ts'
 
-let nextId = 1
-
-/** What the other files of this folder keep on an Ix. */
-export interface Memo {
-  view?: readonly Term[]
-  interval?: { readonly lo: number; readonly hi: number }
-  lower?: number
-  symbols?: ReadonlySet<Sym>
-  /** Results of binary operations, by operation and other operand (`memoKey`). */
-  ops?: Map<number, Ix>
-  /** Interned atoms, by kind and other operand. */
-  atoms?: Map<number, DivMod | MinMax>
-}
-
-/** Private fields, hence classes: tables and memos must stay out of deep equality and printed diffs. */
-class IxNode implements Ix {
-  readonly id = nextId++
-  readonly #core: readonly Term[]
-  readonly #memo: Memo = {}
-  readonly #hash: number
-  #next: IxNode | undefined
-  constructor(core: readonly Term[], hash: number, next: IxNode | undefined) {
-    this.#core = core
-    this.#hash = hash
-    this.#next = next
-  }
-  get terms(): readonly Term[] {
-    return (this.#memo.view ??= hooks.view(this))
-  }
-  toString(): string {
-    return hooks.print(this)
-  }
-  toJSON(): string {
-    return hooks.print(this)
-  }
-  static core(x: IxNode): readonly Term[] {
-    return x.#core
-  }
-  static memo(x: IxNode): Memo {
-    return x.#memo
-  }
-  static find(x: IxNode | undefined, hash: number, core: readonly Term[]): IxNode | undefined {
-    for (let n = x; n; n = n.#next) if (n.#hash === hash && sameTerms(n.#core, core)) return n
-    return undefined
-  }
-}
-
-/** Set by `view.ts`; keeps this file free of imports. */
-export const hooks = {
-  view: (x: Ix): readonly Term[] => core(x),
-  print: (x: Ix): string => `Ix#${x.id}`,
-}
-
-/** An atom owns the polynomials in which it is the youngest atom: when a compile's symbols go, so do their tables. */
-class AtomNode {
-  readonly id = nextId++
-  readonly #table = new Map<number, IxNode>()
-  #self: Ix | undefined
-  #expansion: Ix | undefined
-  static table(a: AtomNode): Map<number, IxNode> {
-    return a.#table
-  }
-  static self(a: AtomNode & Atom): Ix {
-    return (a.#self ??= intern([{ coef: 1, atoms: [a] }]))
-  }
-  static expansion(a: AtomNode): Ix | undefined {
-    return a.#expansion
-  }
-  static expand(a: AtomNode, x: Ix): void {
-    a.#expansion = x
-  }
-}
-
-class SymNode extends AtomNode implements Sym {
-  readonly k = 'sym'
-  readonly name: string
-  readonly lo: Ix
-  readonly hi: Ix
-  readonly multipleOf: number
-  readonly role: Sym['role']
-  constructor(name: string, lo: Ix, hi: Ix, multipleOf: number, role: Sym['role']) {
-    super()
-    this.name = name
-    this.lo = lo
-    this.hi = hi
-    this.multipleOf = multipleOf
-    this.role = role
-  }
-}
-
-class PairNode<K extends 'div' | 'mod' | 'min' | 'max'> extends AtomNode {
-  readonly k: K
-  readonly a: Ix
-  readonly b: Ix
-  constructor(k: K, a: Ix, b: Ix) {
-    super()
-    this.k = k
-    this.a = a
-    this.b = b
-  }
-}
-
-class ValueNode extends AtomNode implements Value {
-  readonly k = 'value'
-  readonly key: string
-  readonly value: unknown
-  readonly lo: Ix
-  readonly hi: Ix
-  constructor(key: string, value: unknown, lo: Ix, hi: Ix) {
-    super()
-    this.key = key
-    this.value = value
-    this.lo = lo
-    this.hi = hi
-  }
-}
-
-export function isIx(x: unknown): x is Ix {
-  return x instanceof IxNode
-}
-
-/** The terms over which Ix are interned: no mod atoms. */
-export function core(x: Ix): readonly Term[] {
-  return IxNode.core(x as IxNode)
-}
-
-export function memo(x: Ix): Memo {
-  return IxNode.memo(x as IxNode)
-}
-
-export function atomIx(a: Atom): Ix {
-  return AtomNode.self(a as AtomNode & Atom)
-}
-
-/** What a mod atom stands for in the core: `a - b*(a div b)`. */
-export function expansionOf(a: Atom): Ix | undefined {
-  return a.k === 'mod' ? AtomNode.expansion(a as DivMod & AtomNode) : undefined
-}
-
-// ---- interning ----
+export { core, expansionOf, hooks, isIx, memo } from './nodes.ts'
 
 const constants = new Map<number, Ix>()
 
@@ -197,13 +59,33 @@ export function intern(terms: readonly Term[]): Ix {
     const folded = foldExact(terms)
     if (folded) return intern(folded)
   }
-  const table = AtomNode.table(owner as Atom & AtomNode)
-  const head = table.get(hash)
-  const found = IxNode.find(head, hash, terms)
-  if (found) return found
-  const x = new IxNode(terms, hash, head)
-  table.set(hash, x)
+  const own = owned(owner!)
+  for (let x = own.table ? own.table.get(hash) : own.first; x; x = memo(x).next) {
+    if (memo(x).hash === hash && sameTerms(core(x), terms)) return x
+  }
+  const x = new IxNode(terms, hash, own.table ? own.table.get(hash) : own.first)
+  if (own.table) own.table.set(hash, x)
+  else {
+    own.first = x
+    if (++own.count > 12) own.table = tableOf(x)
+  }
   return x
+}
+
+function tableOf(first: Ix): Map<number, Ix> {
+  const table = new Map<number, Ix>()
+  for (let x: Ix | undefined = first; x;) {
+    const m = memo(x)
+    const next: Ix | undefined = m.next
+    m.next = table.get(m.hash)
+    table.set(m.hash, x)
+    x = next
+  }
+  return table
+}
+
+export function atomIx(a: Atom): Ix {
+  return (owned(a).self ??= intern([{ coef: 1, atoms: [a] }]))
 }
 
 /** `T div m` of a symbol known to be a multiple of m; `m*(T div m)` is then `T`. */
@@ -215,7 +97,7 @@ export function isExact(a: DivMod): boolean {
 }
 
 /** Keeps the coefficient of an exact `T div m` in 0..m-1. */
-function foldExact(terms: readonly Term[]): Term[] | undefined {
+function foldExact(terms: readonly Term[]): readonly Term[] | undefined {
   for (const t of terms) {
     const at = t.atoms.findIndex((a) => a.k === 'div' && isExact(a))
     if (at < 0) continue
@@ -238,7 +120,7 @@ export function unfoldExact(terms: readonly Term[]): readonly Term[] {
   let out: readonly Term[] = terms.filter((t) => !t.atoms.some(isMultiple))
   for (const t of terms) {
     if (!t.atoms.some(isMultiple)) continue
-    let part: Term[] = [{ coef: t.coef, atoms: [] }]
+    let part: readonly Term[] = [{ coef: t.coef, atoms: [] }]
     for (const a of t.atoms) {
       const d = isMultiple(a) ? pairAtom('div', atomIx(a), con(a.multipleOf)) : a
       part = mulTerms(part, [{ coef: isMultiple(a) ? a.multipleOf : 1, atoms: [d] }])
@@ -285,9 +167,8 @@ export function pairAtom<K extends 'div' | 'mod' | 'min' | 'max'>(k: K, a: Ix, b
 /** The mod atom that stands for `a - b*d`, where `d = a div b`. */
 export function modAtom(a: Ix, b: Ix, d: Atom): DivMod {
   const m = pairAtom('mod', a, b)
-  if (!AtomNode.expansion(m)) {
-    AtomNode.expand(m, intern(addTerms(core(a), mulTerms([{ coef: -1, atoms: [d] }], core(b)))))
-  }
+  const own = owned(m as DivMod & PairNode<'mod'>)
+  own.expansion ??= intern(addTerms(core(a), mulTerms([{ coef: -1, atoms: [d] }], core(b))))
   return m
 }
 

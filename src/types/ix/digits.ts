@@ -1,10 +1,10 @@
 // The view of a core in which remainders are found again: `x - a*(x div a)` becomes `x mod a`, and a sum over the
 // quotients of one x by a chain of divisors becomes a sum of its mixed-radix digits.
 import { floorDiv } from './arith.ts'
-import { atomIx, core, expansionOf, intern, modAtom } from './core.ts'
+import { atomIx, core, expansionOf, intern, isExact, modAtom } from './core.ts'
 import { exactQuotient } from './divide.ts'
 import type { Atom, DivMod, Ix, Term } from './records.ts'
-import { addTerms, compareAtoms, divAtoms, mulAtoms, mulTerms } from './terms.ts'
+import { addTerms, compareAtoms, divAtoms, mulAtoms, mulTerms, negated } from './terms.ts'
 
 /** As `terms`, but with mod atoms. `full` also splits `x + x div a` into `x mod a + (a+1)*(x div a)`. */
 export function digits(terms: readonly Term[], full: boolean): readonly Term[] {
@@ -55,10 +55,6 @@ function asQuotientOf(d: DivMod, e: DivMod): { a: Ix; b: Ix } | undefined {
   return { a: v.length === 0 ? self : intern(addTerms(core(self), v)), b: intern(h) }
 }
 
-function negated(terms: readonly Term[]): readonly Term[] {
-  return terms.map((t) => ({ coef: -t.coef, atoms: t.atoms }))
-}
-
 /** Replaces `w*a` by `w*(a mod b) + w*b*d` for every w for which that takes something away from terms with d. */
 function splitOff(terms: readonly Term[], a: Ix, b: Ix, d: DivMod, full: boolean): readonly Term[] {
   const aTerms = core(a)
@@ -77,8 +73,8 @@ function splitOff(terms: readonly Term[], a: Ix, b: Ix, d: DivMod, full: boolean
     const at = find(terms, back[0].atoms)
     if (!at || (!full && at.coef > 0 === back[0].coef > 0)) continue
     if (floorDiv(a, b) !== atomIx(d)) return terms // another form of d: `a mod b` would not be read back as this
-    const digit = { coef: w[0].coef, atoms: mulAtoms(atoms, [modAtom(a, b, d)]) }
-    return splitOff(addTerms(addTerms(addTerms(terms, negated(whole)), back), [digit]), a, b, d, full)
+    const digit = isExact(d) ? [] : [{ coef: w[0].coef, atoms: mulAtoms(atoms, [modAtom(a, b, d)]) }]
+    return splitOff(addTerms(addTerms(addTerms(terms, negated(whole)), back), digit), a, b, d, full)
   }
   return terms
 }

@@ -1,7 +1,8 @@
 // Looking into polynomials and rebuilding them.
-import { add, floorDiv, INF, max, min, mul, of } from './arith.ts'
+import { floorDiv, INF, max, min, of } from './arith.ts'
 import { atomIx, con, core, intern, memo } from './core.ts'
 import { fail, IxOverflow, type Atom, type Ix, type IxLike, type Sym, type Term, type Value } from './records.ts'
+import { addTerms, mulTerm, mulTerms } from './terms.ts'
 
 const NONE: ReadonlySet<Sym> = new Set()
 
@@ -42,53 +43,47 @@ export function valuesOf(x: IxLike): ReadonlySet<Value> {
 
 /** All symbols at once. Payloads of values are left alone: those are `mapValues`' to rewrite. */
 export function substitute(x: Ix, map: ReadonlyMap<Sym, Ix>): Ix {
-  const seen = new Map<Ix, Ix>()
-  const go = (ix: Ix): Ix => {
-    let touched = false
-    for (const s of symbolsOf(ix)) {
-      if (map.has(s)) {
-        touched = true
-        break
-      }
-    }
-    return touched ? rebuild(ix, seen, (a) => (a.k === 'sym' ? map.get(a) : undefined), go) : ix
-  }
-  return go(of(x))
+  return rebuild(of(x), (a) => (a.k === 'sym' ? map.get(a) : undefined))
 }
 
 /** Each value atom replaced by f of it. */
 export function mapValues(x: Ix, f: (atom: Value) => Ix): Ix {
-  const seen = new Map<Ix, Ix>()
-  const leaf = (a: Atom): Ix | undefined => (a.k === 'value' ? f(a) : undefined)
-  const go = (ix: Ix): Ix => (valuesOf(ix).size === 0 ? ix : rebuild(ix, seen, leaf, go))
-  return go(of(x))
+  return rebuild(of(x), (a) => (a.k === 'value' ? f(a) : undefined))
 }
 
-function rebuild(ix: Ix, seen: Map<Ix, Ix>, leaf: (a: Atom) => Ix | undefined, go: (x: Ix) => Ix): Ix {
+type Leaf = (a: Sym | Value) => Ix | undefined
+
+/** The terms with leaves replaced; the same list when none is. */
+export function rebuildTerms(terms: readonly Term[], leaf: Leaf, seen = new Map<Ix, Ix>()): readonly Term[] {
+  let out: readonly Term[] | undefined
+  for (let i = 0; i < terms.length; i++) {
+    const t = terms[i]
+    let moved: readonly Term[] | undefined
+    for (let j = 0; j < t.atoms.length; j++) {
+      const a = t.atoms[j]
+      const y = a.k === 'sym' || a.k === 'value' ? leaf(a) : pair(a.k, a.a, a.b, seen, leaf)
+      if (y !== undefined) moved = mulTerms(moved ?? [{ coef: t.coef, atoms: t.atoms.slice(0, j) }], core(y))
+      else if (moved) moved = mulTerm(moved, 1, [a])
+    }
+    if (moved) out = addTerms(out ?? terms.slice(0, i), moved)
+    else if (out) out = addTerms(out, [t])
+  }
+  return out ?? terms
+}
+
+function rebuild(ix: Ix, leaf: Leaf, seen = new Map<Ix, Ix>()): Ix {
   const known = seen.get(ix)
   if (known) return known
-  const kept: Term[] = []
-  const moved: Ix[] = []
-  for (const t of core(ix)) {
-    const factors: Ix[] = []
-    let changed = false
-    for (const a of t.atoms) {
-      const y = leaf(a) ?? (a.k === 'sym' || a.k === 'value' ? undefined : pair(a.k, a.a, a.b, go))
-      const self = atomIx(a)
-      if (y !== undefined && y !== self) changed = true
-      factors.push(y ?? self)
-    }
-    if (changed) moved.push(mul(t.coef, ...factors))
-    else kept.push(t)
-  }
-  const out = add(intern(kept), ...moved)
-  seen.set(ix, out)
-  return out
+  const terms = core(ix)
+  const out = rebuildTerms(terms, leaf, seen)
+  const result = out === terms ? ix : intern(out)
+  seen.set(ix, result)
+  return result
 }
 
-function pair(k: 'div' | 'mod' | 'min' | 'max', a: Ix, b: Ix, go: (x: Ix) => Ix): Ix | undefined {
-  const x = go(a)
-  const y = go(b)
+function pair(k: 'div' | 'mod' | 'min' | 'max', a: Ix, b: Ix, seen: Map<Ix, Ix>, leaf: Leaf): Ix | undefined {
+  const x = rebuild(a, leaf, seen)
+  const y = rebuild(b, leaf, seen)
   if (x === a && y === b) return undefined
   if (k === 'div') return floorDiv(x, y)
   return k === 'min' ? min(x, y) : k === 'max' ? max(x, y) : fail('a mod in a core')

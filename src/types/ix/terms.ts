@@ -10,7 +10,9 @@ export function compareAtoms(x: readonly Atom[], y: readonly Atom[]): number {
   return 0
 }
 
-export function addTerms(x: readonly Term[], y: readonly Term[]): readonly Term[] & Term[] {
+export function addTerms(x: readonly Term[], y: readonly Term[]): readonly Term[] {
+  if (x.length === 0) return y
+  if (y.length === 0) return x
   const out: Term[] = []
   let i = 0
   let j = 0
@@ -49,18 +51,26 @@ export function mulAtoms(x: readonly Atom[], y: readonly Atom[]): readonly Atom[
 }
 
 /** The order is a monomial order, so a list times one term stays sorted. */
-export function mulTerms(x: readonly Term[], y: readonly Term[]): Term[] {
+export function mulTerms(x: readonly Term[], y: readonly Term[]): readonly Term[] {
   const [few, many] = x.length <= y.length ? [x, y] : [y, x]
-  let out: Term[] = []
-  for (const t of few) {
-    const part = many.map((u) => {
-      const coef = t.coef * u.coef
-      if (!Number.isSafeInteger(coef)) throw new IxOverflow(`coefficient ${coef}`)
-      return { coef, atoms: mulAtoms(t.atoms, u.atoms) }
-    })
-    out = out.length === 0 ? part : addTerms(out, part)
+  let out: readonly Term[] = []
+  for (const t of few) out = addTerms(out, mulTerm(many, t.coef, t.atoms))
+  return out
+}
+
+export function mulTerm(x: readonly Term[], c: number, atoms: readonly Atom[]): readonly Term[] {
+  if (c === 1 && atoms.length === 0) return x
+  const out: Term[] = []
+  for (const u of x) {
+    const coef = c * u.coef
+    if (!Number.isSafeInteger(coef)) throw new IxOverflow(`coefficient ${coef}`)
+    out.push({ coef, atoms: mulAtoms(atoms, u.atoms) })
   }
   return out
+}
+
+export function negated(x: readonly Term[]): readonly Term[] {
+  return x.map((t) => ({ coef: -t.coef, atoms: t.atoms }))
 }
 
 /** `x / y` as monomials, or undefined. */
