@@ -196,8 +196,7 @@ function chain(from: Frame, to: Frame): string[] {
 function bodyValue(body: ast.Body, def: BlockDef, env: Env, span: Span): Value {
   const end = execBody(body, env)
   if (end?.k === 'return') return end.value
-  if (!env.run.diagnostics.hasErrors())
-    report(env, noReturn(def.std ? span : def.decl.name.span, `block \`${def.name}\``, 'return'))
+  report(env, noReturn(def.std ? span : def.decl.name.span, `block \`${def.name}\``, 'return'))
   return fault
 }
 
@@ -360,7 +359,11 @@ function setNumber(param: ast.BlockParam, called: string, found: FrameValue, inn
     )
     return false
   }
-  inner.scope.names.set(name, { kind: 'arg', value, span: found.span })
+  const because = (): Reason => ({
+    message: `\`${name}\` is ${showValue(value)}, from \`${found.from}\``,
+    span: found.span,
+  })
+  inner.scope.names.set(name, { kind: 'arg', value, span: found.span, ...(found.source === 'call' ? {} : { because }) })
   inner.frame.values.set(name, found)
   if (param.auto) explain(name, called, found, inner, span)
   return true

@@ -3,11 +3,12 @@
  * its scope, its call, its weights path. An Env is immutable, its scope is not.
  */
 import type * as ast from '../../grammar/ast.ts'
-import { nearest, type Collector, type Diagnostic, type Span } from '../diagnostics/index.ts'
+import { isError, nearest, type Collector, type Diagnostic, type Span } from '../diagnostics/index.ts'
 import type { Constraint, EntrySpec, InputSpec, Node, OutputSpec, ParamSpec, WeightRules } from '../ir/types.ts'
 import type { Ix, Sym } from '../types/ix.ts'
 import type { BlockDef, Library, Module } from './modules.ts'
 import type { Binding, Value } from './values.ts'
+import { libraryFiles } from './why.ts'
 
 /** Where the value of a parameter came from, for `check --explain`. */
 export interface Provenance {
@@ -60,6 +61,8 @@ export interface Run {
   readonly faultyOutputs: Set<string>
   modelScope?: Scope
   sequence?: Sym | undefined
+  /** Errors so far. */
+  faults: number
   /** The id of the last node made. */
   nodes: number
 }
@@ -149,6 +152,7 @@ export function newRun(
     assumptions: [],
     bounds: new Map(),
     nodes: 0,
+    faults: 0,
   }
 }
 
@@ -178,8 +182,16 @@ export function namesIn(scope: Scope | undefined): string[] {
   return names
 }
 
-export function report(env: Env | Run, ...diagnostics: readonly Diagnostic[]): void {
-  ;('run' in env ? env.run : env).diagnostics.add(...diagnostics)
+export function report(env: Env, ...diagnostics: readonly Diagnostic[]): void {
+  env.run.diagnostics.add(...diagnostics.map((d) => inUserText(d, env.frame.spans)))
+  env.run.faults += diagnostics.filter(isError).length
+}
+
+/** A fault inside the standard library is shown at the call that led there; the line within it is a reason. */
+function inUserText(d: Diagnostic, calls: readonly Span[]): Diagnostic {
+  if (!d.span || !libraryFiles.has(d.span.file)) return d
+  const own = calls.findLast((span) => !libraryFiles.has(span.file))
+  return own ? { ...d, span: own, reasons: [...d.reasons, { message: 'in the standard library', span: d.span }] } : d
 }
 
 /** `did you mean d?`, in the form that messages take. */

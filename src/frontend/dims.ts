@@ -14,7 +14,7 @@ import { didYouMean, lineOf, spanText, withReasons, type Reason, type Span } fro
 import type { DType } from '../types/dtype.ts'
 import { exactDiv, floorDiv, isConst, of, sym, type Ix, type Sym } from '../types/ix.ts'
 import { require } from './constraints.ts'
-import { lookup, namesIn, report, type Env, type Scope } from './context.ts'
+import { lookup, lookupName, namesIn, report, type Env, type Scope } from './context.ts'
 import { evaluate } from './exprs.ts'
 import { constantOf, int, lower, whole } from './numbers.ts'
 import { describe, dtypes, sameShape, showDims, showType, type TensorValue, type Value } from './values.ts'
@@ -55,7 +55,7 @@ export function dtypeOf(name: ast.Name, env: Env, any: boolean): DType | 'any' |
 }
 
 /** A value as a dim or a size: a whole number, if need be under a condition that is checked at the call. */
-export function asDim(value: Value, env: Env, span: Span, what: string): Ix | undefined {
+export function asDim(value: Value, env: Env, span: Span, what: string, expr?: ast.Expr): Ix | undefined {
   if (value.k === 'error') return undefined
   if (value.k !== 'num') {
     report(env, wrongKind(span, what, 'a whole number', describe(value)))
@@ -68,11 +68,26 @@ export function asDim(value: Value, env: Env, span: Span, what: string): Ix | un
     return undefined
   }
   if (constantOf(value) !== undefined) {
-    report(env, indivisible(span, quotientText(span, value.num), String(isConst(value.den))))
+    const said = indivisible(span, quotientText(span, value.num), String(isConst(value.den)))
+    report(env, withReasons(said, ...(expr ? reasonsIn(expr, env) : [])))
     return undefined
   }
   require(env, 'divides', value.num, value.den, span)
   return floorDiv(value.num, value.den)
+}
+
+/** Where the names of an expression got their values. */
+function reasonsIn(e: ast.Expr, env: Env): Reason[] {
+  const reasons = new Map<string, Reason>()
+  walk(e, (node) => {
+    const binding = node.k === 'name' ? lookupName(env, node.name) : undefined
+    const value = binding?.value
+    const size = value?.k === 'num' ? (whole(value) ?? constantOf(value)) : undefined
+    if (node.k !== 'name' || !binding || size === undefined) return
+    const plain = { message: `\`${node.name}\` is ${size}`, span: binding.span }
+    reasons.set(node.name, binding.because?.() ?? plain)
+  })
+  return [...reasons.values()]
 }
 
 function quotientText(span: Span, num: Ix): string {
@@ -82,7 +97,7 @@ function quotientText(span: Span, num: Ix): string {
 
 export function evalDim(dim: ast.Expr, env: Env): Ix | undefined {
   const value = evaluate(dim, { ...env, inShape: true })
-  const size = asDim(value, env, dim.span, 'a dim')
+  const size = asDim(value, env, dim.span, 'a dim', dim)
   if (size === undefined) return undefined
   const known = isConst(size)
   if (known !== undefined && known < 0) {
@@ -212,8 +227,9 @@ function bindDim(
   node: TensorValue['node'],
   name?: string,
 ): void {
-  env.scope.names.set(dim.name, { kind: 'dim', value: { ...int(actual), dim: true }, span: dim.span })
-  matching.bound.set(dim.name, () => becauseOf(node, name, `\`${dim.name}\` is ${actual}`))
+  const because = (): Reason => becauseOf(node, name, `\`${dim.name}\` is ${actual}`)
+  env.scope.names.set(dim.name, { kind: 'dim', value: { ...int(actual), dim: true }, span: dim.span, because })
+  matching.bound.set(dim.name, because)
 }
 
 /** `3 * D` against 144 binds D to 48, where D is the only unknown and the division is exact. */

@@ -10,7 +10,15 @@ import {
   overrideMismatch,
   unusedOverride,
 } from '../diagnostics/catalogue.ts'
-import { collector, hasErrors, isError, lineOf, type Collector, type Diagnostic, type Span } from '../diagnostics/index.ts'
+import {
+  collector,
+  hasErrors,
+  isError,
+  lineOf,
+  type Collector,
+  type Diagnostic,
+  type Span,
+} from '../diagnostics/index.ts'
 import type { Graph, Node } from '../ir/types.ts'
 import { symbolsOf, type Sym } from '../types/ix.ts'
 import { checkWhere, gatherBounds } from './constraints.ts'
@@ -96,9 +104,9 @@ function elaborateAll(file: ast.File, options: ElaborateOptions): Elaborated {
   checkWhere(now, env)
   execBody(model.decl.body, env)
   checkWhere(later, env, true)
-  entries(run)
+  entries(env)
   if (run.outputs.length === 0 && run.faultyOutputs.size === 0 && !diagnostics.hasErrors()) {
-    report(run, noOutput(model.decl.name.span, model.decl.name.name))
+    report(env, noOutput(model.decl.name.span, model.decl.name.name))
   }
   const explain: Explanation = { hyper, implicit: [...run.provenance.values()], assumptions: run.assumptions }
   const all = diagnostics.all()
@@ -216,19 +224,20 @@ function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[
 }
 
 /** `entry decode: memory, tgt -> logits` cuts the one graph: what it computes must come from what it lists. */
-function entries(run: Run): void {
+function entries(env: Env): void {
+  const { run } = env
   const inputs = new Map<string, Node>(run.inputs.map((i) => [i.name, i.node]))
   const outputs = new Map<string, Node>(run.outputs.map((o) => [o.name, o.node]))
   const optional = new Set(run.inputs.filter((i) => i.default).map((i) => i.node))
   const named = new Set<string>()
   for (const entry of run.entryDecls) {
-    if (named.has(entry.name.name)) report(run, declaredTwice(entry.name.span, entry.name.name))
+    if (named.has(entry.name.name)) report(env, declaredTwice(entry.name.span, entry.name.name))
     named.add(entry.name.name)
     let good = true
     const unknown = (name: ast.Name, expected: string, names: Iterable<string>): void => {
       good = false
-      if (!run.diagnostics.hasErrors())
-        report(run, entryUnknown(name.span, name.name, expected, suggestion(name.name, names)))
+      if (!run.faultyOutputs.has(name.name))
+        report(env, entryUnknown(name.span, name.name, expected, suggestion(name.name, names)))
     }
     const given = new Set<Node>()
     for (const name of entry.inputs) {
@@ -245,7 +254,7 @@ function entries(run: Run): void {
     if (!good) continue
     for (const missing of inputsBehind(wanted, given)) {
       if (optional.has(missing)) continue
-      report(run, entryNeeds(entry.name.span, entry.name.name, missing.attrs.name as string))
+      report(env, entryNeeds(entry.name.span, entry.name.name, missing.attrs.name as string))
     }
     run.entries.push({
       name: entry.name.name,

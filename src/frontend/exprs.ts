@@ -73,7 +73,8 @@ function hint(unknown: string, env: Env): string | undefined {
     return `mark it as a parameter: \`auto ${unknown}\``
   }
   if (resolveBlock(unknown, env) || isOp(unknown)) return `\`${unknown}\` is a block: call it, \`${unknown}(…)\``
-  return suggestion(unknown, [...namesIn(env.scope), ...namesIn(env.hypers), ...blockNames(env)])
+  const blocks = unknown.length > 3 ? blockNames(env) : []
+  return suggestion(unknown, [...namesIn(env.scope), ...namesIn(env.hypers), ...blocks])
 }
 
 /** A string with its holes filled: as text, and as the template in which indices of `repeat` stay names. */

@@ -72,7 +72,7 @@ function inferDiagnostic(
     }
   }
   inputs.forEach((node, i) => {
-    if (!told.has(i) && inputs.length <= 4 && node.type.shape.length > 0) reasons.push(becauseOf(node, names[i]))
+    if (told.size === 0 && inputs.length <= 4 && node.type.shape.length > 0) reasons.push(becauseOf(node, names[i]))
   })
   return {
     code: error.code,

@@ -60,18 +60,14 @@ export function symbolsOf(x: Num): ReadonlySet<Sym> {
   return isConst(x.den) === 1 ? symbols(x.num) : new Set([...symbols(x.num), ...symbols(x.den)])
 }
 
-function gcd(a: number, b: number): number {
-  while (b !== 0) [a, b] = [b, a % b]
-  return Math.abs(a)
-}
-
 function ratio(num: Ix, den: Ix): Num {
   if (isConst(den) === 1) return { k: 'num', num, den }
   const a = isConst(num)
   const b = isConst(den)
   if (a !== undefined && b !== undefined) {
-    const g = gcd(a, b) * (b < 0 ? -1 : 1)
-    return { k: 'num', num: of(a / g), den: of(b / g) }
+    // Not reduced further, so that a message has the numbers of the source: 50 is not divisible by 4.
+    if (a % b === 0) return { k: 'num', num: of(a / b), den: one() }
+    return b < 0 ? { k: 'num', num: of(-a), den: of(-b) } : { k: 'num', num, den }
   }
   const exact = exactDiv(num, den)
   return exact ? { k: 'num', num: exact, den: one() } : { k: 'num', num, den }

@@ -352,12 +352,14 @@ function attribute(param: Param, given: Given, nodes: readonly Node[], called: s
       return found
     }
     case 'dim':
-      return asDim(value, env, span, what)
+      return asDim(value, env, span, what, given.expr)
     case 'dims': {
       if (value.k !== 'list') return wrong('a list, such as `[B, T]`')
       const found: Ix[] = []
-      for (const item of value.items) {
-        const size = asDim(item, env, span, `an entry of ${what}`)
+      const written = given.expr?.k === 'list' ? given.expr.items : []
+      for (const [i, item] of value.items.entries()) {
+        const expr = written[i]
+        const size = asDim(item, env, expr?.span ?? span, `an entry of ${what}`, expr)
         if (size === undefined) return undefined
         found.push(size)
       }
@@ -384,8 +386,9 @@ function attribute(param: Param, given: Given, nodes: readonly Node[], called: s
 export function axisOf(value: Value, node: Node | undefined, span: Span, env: Env): number | undefined {
   if (value.k === 'error') return undefined
   const shape = node?.type.shape ?? []
-  const bad = (axis: string): undefined => {
-    const said = badAxis(span, axis, node ? showType(node.type) : 'a tensor without axes')
+  const bad = (axis: string, times = 0): undefined => {
+    const type = node ? showType(node.type) : 'a tensor without axes'
+    const said = badAxis(span, axis, times > 1 ? `${type}: ${times} axes have this extent` : type)
     report(env, node ? withReasons(said, becauseOf(node)) : said)
     return undefined
   }
@@ -397,7 +400,7 @@ export function axisOf(value: Value, node: Node | undefined, span: Span, env: En
   const byDim = value.dim === true || constantOf(value) === undefined
   if (byDim && size) {
     const at = shape.flatMap((dim, i) => (dim === size ? [i] : []))
-    return at.length === 1 ? at[0] : bad(`${size}${at.length > 1 ? ` (${at.length} axes have it)` : ''}`)
+    return at.length === 1 ? at[0] : bad(String(size), at.length)
   }
   const axis = constantOf(value)!
   if (!Number.isInteger(axis) || axis < -shape.length || axis >= shape.length) return bad(String(axis))

@@ -1,7 +1,7 @@
 /** Operators: exact on numbers, elementwise on tensors, logic on flags and conditions. */
 import type * as ast from '../../grammar/ast.ts'
 import { mixedDtypes, tensorCondition, tupleMisuse, wrongKind, divisionByZero } from '../diagnostics/catalogue.ts'
-import { type Span } from '../diagnostics/index.ts'
+import { spanText, type Span } from '../diagnostics/index.ts'
 import type { DType } from '../types/dtype.ts'
 import { report, type Env } from './context.ts'
 import { applied } from './graphing.ts'
@@ -22,8 +22,13 @@ const arithmeticOps: Readonly<Record<Arithmetic, string>> = {
 const isArithmetic = (op: string): op is Arithmetic => Object.hasOwn(arithmeticOps, op)
 const isRel = (op: string): op is Rel => Object.hasOwn(relOps, op)
 
-/** The name of a plain variable, for messages. */
-export const nameOf = (e: ast.Expr | undefined): string | undefined => (e?.k === 'name' ? e.name : undefined)
+/** What a message calls an operand: its name, or the expression itself where that is short. */
+export function nameOf(e: ast.Expr | undefined): string | undefined {
+  if (!e || e.k === 'name') return e?.name
+  if (e.k === 'error') return undefined
+  const written = spanText(e.span)
+  return written.length <= 32 && !/[\n`]/.test(written) ? written : undefined
+}
 
 export function binary(e: ast.Binary, left: Value, right: Value, env: Env): Value {
   if (left.k === 'error' || right.k === 'error') return fault

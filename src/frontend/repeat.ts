@@ -41,6 +41,7 @@ function turns(stmt: ast.Repeat, env: Env, each: (end: Completion | undefined) =
     for (const name of carried) if (lookup(env.scope, name.name)) bind(env, name, fault, 'var')
     return false
   }
+  const { faults } = env.run
   for (let i = 0; i < count; i++) {
     const scope = newScope(env.scope)
     if (stmt.index) scope.names.set(stmt.index.name, { kind: 'index', value: int(i), span: stmt.index.span })
@@ -53,7 +54,7 @@ function turns(stmt: ast.Repeat, env: Env, each: (end: Completion | undefined) =
     const end = execBody(stmt.body, inner)
     const kept = stmt.unrolled || keepsTypes(stmt, carried, before, env)
     // A turn that failed would fail again.
-    if (!each(end) || !kept || env.run.diagnostics.hasErrors()) return false
+    if (!each(end) || !kept || env.run.faults > faults) return false
   }
   return true
 }

@@ -3,7 +3,7 @@
  * tensor; `error` stands for a value whose fault has been reported, and silences everything computed from it.
  */
 import type { Expr } from '../../grammar/ast.ts'
-import type { Span } from '../diagnostics/index.ts'
+import type { Reason, Span } from '../diagnostics/index.ts'
 import type { Node } from '../ir/types.ts'
 import type { DType } from '../types/dtype.ts'
 import type { TensorType } from '../types/tensor.ts'
@@ -86,6 +86,8 @@ export interface Binding {
   readonly span: Span
   /** The expression it was assigned from, for lints. */
   readonly from?: Expr
+  /** Why a number has its value, where its own place does not say it. */
+  readonly because?: () => Reason
 }
 
 export function showDims(shape: readonly Ix[]): string {
