@@ -1,6 +1,6 @@
 /** The whole module: types, kernels, programs, tables and `load`, with the runtime inlined. It imports nothing. */
 import type { StageKernel } from '../../src/kernel/stage.ts'
-import type { Module, Port, Program } from '../../src/program/types.ts'
+import type { HostStep, Module, Port, Program } from '../../src/program/types.ts'
 import { runtimePieces } from '../runtime.generated.ts'
 import { apiLines, generationOf, programOf } from './api.ts'
 import type { PrintedKernel } from './kernel.ts'
@@ -10,6 +10,7 @@ import { printer } from './printer.ts'
 import { checkLines, portText, printProgram, stateLines } from './programs.ts'
 import { schedule } from './recipes.ts'
 import { selftestLines } from './selftest.ts'
+import { share } from './share.ts'
 import { access, docComment, fill, indent, property, quote } from './text.ts'
 import { slotLines, specLines } from './weights.ts'
 
@@ -44,17 +45,18 @@ export interface PrintedModule {
   readonly declarations: string
 }
 
-export function printModule(module: Module, options: HostOptions): PrintedModule {
+export function printModule(given: Module, options: HostOptions): PrintedModule {
+  const { module, runByPrefill } = share(given)
   const selftest = options.selftest ?? true
   const pieces = piecesOf(module, selftest)
   const p = printer(options.language, [...fixedNames, ...pieces.flatMap((n) => runtimePieces[n].names)])
-  const kernels = module.kernels.map((k) => printKernel(schedule(k), p))
+  const kernels = module.kernels.map((k, i) => printKernel(schedule(k, { short: onlyInSteps(module, i) }), p))
   const packs = packKernels(module, p)
   const programNames = module.programs.map((program) => p.names.name(program.name))
   const kernelNames = kernels.map((k) => k.name)
   const programs = module.programs.flatMap((program, i) => [...programDoc(program), ...printProgram(program, programNames[i], module, kernelNames, p), ''])
   const tests = selftest ? selftestLines(module, kernelNames, p) : []
-  const api = apiLines(module, { selftest })
+  const api = apiLines(given, { selftest })
   const { T, past, max } = { T: module.sequence?.T.name, past: module.sequence?.past.name, max: module.sequence?.max }
   const sections = [
     ...docComment([`${module.name}, compiled by tfm from ${module.source}. Do not edit.`, ...(module.doc === undefined ? [] : ['', module.doc])]),
@@ -79,7 +81,7 @@ export function printModule(module: Module, options: HostOptions): PrintedModule
     ]),
     '}', '',
     ...tests,
-    ...loadLines(module, p, selftest), '',
+    ...loadLines(module, p, selftest, runByPrefill), '',
   ] // prettier-ignore
   const runtime = pieces.map((n) => (p.language === 'ts' ? exportPublic(runtimePieces[n].ts) : exportErrors(runtimePieces[n].js)))
   const text = [...sections, ...title('Runtime of tfm'), ''].join('\n') + runtime.join('\n\n') + '\n'
@@ -91,7 +93,13 @@ const exportPublic = (text: string): string =>
   text.replace(/^(type|interface|class) (\w+)/gm, (all, kind: string, name: string) => (publicTypes.includes(name) ? `export ${kind} ${name}` : all))
 const exportErrors = (text: string): string => text.replace(/^"use strict"\n/, '').replace(/^class TfmError/m, 'export class TfmError')
 
-function programDoc(program: Program): string[] {
+/** Whether a kernel only ever sees one position. */
+function onlyInSteps(module: Module, kernel: number): boolean {
+  const runs = (steps: readonly HostStep[]): boolean => steps.some((s) => (s.k === 'layers' ? runs(s.body) : s.kernel === kernel))
+  return module.programs.every((program) => program.name === 'step' || !runs(program.steps))
+}
+
+function programDoc(program: Program): readonly string[] {
   const what = {
     run: 'The whole model.', prepare: 'What does not depend on positions, kept in state.',
     prefill: 'New positions after the past ones.', step: 'One position after the past ones.',
@@ -144,11 +152,12 @@ function rulesLines(module: Module, p: Printer): string[] {
   return [`const rules${p.type('WeightRules')} = {`, ...indent(fields), '}']
 }
 
-function loadLines(module: Module, p: Printer, selftest: boolean): string[] {
+function loadLines(module: Module, p: Printer, selftest: boolean, runByPrefill: boolean): string[] {
   const as = (type: string): string => (p.language === 'ts' ? ` as unknown as ${type}` : '')
   const inputs = (type: string): string => `inputs${p.type(type)}`
   const generation = generationOf(module)
   const methods: string[] = []
+  if (runByPrefill) methods.push(`run: async (${inputs('Inputs')}) => session.fresh().advance('prefill', { ...inputs })${as('Outputs')},`)
   if (programOf(module, 'run')) methods.push(`run: async (${inputs('Inputs')}) => session.run({ ...inputs })${as('Outputs')},`)
   if (programOf(module, 'prefill')) {
     methods.push('get past() {', '  return session.past', '},')

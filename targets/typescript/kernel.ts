@@ -6,6 +6,8 @@ import type { For, NestKernel, Stmt } from '../../src/kernel/nest.ts'
 import { operands } from '../../src/kernel/expr.ts'
 import type { Sym } from '../../src/types/ix.ts'
 import { isConst, print } from '../../src/types/ix.ts'
+import type { Induction } from './addresses.ts'
+import { address } from './addresses.ts'
 import { exprText, flat, ixText, storedText } from './numbers.ts'
 import type { Scope } from './numbers.ts'
 import type { Printer } from './printer.ts'
@@ -21,37 +23,44 @@ export interface PrintedKernel {
 
 export function printKernel(kernel: NestKernel, p: Printer): PrintedKernel {
   const name = p.names.name(kernel.name)
-  const scope = functionScope(p, name)
+  const { nest, inductions } = address(kernel)
+  const scope = functionScope(p, name, inductions)
+  // The first use of a name gets it, so parameters are named before anything else.
   const params = [
-    ...kernel.args.map((a) => `${scope.buffer(a.buffer)}${p.type(arrayOf(a.buffer.of))}`),
-    ...kernel.params.map((s) => `${scope.sym(s)}${p.type('number')}`),
+    ...nest.args.map((a, i) => {
+      const b = kernel.args[i]
+      const access = b.access === 'read' ? '' : b.access === 'write' ? ', result' : ', updated'
+      return [`${scope.buffer(a.buffer)}${p.type(arrayOf(a.buffer.of))},`, `${shapeText(b.buffer)}${access}`]
+    }),
   ]
-  const doc = [...kernel.doc, ...kernel.args.map((a) => signature(a.buffer, a.access, scope))]
-  const head = `function ${name}(`
-  const oneLine = `${head}${params.join(', ')})${p.type('void')} {`
-  const open = oneLine.length <= 120 ? [oneLine] : [head, ...indent(params.map((x) => `${x},`)), `)${p.type('void')} {`]
-  return { name, lines: [...docComment(doc), ...open, ...indent(statements(kernel.body, scope, p)), '}'] }
+  const dims = nest.params.map((s) => `${scope.sym(s)}${p.type('number')},`)
+  const width = Math.max(...params.map(([text]) => text.length))
+  const head = [
+    `function ${name}(`,
+    ...indent(params.map(([text, shape]) => `${text.padEnd(width)} // ${shape}`)),
+    ...(dims.length > 0 ? indent([dims.join(' ')]) : []),
+    `)${p.type('void')} {`,
+  ]
+  return { name, lines: [...docComment(kernel.doc), ...head, ...indent(statements(nest.body, scope, p)), '}'] }
 }
 
-/** `w [768, 3072], panels of 4, read`. */
-function signature(b: Buffer, access: string, scope: Scope): string {
-  const shape = `[${b.shape.map((x) => print(x)).join(', ')}]`
-  const layout = b.layout === undefined ? '' : ` as ${b.layout.name}`
-  return `${scope.buffer(b)} ${shape}${layout}${access === 'read' ? '' : access === 'write' ? ' (result)' : ' (updated)'}`
-}
+/** `[768, 3072] as panels of 4`. */
+const shapeText = (b: Buffer): string =>
+  commentText(`[${b.shape.map((x) => print(x)).join(', ')}]${b.layout === undefined || b.layout.name === 'rows' ? '' : ` as ${b.layout.name}`}`)
 
 interface FunctionScope extends Scope {
   readonly names: Names
   readonly allocate: (b: Buffer) => void
+  readonly inductions: ReadonlyMap<Sym, readonly Induction[]>
   /** A scope for a block: its names may be used again after it. */
   readonly block: () => FunctionScope
 }
-function functionScope(p: Printer, kernel: string): FunctionScope {
+function functionScope(p: Printer, kernel: string, inductions: ReadonlyMap<Sym, readonly Induction[]>): FunctionScope {
   const known = new Map<object, string>()
   const allocate = (b: Buffer): void => {
     const length = isConst(storageOf(b))
     if (length === undefined) throw new Error(`internal: private storage of ${b.name} in ${kernel} has no constant size`)
-    known.set(b, p.scratch(`${kernel}_${b.name}`, scratchOf(b.of), length))
+    known.set(b, p.scratch(b.name, scratchOf(b.of), length))
   }
   const make = (own: Names): FunctionScope => {
     const named = (thing: object, wish: string): string => {
@@ -68,6 +77,7 @@ function functionScope(p: Printer, kernel: string): FunctionScope {
       buffer: (b: Buffer) => named(b, b.name),
       helper: p.helper,
       allocate,
+      inductions,
       block: () => make(own.child()),
     }
   }
@@ -135,18 +145,26 @@ function assignment(name: string, v: Local, e: Expr, scope: Scope): string {
 const mentions = (e: Expr, v: Local): boolean => (e.k === 'local' && e.v === v) || operands(e).some((x) => mentions(x, v))
 
 function loop(s: For, around: FunctionScope, p: Printer): string[] {
+  const moving = scopeTexts(around.inductions.get(s.v) ?? [], around)
   const lo = ixText(s.lo, around)
+  const hi = ixText(s.hi, around)
   const scope = around.block()
   const v = scope.sym(s.v)
-  const step = s.step === 1 ? `${v}++` : `${v} += ${s.step}`
-  const hi = ixText(s.hi, around)
+  const starts = [`${v} = ${lo}`, ...moving.map((m) => `${scope.sym(m.v)} = ${m.start}`)]
+  const steps = [s.step === 1 ? `${v}++` : `${v} += ${s.step}`, ...moving.map((m) => `${scope.sym(m.v)} += ${m.step}`)]
   // A bound that is more than a name, a number or a sum is computed once.
   const end = /[(*/%|]/.test(hi) ? scope.names.name('end') : undefined
-  const head = `for (let ${v} = ${lo}${end === undefined ? '' : `, ${end} = ${hi}`}; ${v} < ${end ?? hi}; ${step})`
-  return block(head, statements(s.body, scope.block(), p))
+  if (end !== undefined) starts.push(`${end} = ${hi}`)
+  const head = `for (let ${starts.join(', ')}; ${v} < ${end ?? hi}; ${steps.join(', ')})`
+  const lines = head.length <= 116 ? [head] : [`for (`, `  let ${starts.join(', ')};`, `  ${v} < ${end ?? hi};`, `  ${steps.join(', ')}`, ')']
+  const whole = block(lines[lines.length - 1], statements(s.body, scope.block(), p))
+  return [...lines.slice(0, -1), ...whole]
 }
+const scopeTexts = (list: readonly Induction[], scope: Scope): { v: Sym; start: string; step: string }[] =>
+  list.map((i) => ({ v: i.v, start: ixText(i.start, scope), step: ixText(i.step, scope) }))
 
 function block(head: string, body: readonly string[]): string[] {
   const short = body.length === 1 && !body[0].startsWith('//') && !/^(if|for|let|const) ?/.test(body[0]) && head.length + body[0].length < 110
+  if (body.length === 0) return [`${head} {}`]
   return short ? [`${head} ${body[0]}`] : [`${head} {`, ...indent(body), '}']
 }

@@ -33,12 +33,27 @@ export const ixTerm = (x: Ix, scope: Scope): string => within(ix(x, scope), P.ad
 function ix(x: Ix, scope: Scope): Text {
   const terms = x.terms
   if (terms.length === 0) return { s: '0', p: P.call }
+  // A common factor is taken out: (i * T + j) * 768 + k.
+  const scaled = terms.filter((t) => t.atoms.length > 0 && Math.abs(t.coef) > 1)
+  const g = scaled.reduce((n, t) => gcd(n, Math.abs(t.coef)), 0)
+  if (g > 1 && scaled.length > 1) {
+    const inner = sum(scaled.map((t) => ({ ...t, coef: t.coef / g })), scope)
+    const product = infix('*', P.mul, inner, number(g))
+    const rest = terms.filter((t) => !scaled.includes(t))
+    return rest.length === 0 ? product : sum(rest, scope, product)
+  }
+  return sum(terms, scope)
+}
+function gcd(a: number, b: number): number {
+  return b === 0 ? a : gcd(b, a % b)
+}
+function sum(terms: readonly Term[], scope: Scope, head?: Text): Text {
   // A positive term first, so that nothing starts with a minus where that can be avoided.
-  const first = terms.findIndex((t) => t.coef > 0)
+  const first = head ? -1 : terms.findIndex((t) => t.coef > 0)
   const order = first > 0 ? [terms[first], ...terms.filter((_, i) => i !== first)] : terms
-  return order.slice(1).reduce<Text>(
-    (sum, t) => (t.coef < 0 ? infix('-', P.add, sum, term({ ...t, coef: -t.coef }, scope)) : infix('+', P.add, sum, term(t, scope), false)),
-    term(order[0], scope),
+  return (head ? order : order.slice(1)).reduce<Text>(
+    (left, t) => (t.coef < 0 ? infix('-', P.add, left, term({ ...t, coef: -t.coef }, scope)) : infix('+', P.add, left, term(t, scope), false)),
+    head ?? term(order[0], scope),
   )
 }
 function term(t: Term, scope: Scope): Text {

@@ -14,7 +14,7 @@ export interface Printer {
   /** `: type`, in TypeScript. */
   readonly type: (type: string) => string
   readonly helper: (h: MathHelper) => string
-  /** Storage that a kernel keeps between calls; gives its name. */
+  /** Storage that a kernel works in; gives its name. */
   readonly scratch: (wish: string, array: string, length: number) => string
   /** The helper functions and scratch asked for so far, as lines. */
   readonly support: () => string[]
@@ -23,7 +23,7 @@ export interface Printer {
 export function printer(language: Language, taken: Iterable<string> = []): Printer {
   const top = names(taken)
   const helpers = new Map<MathHelper, string>()
-  const scratches: string[] = []
+  const scratches = new Map<string, string>()
   const type = (t: string): string => (language === 'ts' ? `: ${t}` : '')
   return {
     language,
@@ -37,8 +37,12 @@ export function printer(language: Language, taken: Iterable<string> = []): Print
       return name
     },
     scratch: (wish, array, length) => {
+      // Kernels do not run inside one another, so scratch of one name, kind and size is shared.
+      const key = `${wish}:${array}:${length}`
+      const known = scratches.get(key)
+      if (known !== undefined) return known
       const name = top.name(wish)
-      scratches.push(`const ${name} = new ${array}(${length})`)
+      scratches.set(key, name)
       return name
     },
     support: () => {
@@ -48,7 +52,11 @@ export function printer(language: Language, taken: Iterable<string> = []): Print
         const head = `function ${name}(${params.map((p) => `${p}${type('number')}`).join(', ')})${type('number')} {`
         lines.push(...docComment([doc]), head, ...indent(body), '}')
       }
-      if (scratches.length > 0) lines.push('// Scratch of the kernels below, so that no call allocates.', ...scratches)
+      if (scratches.size > 0) lines.push('// Scratch of the kernels, so that no call allocates.')
+      for (const [key, name] of scratches) {
+        const [, array, length] = key.split(':')
+        lines.push(`const ${name} = new ${array}(${length})`)
+      }
       return lines
     },
   }

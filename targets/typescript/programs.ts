@@ -82,7 +82,7 @@ export function printProgram(program: Program, name: string, module: Module, ker
   }
   const dispatch = (step: HostStep & { k: 'dispatch' }, layer: string | undefined): string[] => {
     const kernel: StageKernel = module.kernels[step.kernel]
-    const args = [...kernel.args.map((a, i) => argument(step.args[i], a.buffer.of, layer)), ...kernel.params.map(used)]
+    const args = [...kernel.args.map((a, i) => argument(step.args[i], a.buffer.of, layer)), ...kernel.params.map((x) => (program.name === 'step' && x === module.sequence?.T ? '1' : used(x)))]
     const line = `${kernelNames[step.kernel]}(${args.join(', ')})`
     return line.length <= 112 ? [line] : [`${kernelNames[step.kernel]}(`, ...indent(args.map((a) => `${a},`)), ')']
   }

@@ -1,6 +1,6 @@
 /** Tables of checkpoint tensors and weight slots; entries that differ only in a layer's number become one entry of a loop. */
 import type { Module } from '../../src/program/types.ts'
-import { evaluate, of } from '../../src/types/ix.ts'
+import { isConst } from '../../src/types/ix.ts'
 import { rolledName } from './rolled.ts'
 import { indent, quote } from './text.ts'
 
@@ -26,7 +26,7 @@ export function slotLines(module: Module, pack: (slot: number) => string | undef
     module.weights.map((slot, i) => {
       const packed = pack(i)
       const plain = slot.from.length === 1 && slot.from[0] === slot.name
-      const size = packed === undefined ? '' : `, pack: ${packed}, length: ${evaluate(of(slot.layout.size), new Map())}`
+      const size = packed === undefined ? '' : `, pack: ${packed}, length: ${isConst(slot.layout.size)}`
       return {
         names: plain ? [slot.name] : [slot.name, ...slot.from],
         text: ([name, ...from]) => `{ name: ${name}${plain ? '' : `, from: [${from.join(', ')}]`}${size} },`,

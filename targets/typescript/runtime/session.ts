@@ -106,6 +106,13 @@ export class Session {
     return outputs
   }
 
+  /** Another session on the same weights. */
+  fresh(): Session {
+    const other = new Session(this.spec, this.memory.weights)
+    other.slots = this.slots
+    return other
+  }
+
   reset(): void {
     this.past = 0
     this.capacity = 0

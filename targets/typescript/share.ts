@@ -1,0 +1,85 @@
+/**
+ * Fewer functions to print: a model whose prefill takes and gives what `run` does is run by it, and a kernel of `step` that is another
+ * one at T = 1 is that other one.
+ */
+import { naiveNest } from '../../src/kernel/build.ts'
+import type { NestKernel, Stmt } from '../../src/kernel/nest.ts'
+import { printNest } from '../../src/kernel/print.ts'
+import type { StageKernel } from '../../src/kernel/stage.ts'
+import { structureOf } from '../../src/kernel/structure.ts'
+import { mapExprs, mapper, mapStmts } from '../../src/kernel/walk.ts'
+import type { HostStep, Module, Port, Program } from '../../src/program/types.ts'
+import type { Ix, Sym } from '../../src/types/ix.ts'
+import { con, isConst, print, substitute } from '../../src/types/ix.ts'
+
+export interface Shared {
+  readonly module: Module
+  /** `run` is a prefill of a session of its own. */
+  readonly runByPrefill: boolean
+}
+
+export function share(module: Module): Shared {
+  const of = (name: Program['name']): Program | undefined => module.programs.find((p) => p.name === name)
+  const [run, prefill, prepare] = [of('run'), of('prefill'), of('prepare')]
+  const runByPrefill = run !== undefined && prefill !== undefined && covers(run, prefill, prepare)
+  const programs = runByPrefill ? module.programs.filter((p) => p !== run) : module.programs
+  return { module: used({ ...module, programs: programs.map((p) => (p.name === 'step' ? atOne(p, module, programs) : p)) }), runByPrefill }
+}
+
+const samePort = (a: Port, b: Port): boolean =>
+  a.name === b.name && a.dtype === b.dtype && a.shape.length === b.shape.length && a.shape.every((x, i) => print(x) === print(b.shape[i]))
+function covers(run: Program, prefill: Program, prepare: Program | undefined): boolean {
+  const inputs = [...prefill.inputs, ...(prepare?.inputs ?? [])]
+  return run.inputs.every((p) => inputs.some((q) => samePort(p, q))) && run.outputs.length === prefill.outputs.length && run.outputs.every((p) => prefill.outputs.some((q) => samePort(p, q)))
+}
+
+/** The step program with kernels of the other programs where they agree. Contractions keep their own: few rows want another tile. */
+function atOne(step: Program, module: Module, programs: readonly Program[]): Program {
+  const T = module.sequence?.T
+  if (T === undefined) return step
+  const others = new Map<string, number>()
+  for (const p of programs) {
+    if (p.name === 'step') continue
+    for (const k of kernelsOf(p.steps)) {
+      const kernel = module.kernels[k]
+      const key = signatureAt(kernel, T)
+      if (!others.has(key)) others.set(key, k)
+    }
+  }
+  const replace = (steps: readonly HostStep[]): HostStep[] =>
+    steps.map((s) => {
+      if (s.k === 'layers') return { ...s, body: replace(s.body) }
+      const kernel = module.kernels[s.kernel]
+      if (structureOf(kernel).k === 'contraction') return s
+      return { ...s, kernel: others.get(signatureAt(kernel, T)) ?? s.kernel }
+    })
+  return { ...step, steps: replace(step.steps) }
+}
+
+/** The naive nest at T = 1 as text, without its name. */
+function signatureAt(kernel: StageKernel, T: Sym): string {
+  const one = new Map<Sym, Ix>([[T, con(1)]])
+  const nest = naiveNest(kernel)
+  const made: NestKernel = {
+    ...nest,
+    name: '', params: nest.params.filter((s) => s !== T),
+    args: nest.args.map((a) => ({ ...a, buffer: { ...a.buffer, shape: a.buffer.shape.map((x) => substitute(x, one)) } })),
+    body: withoutUnitLoops(mapExprs(nest.body, mapper({ syms: one }))),
+  } // prettier-ignore
+  return printNest(made)
+}
+function withoutUnitLoops(body: readonly Stmt[]): readonly Stmt[] {
+  return mapStmts(body, (s) =>
+    s.k === 'for' && isConst(s.lo) === 0 && isConst(s.hi) === 1 ? withoutUnitLoops(mapExprs(s.body, mapper({ syms: new Map([[s.v, con(0)]]) }))) : [s],
+  )
+}
+
+const kernelsOf = (steps: readonly HostStep[]): number[] => steps.flatMap((s) => (s.k === 'layers' ? kernelsOf(s.body) : [s.kernel]))
+
+/** Without kernels that no program runs. */
+function used(module: Module): Module {
+  const kept = [...new Set(module.programs.flatMap((p) => kernelsOf(p.steps)))].sort((a, b) => a - b)
+  const renumber = (steps: readonly HostStep[]): HostStep[] =>
+    steps.map((s) => (s.k === 'layers' ? { ...s, body: renumber(s.body) } : { ...s, kernel: kept.indexOf(s.kernel) }))
+  return { ...module, kernels: kept.map((k) => module.kernels[k]), programs: module.programs.map((p) => ({ ...p, steps: renumber(p.steps) })) }
+}
