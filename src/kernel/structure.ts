@@ -1,7 +1,7 @@
 /** What stages and kernels are, read off their structure. Recipes and fusion laws look here, never at op names. */
 import type { Sym } from '../types/ix.ts'
+import { arrange } from './build.ts'
 import type { Expr } from './expr.ts'
-import { rowsOf } from './rows.ts'
 import type { Rows } from './rows.ts'
 import type { Body, Stage, StageKernel } from './stage.ts'
 import { isUnit, symbolsOfExpr } from './walk.ts'
@@ -26,7 +26,8 @@ export interface Contraction {
 }
 
 export type Structure =
-  | { readonly k: 'map'; readonly stages: readonly Stage[] }
+  /** Row symbols are those of the naive nest's outer loops. */
+  | { readonly k: 'map'; readonly rows: Rows }
   | { readonly k: 'rows'; readonly rows: Rows }
   | ({ readonly k: 'contraction'; readonly epilogue: readonly Stage[] } & Contraction)
   | {
@@ -86,11 +87,11 @@ export function structureOf(kernel: StageKernel): Structure {
     return { k: 'carried', stage: carried, rows: carried.domain.filter((s) => !columns.includes(s)), columns, axis }
   }
   const reduces = kernel.stages.filter((s) => s.body.k === 'reduce')
-  if (reduces.length === 0) return { k: 'map', stages: kernel.stages }
+  if (reduces.length === 0) return { k: 'map', rows: arrange(kernel) }
   const contraction = reduces.length === 1 ? contractionOf(reduces[0]) : undefined
   if (contraction !== undefined) {
     const at = kernel.stages.indexOf(contraction.stage)
     return { k: 'contraction', ...contraction, epilogue: kernel.stages.slice(at + 1) }
   }
-  return { k: 'rows', rows: rowsOf(kernel.stages) }
+  return { k: 'rows', rows: arrange(kernel) }
 }

@@ -19,7 +19,7 @@ import { structureOf } from '../../src/kernel/structure.ts'
 import { requireValid, verify, webgpuLimits } from '../../src/kernel/verify.ts'
 import { mapExprs, mapper, mapStmts, visitStmts } from '../../src/kernel/walk.ts'
 import { con, of, sub } from '../../src/types/ix.ts'
-import type { Ix, Sym } from '../../src/types/ix.ts'
+import type { Ix } from '../../src/types/ix.ts'
 import type { Example } from './kernels.ts'
 import { attention, embedding, layernorm, matmul, permuted, softmax, T } from './kernels.ts'
 import { expectSame } from './same.ts'
@@ -66,11 +66,10 @@ describe('a matmul in workgroup memory', () => {
   test('prints', () => expect(printNest(nest)).toMatchSnapshot())
   test('is valid', () => requireValid(nest, { limits: webgpuLimits }))
   test('keeps values at every size', () => {
-    for (const k of [1, 3, 4, 7, 8]) {
-      for (let t = 1; t <= 17; t++) {
-        const e = matmul(T, 13, k)
-        expectSame(naiveNest(e.kernel), workgroupMatmul(e), t, 0)
-      }
+    for (const k of [2, 3, 4, 7, 8]) {
+      const e = matmul(T, 13, k)
+      const [naive, made] = [naiveNest(e.kernel), workgroupMatmul(e)]
+      for (let t = 1; t <= 17; t++) expectSame(naive, made, t, 0)
     }
     for (let t = 1; t <= 17; t++) expectSame(naiveNest(example.kernel), nest, t, 0, { threads: 'backward' })
   })
@@ -132,8 +131,10 @@ function mapLoads(e: Expr, ix: (x: Ix) => Ix): Expr {
 
 describe('rows by threads of a workgroup', () => {
   const rows = { layernorm: layernorm(70), softmax: softmax() }
-  test.each(Object.entries(rows))('%s', (name, { kernel, symbols }) => {
-    const row: Sym = symbols.r ?? symbols.i
+  test.each(Object.entries(rows))('%s', (name, { kernel }) => {
+    const s = structureOf(kernel)
+    if (s.k !== 'rows') throw new Error('not rows')
+    const [row] = s.rows.outer
     const naive = naiveNest(kernel)
     const nest = threadRows(mapTo(naive, row, 'grid.x'), row, 8).nest
     expect(printNest(nest)).toMatchSnapshot()

@@ -13,9 +13,14 @@ import { effectsOf, exprsOf, indicesOf, loadsOf, localsOf, ownIndices, rebuild, 
 export function isWorthNaming(e: Expr): boolean {
   if (e.k === 'const' || e.k === 'local') return false
   if (e.k === 'index') return valuesOf(e.ix).size > 0
+  // Comparisons of indices stay where they guard something, for the verifier and for the reader.
+  if (e.of === 'bool' && isOfIndices(e)) return false
   if (e.k === 'cast' || (e.k === 'un' && e.f === 'neg')) return isWorthNaming(e.x)
   return true
 }
+
+const isOfIndices = (e: Expr): boolean =>
+  e.k === 'index' ? valuesOf(e.ix).size === 0 : e.k === 'un' || e.k === 'bin' ? operands(e).every(isOfIndices) : false
 
 export const cse = (nest: NestKernel): NestKernel => ({ ...nest, body: block(nest.body, new Map()) })
 

@@ -39,3 +39,8 @@ export function requireIndependent(rewrite: string, loop: For): void {
       `iterations over ${loop.v.name} all assign ${shared.map((v) => v.name).join(', ')}`,
     )
 }
+
+/** Rewrites every statement list, innermost first. */
+export function mapBlocks(body: readonly Stmt[], f: (block: readonly Stmt[]) => readonly Stmt[]): readonly Stmt[] {
+  return f(mapStmts(body, (s) => (s.k === 'for' || s.k === 'if' ? [{ ...s, body: f(s.body) }] : [s])))
+}

@@ -4,8 +4,8 @@ import { coefficientOf, con, of } from '../../types/ix.ts'
 import type { Buffer } from '../buffer.ts'
 import type { Expr, Local } from '../expr.ts'
 import type { For, NestKernel, Stmt } from '../nest.ts'
-import { effectsOf, exprsOf, loadsOf, localsOf, mapExprs, mapper, mapStmts, visitStmts } from '../walk.ts'
-import { IllegalSchedule, outerAssigns } from './edit.ts'
+import { effectsOf, exprsOf, loadsOf, localsOf, mapExprs, mapper, visitStmts } from '../walk.ts'
+import { IllegalSchedule, mapBlocks, outerAssigns } from './edit.ts'
 
 /**
  * The body of `second` follows that of `first` in each iteration; declarations between the loops move in front. Legal if second reads what
@@ -70,9 +70,4 @@ function sameCoordinates(b: Buffer, body: readonly Stmt[], v: Sym): boolean {
     if (s.k === 'store' && s.buf === b) use(s.at)
   })
   return same && place !== undefined && place.some((x) => coefficientOf(x, v)?.coef === con(1))
-}
-
-/** Rewrites every statement list, innermost first. */
-function mapBlocks(body: readonly Stmt[], f: (block: readonly Stmt[]) => readonly Stmt[]): readonly Stmt[] {
-  return f(mapStmts(body, (s) => (s.k === 'for' || s.k === 'if' ? [{ ...s, body: f(s.body) }] : [s])))
 }

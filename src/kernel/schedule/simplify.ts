@@ -1,10 +1,12 @@
 /** Algebraic clean-up: constants are folded, comparisons of indices decided where the bounds of their symbols decide them. */
-import { isConst, proveLe, proveLt, proveEq } from '../../types/ix.ts'
-import { asNonNegative, truth } from '../bounds.ts'
+import type { Ix } from '../../types/ix.ts'
+import { isConst, proveEq, proveLe, proveLt } from '../../types/ix.ts'
+import { asNonNegative, conjunction, conjuncts, truth } from '../bounds.ts'
 import type { Expr } from '../expr.ts'
-import { constant, rewrite } from '../expr.ts'
+import { bin, constant, rewrite } from '../expr.ts'
 import type { NestKernel, Stmt } from '../nest.ts'
-import { mapStmts, throughValues, tripCount } from '../walk.ts'
+import { loadsOf, localsOf, mapStmts, throughValues, tripCount } from '../walk.ts'
+import { mapBlocks } from './edit.ts'
 
 const isNumber = (e: Expr, n: number): boolean => e.k === 'const' && e.value === n
 
@@ -77,7 +79,13 @@ export function simplify(nest: NestKernel): NestKernel {
       case 'if': {
         const c = simplifyExpr(s.c)
         if (c.k === 'const') return c.value !== 0 ? s.body : []
-        return s.body.length === 0 ? [] : [{ ...s, c }]
+        if (s.body.length === 0) return []
+        const [only] = s.body
+        const needed = conjunction(conjuncts(c).filter((e) => !s.body.every((t) => t.k === 'if' && impliedBy(e, t.c))))
+        if (needed === undefined) return s.body
+        if (needed !== c) return [{ ...s, c: needed }]
+        const joined = s.body.length === 1 && only.k === 'if' && loadsOf(only.c).length === 0
+        return joined ? [{ ...only, c: withoutImplied(bin('and', c, only.c)) }] : [{ ...s, c: withoutImplied(c) }]
       }
       case 'for':
         return tripCount(s) === 0 || s.body.length === 0 ? [] : [s]
@@ -85,5 +93,36 @@ export function simplify(nest: NestKernel): NestKernel {
         return [s]
     }
   })
-  return { ...nest, body }
+  return { ...nest, body: mapBlocks(body, mergeConditions) }
+}
+
+/** Conjuncts that another one implies are dropped: `i < 13 and i < 12` is `i < 12`. */
+function withoutImplied(c: Expr): Expr {
+  const all = [...new Set(conjuncts(c))]
+  const kept = all.filter((e, i) => {
+    const d = asNonNegative(e)
+    return d === undefined || !all.some((other, j) => j !== i && implies(other, d, j < i))
+  })
+  return kept.length === all.length ? (conjunction(all) ?? c) : (conjunction(kept) ?? c)
+}
+function impliedBy(e: Expr, c: Expr): boolean {
+  const d = asNonNegative(e)
+  return d !== undefined && conjuncts(c).some((other) => implies(other, d, true))
+}
+/** Of two conditions that imply each other, the earlier stays. */
+function implies(other: Expr, d: Ix, earlier: boolean): boolean {
+  const o = asNonNegative(other)
+  return o !== undefined && proveLe(o, d) && (earlier || !proveLe(d, o))
+}
+
+/** Neighbouring statements under one condition on indices share it. */
+function mergeConditions(block: readonly Stmt[]): readonly Stmt[] {
+  const out: Stmt[] = []
+  for (const s of block) {
+    const last = out[out.length - 1]
+    if (s.k === 'if' && last?.k === 'if' && last.c === s.c && localsOf(s.c).size === 0 && loadsOf(s.c).length === 0) {
+      out[out.length - 1] = { ...last, body: mergeConditions([...last.body, ...s.body]) }
+    } else out.push(s)
+  }
+  return out.length === block.length ? block : out
 }

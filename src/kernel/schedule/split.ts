@@ -4,7 +4,7 @@ import { add, con, floorDiv, isConst, min, mod, mul, of, sub, sym } from '../../
 import { bin, index } from '../expr.ts'
 import type { For, NestKernel, Stmt } from '../nest.ts'
 import type { Mapper } from '../walk.ts'
-import { copier, mapExprs, mapper } from '../walk.ts'
+import { copier, loadsOf, localsOf, mapExprs, mapper } from '../walk.ts'
 import { IllegalSchedule, replaceLoop } from './edit.ts'
 
 /**
@@ -80,14 +80,24 @@ function clampBody(
   plain: Mapper,
   guard: (s: Stmt) => readonly Stmt[],
 ): readonly Stmt[] {
-  const one = (s: Stmt): readonly Stmt[] => {
-    if (s.k !== 'store' || s.buf.space === 'private') return mapExprs([s], clamped)
-    return guard({ ...s, at: s.at.map(plain.ix), e: clamped.expr(s.e) })
-  }
   const go = (s: Stmt): readonly Stmt[] => {
+    if (leaves(s)) return guard(output(s))
     if (s.k === 'for') return [{ ...s, lo: clamped.ix(s.lo), hi: clamped.ix(s.hi), body: s.body.flatMap(go) }]
     if (s.k === 'if') return [{ ...s, c: clamped.expr(s.c), body: s.body.flatMap(go) }]
-    return one(s)
+    return mapExprs([s], clamped)
+  }
+  /** Under the condition, indices need no clamp; values stay as they are. */
+  const output = (s: Stmt): Stmt => {
+    if (s.k === 'if') return { ...s, c: plain.expr(s.c), body: s.body.map(output) }
+    return s.k === 'store' ? { ...s, at: s.at.map(plain.ix), e: clamped.expr(s.e) } : s
   }
   return body.flatMap(go)
+}
+
+/** A store to memory that others see, or such stores under conditions on indices. */
+function leaves(s: Stmt): boolean {
+  if (s.k === 'store') return s.buf.space !== 'private'
+  return (
+    s.k === 'if' && s.body.length > 0 && s.body.every(leaves) && loadsOf(s.c).length === 0 && localsOf(s.c).size === 0
+  )
 }
