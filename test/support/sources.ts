@@ -27,7 +27,18 @@ export function filesBelow(folder: string, matching: RegExp): SourceFile[] {
 
 /** What `file` imports or re-exports, static, dynamic or for types only; relative ones as paths from the package root. */
 export function importsOf(file: SourceFile): { specifier: string; path: string | undefined }[] {
-  return ts.preProcessFile(file.text, true, true).importedFiles.map(({ fileName: specifier }) => ({
+  const specifiers: string[] = []
+  const visit = (node: ts.Node): void => {
+    const from = ts.isImportDeclaration(node) || ts.isExportDeclaration(node) ? node.moduleSpecifier : undefined
+    const dynamic =
+      ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword ? node.arguments[0] : undefined
+    const type = ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined
+    for (const found of [from, dynamic, type])
+      if (found !== undefined && ts.isStringLiteral(found)) specifiers.push(found.text)
+    node.forEachChild(visit)
+  }
+  visit(ts.createSourceFile(file.path, file.text, ts.ScriptTarget.ES2023, true))
+  return specifiers.map((specifier) => ({
     specifier,
     path: specifier.startsWith('.') ? posix.join(posix.dirname(file.path), specifier) : undefined,
   }))
