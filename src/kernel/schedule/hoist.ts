@@ -3,12 +3,12 @@
  * move only where they are provably in range, since a loop may run no iteration; nothing moves across a barrier.
  */
 import type { Sym } from '../../types/ix.ts'
-import { proveLe, proveLt, valuesOf } from '../../types/ix.ts'
 import type { Buffer } from '../buffer.ts'
 import type { Expr, Local } from '../expr.ts'
 import { local, newLocal } from '../expr.ts'
 import type { For, NestKernel, Stmt } from '../nest.ts'
 import { effectsOf, loadsOf, localsOf, mapStmts, rebuild, symbolsOfExpr, throughValues, visitStmts } from '../walk.ts'
+import { inRange } from '../ranges.ts'
 import { isWorthNaming, nameFor } from './cse.ts'
 
 export function hoist(nest: NestKernel): NestKernel {
@@ -72,12 +72,4 @@ function fromLoop(loop: For): readonly Stmt[] {
     }
   })
   return before.length === 0 ? [loop] : [...before, { ...loop, body }]
-}
-
-/** Whether a load is provably within its buffer wherever its symbols are within theirs. */
-export function inRange(l: Expr & { k: 'load' }): boolean {
-  return (
-    l.at.every((x, d) => proveLe(0, x) && proveLt(x, l.buf.shape[d])) &&
-    l.at.every((x) => [...valuesOf(x)].every((v) => loadsOf(v.value as Expr).every(inRange)))
-  )
 }
