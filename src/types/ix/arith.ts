@@ -15,7 +15,7 @@ const ONE: readonly Term[] = [{ coef: 1, atoms: [] }]
 
 export function of(x: IxLike): Ix {
   if (typeof x === 'number') return con(x)
-  return isIx(x) ? x : core.atomIx(x as Sym)
+  return isIx(x) ? x : (core.onlyValue(x as Sym) ?? core.atomIx(x as Sym))
 }
 
 export interface SymOptions {
@@ -179,8 +179,10 @@ function divideByFactor(view: readonly Term[], b: Ix): Ix | undefined {
   for (const g of tried) {
     const split = divideByTerms(view, [g])
     const q = fromDigits(split.quotient)
-    if (split.rest.length === 0 && core.core(q).some(quotientAlone)) continue // divideNested would undo it
-    const k = smallQuotient(fromDigits(split.rest), intern([g]))
+    const factor = intern([g])
+    const undone = split.rest.length === 0 && core.core(q).some((u) => quotientAlone(u)?.b === factor)
+    if (undone) continue // by divideNested
+    const k = smallQuotient(fromDigits(split.rest), factor)
     if (k) return floorDiv(add2(q, k), fromDigits(divideByTerms(bTerms, [g]).quotient))
   }
   return undefined

@@ -88,6 +88,11 @@ export function atomIx(a: Atom): Ix {
   return (owned(a).self ??= intern([{ coef: 1, atoms: [a] }]))
 }
 
+/** The number that a loop of one iteration stands for. A dim stays a symbol, whatever its bounds. */
+export function onlyValue(s: Sym): Ix | undefined {
+  return s.role === 'loop' && s.lo === s.hi && constant(s.lo) !== undefined ? s.lo : undefined
+}
+
 /** `T div m` of a symbol known to be a multiple of m; `m*(T div m)` is then `T`. */
 export function isExact(a: DivMod): boolean {
   const t = core(a.a)

@@ -3,7 +3,7 @@
 import { INF, sub } from './arith.ts'
 import { atomInterval, interval, lower, range } from './bounds.ts'
 import { atomIx, con, constant, core, isExact, memo } from './core.ts'
-import type { Atom, DivMod, Ix, MinMax, Sym, Term, Value } from './records.ts'
+import { IxOverflow, type Atom, type DivMod, type Ix, type MinMax, type Sym, type Term, type Value } from './records.ts'
 import { rebuildTerms } from './rewrite.ts'
 import { addTerms, mulTerms, negated } from './terms.ts'
 
@@ -21,7 +21,12 @@ interface Fuel {
 
 /** A lower bound of the terms, which may have mods; -Infinity if none is found. */
 export function leastOf(terms: Terms): number {
-  return search(terms, { steps: BUDGET })
+  try {
+    return search(terms, { steps: BUDGET })
+  } catch (e) {
+    if (e instanceof IxOverflow) return -Infinity
+    throw e
+  }
 }
 
 /** Symbols with numeric bounds, each in one term and once: intervals are exact. */
@@ -64,12 +69,7 @@ function eliminate(terms: Terms, fuel: Fuel): number {
     }
   }
   if (!free) return -Infinity
-  let holder: Holder | undefined
-  for (const t of terms) {
-    for (const a of t.atoms) {
-      if (a.k !== 'sym' && a.k !== 'value' && (!holder || a.id > holder.id) && mentions(a, free)) holder = a
-    }
-  }
+  const holder = holderOf(terms, free)
   if (!holder) return bySymbol(terms, free, fuel)
   const sign = free.k === 'sym' ? dependence(terms, free) : undefined
   if (sign === undefined) return byHolder(terms, holder, fuel)
@@ -80,6 +80,23 @@ function eliminate(terms: Terms, fuel: Fuel): number {
         rebuildTerms(terms, (a) => (a === free ? end : undefined)),
         fuel,
       )
+}
+
+/** The youngest atom around s; before others a min or max that must be split, as others may fall with either part. */
+function holderOf(terms: Terms, s: Sym | Value): Holder | undefined {
+  let holder: Holder | undefined
+  let splits = false
+  for (const t of terms) {
+    for (const a of t.atoms) {
+      if (a.k === 'sym' || a.k === 'value') continue
+      const must = t.coef > 0 ? a.k === 'min' : a.k === 'max'
+      if (holder && (must === splits ? a.id <= holder.id : splits)) continue
+      if (!mentions(a, s)) continue
+      holder = a
+      splits = must
+    }
+  }
+  return holder
 }
 
 function youngestOf(a: Holder): Sym | undefined {
@@ -142,9 +159,11 @@ function bySymbol(terms: Terms, s: Sym | Value, fuel: Fuel): number {
   const hi = s.hi === INF ? undefined : core(s.hi)
   if (c.length > 2) {
     const at = (x: Terms) => c.reduceRight((sum, p) => linear(sum, x, p), [])
-    // p(lo + y) for y >= 0 is least at y = 0 when its other coefficients are not negative; hi - y likewise.
-    if (risesFrom(c, lo, 1, fuel)) return search(at(lo), fuel)
-    return hi && risesFrom(c, hi, -1, fuel) ? search(at(hi), fuel) : -Infinity
+    const atHi = () => (hi ? search(at(hi), fuel) : -Infinity)
+    const up = growth(c, lo, 1, fuel)
+    if (up !== undefined) return up > 0 ? search(at(lo), fuel) : atHi()
+    const back = hi && growth(c, hi, -1, fuel)
+    return back === undefined ? -Infinity : back > 0 ? atHi() : search(at(lo), fuel)
   }
   if (notNegative(c[1], fuel)) return search(linear(c[1], lo, c[0]), fuel)
   if (!hi) return -Infinity
@@ -153,13 +172,15 @@ function bySymbol(terms: Terms, s: Sym | Value, fuel: Fuel): number {
   return Math.min(high, search(linear(c[1], lo, c[0]), fuel))
 }
 
-/** Whether the polynomial with coefficients c, written in y with `s = at + way*y`, only grows with y >= 0. */
-function risesFrom(c: readonly Terms[], at: Terms, way: 1 | -1, fuel: Fuel): boolean {
+/** Whether the polynomial with coefficients c, written in y with `s = at + way*y`, only grows or only falls with y >= 0. */
+function growth(c: readonly Terms[], at: Terms, way: 1 | -1, fuel: Fuel): 1 | -1 | undefined {
   const shifted = [...c]
   for (let i = 0; i < c.length; i++) {
     for (let j = c.length - 2; j >= i; j--) shifted[j] = linear(at, shifted[j + 1], shifted[j])
   }
-  return shifted.every((p, i) => i === 0 || notNegative(way < 0 && i % 2 === 1 ? negated(p) : p, fuel))
+  const moving = shifted.map((p, i) => (way < 0 && i % 2 === 1 ? negated(p) : p)).slice(1)
+  if (moving.every((p) => notNegative(p, fuel))) return 1
+  return moving.every((p) => notNegative(negated(p), fuel)) ? -1 : undefined
 }
 
 /** 1 or -1 when no term falls (rises) with s. Values count as fixed: they are bounded for themselves. */
