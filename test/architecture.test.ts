@@ -189,7 +189,7 @@ describe('files', () => {
 })
 
 function isRuntime(path: string): boolean {
-  return /^targets\/.*\/runtime\//.test(path)
+  return /^targets\/(\w+\/)?runtime\//.test(path)
 }
 
 function packageNames(kind: 'dependencies' | 'peerDependencies'): string[] {
