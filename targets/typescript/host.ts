@@ -88,13 +88,13 @@ export function printModule(given: Module, options: HostOptions): PrintedModule 
   return { text: text.replace(/\n{3,}/g, '\n\n'), declarations: p.language === 'js' ? declarations(module, pieces, api) : '' }
 }
 
-const title = (text: string): string[] => [`// ---- ${text} ${'-'.repeat(Math.max(4, 100 - text.length))}`, '']
+export const title = (text: string): string[] => [`// ---- ${text} ${'-'.repeat(Math.max(4, 100 - text.length))}`, '']
 const exportPublic = (text: string): string =>
   text.replace(/^(type|interface|class) (\w+)/gm, (all, kind: string, name: string) => (publicTypes.includes(name) ? `export ${kind} ${name}` : all))
-const exportErrors = (text: string): string => text.replace(/^"use strict"\n/, '').replace(/^class TfmError/m, 'export class TfmError')
+export const exportErrors = (text: string): string => text.replace(/^"use strict"\n/, '').replace(/^class TfmError/m, 'export class TfmError')
 
 /** Whether a kernel only ever sees one position. */
-function onlyInSteps(module: Module, kernel: number): boolean {
+export function onlyInSteps(module: Module, kernel: number): boolean {
   const runs = (steps: readonly HostStep[]): boolean => steps.some((s) => (s.k === 'layers' ? runs(s.body) : s.kernel === kernel))
   return module.programs.every((program) => program.name === 'step' || !runs(program.steps))
 }
@@ -108,7 +108,7 @@ function programDoc(program: Program): readonly string[] {
 }
 
 /** Packing kernels; those that print alike are one function. */
-function packKernels(module: Module, p: Printer): { printed: PrintedKernel[]; of: (slot: number) => string | undefined } {
+export function packKernels(module: Module, p: Printer): { printed: PrintedKernel[]; of: (slot: number) => string | undefined } {
   const byBody = new Map<string, string>()
   const printed: PrintedKernel[] = []
   const nameOf = module.weights.map((slot) => {
@@ -141,7 +141,7 @@ function tableLines(program: Program, name: string, module: Module, p: Printer):
   ] // prettier-ignore
 }
 
-function rulesLines(module: Module, p: Printer): string[] {
+export function rulesLines(module: Module, p: Printer): string[] {
   const { prefixes, ignore, rename } = module.rules
   const fields = [
     ...(prefixes.length > 0 ? [`prefixes: [${prefixes.map((x) => `{ prefix: ${quote(x.prefix)}, optional: ${x.optional} }`).join(', ')}],`] : []),

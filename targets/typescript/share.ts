@@ -18,12 +18,13 @@ export interface Shared {
   readonly runByPrefill: boolean
 }
 
-export function share(module: Module): Shared {
+/** `contractions`: those of `step` are shared too, for a target whose kernels choose by the number of rows. */
+export function share(module: Module, contractions = false): Shared {
   const of = (name: Program['name']): Program | undefined => module.programs.find((p) => p.name === name)
   const [run, prefill, prepare] = [of('run'), of('prefill'), of('prepare')]
   const runByPrefill = run !== undefined && prefill !== undefined && covers(run, prefill, prepare)
   const programs = runByPrefill ? module.programs.filter((p) => p !== run) : module.programs
-  return { module: used({ ...module, programs: programs.map((p) => (p.name === 'step' ? atOne(p, module, programs) : p)) }), runByPrefill }
+  return { module: used({ ...module, programs: programs.map((p) => (p.name === 'step' ? atOne(p, module, programs, contractions) : p)) }), runByPrefill }
 }
 
 const samePort = (a: Port, b: Port): boolean =>
@@ -34,7 +35,7 @@ function covers(run: Program, prefill: Program, prepare: Program | undefined): b
 }
 
 /** The step program with kernels of the other programs where they agree. Contractions keep their own: few rows want another tile. */
-function atOne(step: Program, module: Module, programs: readonly Program[]): Program {
+function atOne(step: Program, module: Module, programs: readonly Program[], contractions: boolean): Program {
   const T = module.sequence?.T
   if (T === undefined) return step
   const others = new Map<string, number>()
@@ -50,7 +51,7 @@ function atOne(step: Program, module: Module, programs: readonly Program[]): Pro
     steps.map((s) => {
       if (s.k === 'layers') return { ...s, body: replace(s.body) }
       const kernel = module.kernels[s.kernel]
-      if (structureOf(kernel).k === 'contraction') return s
+      if (!contractions && structureOf(kernel).k === 'contraction') return s
       return { ...s, kernel: others.get(signatureAt(kernel, T)) ?? s.kernel }
     })
   return { ...step, steps: replace(step.steps) }

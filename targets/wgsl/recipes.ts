@@ -29,8 +29,8 @@ export interface Scheduled {
 }
 
 export interface ScheduleOptions {
-  /** The kernel is only used with one position per sequence: variants for few rows are enough. */
-  readonly short?: boolean
+  /** Whether the kernel is used with one position per sequence, with many, or both: which numbers of rows to be good at. Default 'many'. */
+  readonly used?: 'one' | 'many' | 'both'
 }
 
 /** Rows up to which `few` is taken, and how many of them a workgroup makes. */
@@ -51,7 +51,7 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
       const one: Variant = { suffix: '_one', schedule: 'few', nest: few(p, 1), upTo: 1 }
       const some: Variant = { suffix: '_few', schedule: 'few', nest: few(p, FEW_ROWS), upTo: FEW }
       const many: Variant = { suffix: '', schedule: 'tiled', nest: tiled(p) }
-      const wanted = count !== undefined ? (count === 1 ? [one] : count <= FEW ? [some] : [many]) : options.short ? [one, some] : [some, many]
+      const wanted = count !== undefined ? (count === 1 ? [one] : count <= FEW ? [some] : [many]) : { one: [one, some], many: [some, many], both: [one, some, many] }[options.used ?? 'many']
       const last = wanted[wanted.length - 1]
       const { upTo: _, ...open } = last
       return { rows: p.rows.count, variants: [...wanted.slice(0, -1), { ...open, suffix: '' }] }

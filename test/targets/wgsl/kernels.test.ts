@@ -21,9 +21,9 @@ const cases: readonly (readonly [string, () => StageKernel, readonly number[]])[
 ]
 
 describe.each(cases)('%s', (_, make, sizes) => {
-  test.each([false, true])('equals the naive nest within its bounds (short: %s)', async (short) => {
+  test.each(['one', 'many'] as const)('equals the naive nest within its bounds (used with %s)', async (used) => {
     const kernel = make()
-    const c = await compile(kernel, dims, { short })
+    const c = await compile(kernel, dims, { used })
     for (const [v] of c.printed.entries.entries())
       for (const T of sizes) for (const past of T === 5 ? [0, 63, 130] : [T % 3]) await check(c, v, new Map([[K.T, T], [K.P, past]]), dims)
   })

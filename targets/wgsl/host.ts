@@ -1,0 +1,149 @@
+/** The host module: types, kernels embedded as WGSL, tables and `load`, with the runtime inlined. It imports nothing. */
+import type { HostStep, Module } from '../../src/program/types.ts'
+import type { Sym } from '../../src/types/ix.ts'
+import { runtimePieces } from '../runtime.generated.ts'
+import { apiLines, generationOf, programOf } from '../typescript/api.ts'
+import { exportErrors, packKernels, rulesLines, title } from '../typescript/host.ts'
+import type { Language, Printer } from '../typescript/printer.ts'
+import { printer } from '../typescript/printer.ts'
+import { stateLines } from '../typescript/programs.ts'
+import { share } from '../typescript/share.ts'
+import { access, docComment, indent, property, quote } from '../typescript/text.ts'
+import { slotLines, specLines } from '../typescript/weights.ts'
+import type { PrintedKernel } from './kernel.ts'
+import { dimsOf, printKernel } from './kernel.ts'
+import { schedule } from './recipes.ts'
+import { kernelLines, programLines, withoutIdentityPacks } from './tables.ts'
+
+const always = ['errors', 'safetensors', 'source', 'weights', 'inputs'].map((n) => `runtime/${n}.ts`)
+const ours = ['device', 'buffers', 'session', 'load'].map((n) => `wgsl/runtime/${n}.ts`)
+const forGeneration = ['sampling', 'generate'].map((n) => `runtime/${n}.ts`)
+/** What a caller may want to name. */
+const publicTypes = ['TfmError', 'TensorLike', 'Nested', 'Tensor', 'WeightSource', 'WeightWarning', 'ReadOptions', 'LoadOptions', 'GpuOptions', 'OpenOptions', 'SampleOptions', 'GenerateOptions']
+const fixedNames = ['Inputs', 'Outputs', 'SequenceInputs', 'SequenceOutputs', 'Model', 'load', 'specs', 'slots', 'rules', 'model', 'kernels', 'steps', 'past', 'd', 'i']
+
+export interface EmittedModule {
+  readonly text: string
+  /** Declarations for the JavaScript form. */
+  readonly declarations: string
+  readonly kernels: readonly PrintedKernel[]
+}
+
+/** Kernels of the module as they are emitted, shared between programs. */
+export function printKernels(module: Module): { readonly kernels: readonly PrintedKernel[]; readonly fields: readonly string[] } {
+  const dims = dimsOf(dimsIn(module))
+  const kernels = module.kernels.map((k, i) => printKernel(k, schedule(k, { used: usesOf(module, i) }), dims))
+  return { kernels, fields: dims.fields }
+}
+function dimsIn(module: Module): readonly Sym[] {
+  const { sequence } = module
+  return [...module.dims, ...(sequence ? [sequence.T, sequence.past] : []), ...module.kernels.flatMap((k) => k.params)]
+}
+
+/** Whether a kernel sees one position per sequence, many, or both. */
+function usesOf(module: Module, kernel: number): 'one' | 'many' | 'both' {
+  const runs = (steps: readonly HostStep[]): boolean => steps.some((s) => (s.k === 'layers' ? runs(s.body) : s.kernel === kernel))
+  const users = module.programs.filter((p) => runs(p.steps))
+  const inStep = users.some((p) => p.name === 'step')
+  return inStep ? (users.some((p) => p.name !== 'step') ? 'both' : 'one') : 'many'
+}
+
+export function printModule(given: Module, options: { readonly language: Language }): EmittedModule {
+  const shared = share(given, true)
+  const module = withoutIdentityPacks(shared.module)
+  const pieces = [...always, ...ours, ...(generationOf(module) ? forGeneration : [])]
+  const p = printer(options.language, [...fixedNames, ...pieces.flatMap((n) => runtimePieces[n].names)])
+  const { kernels, fields } = printKernels(module)
+  const packs = packKernels(module, p)
+  const api = apiLines(given, { selftest: false })
+  const { sequence } = module
+  const sections = [
+    ...docComment([`${module.name}, compiled by tfm from ${module.source}. Do not edit.`, ...(module.doc === undefined ? [] : ['', module.doc])]),
+    '',
+    ...(p.language === 'ts' ? [...api, ''] : []),
+    ...title('Kernels'),
+    `const kernels${p.type('Record<string, KernelSpec>')} = {`, ...kernelText(kernelLines(kernels, p)), '}', '',
+    ...title('Programs'),
+    `const steps = (list${p.type('Step[]')})${p.type('Step[]')} => list`, '',
+    `const model${p.type('ModelSpec')} = {`,
+    ...indent([
+      `dims: [${fields.map(quote).join(', ')}],`,
+      'programs: {', ...indent(module.programs.flatMap((program) => programLines(program, module, kernels, p))), '},',
+      ...(module.state.length > 0 ? ['state: [', ...indent(stateLines(module, p)), '],'] : ['state: [],']),
+      ...(sequence ? [`sequence: { T: ${quote(sequence.T.name)}, past: ${quote(sequence.past.name)}, max: ${sequence.max} },`] : []),
+    ]),
+    '}', '',
+    ...title('Weights'),
+    ...packs.printed.flatMap((k) => [...k.lines, '']),
+    ...p.support(),
+    `const specs${p.type('WeightSpec[]')} = [`, ...indent(specLines(module)), ']', '',
+    `const slots${p.type('WeightSlot[]')} = [`, ...indent(slotLines(module, packs.of)), ']', '',
+    ...rulesLines(module, p), '',
+    ...loadLines(module, p, shared.runByPrefill), '',
+  ] // prettier-ignore
+  const runtime = pieces.map((n) => (p.language === 'ts' ? exportPublic(runtimePieces[n].ts) : exportErrors(runtimePieces[n].js)))
+  const text = [...sections, ...title('Runtime of tfm'), ''].join('\n') + runtime.join('\n\n') + '\n'
+  return { text: text.replace(/\n{3,}/g, '\n\n'), declarations: p.language === 'js' ? declarations(module, pieces, api) : '', kernels }
+}
+
+/** Indented, except for the code inside template literals. */
+const kernelText = (lines: readonly string[]): string[] => lines.flatMap((l) => (l.includes('\n') ? [l] : [`  ${l}`]))
+
+const exportPublic = (text: string): string =>
+  text.replace(/^(type|interface|class) (\w+)/gm, (all, kind: string, name: string) => (publicTypes.includes(name) ? `export ${kind} ${name}` : all))
+
+function loadLines(module: Module, p: Printer, runByPrefill: boolean): string[] {
+  const as = (type: string): string => (p.language === 'ts' ? ` as unknown as ${type}` : '')
+  const method = (name: string, input: string, output: string, call: string): string =>
+    `${name}: async (inputs${p.type(input)}) => (await session.${call})${as(output)},`
+  const generation = generationOf(module)
+  const methods: string[] = []
+  if (runByPrefill) methods.push(method('run', 'Inputs', 'Outputs', 'alone({ ...inputs })'))
+  else if (programOf(module, 'run')) methods.push(method('run', 'Inputs', 'Outputs', 'run({ ...inputs })'))
+  if (programOf(module, 'prefill')) {
+    methods.push('get past() {', '  return session.past', '},')
+    for (const name of ['prefill', 'step'] as const) {
+      if (programOf(module, name)) methods.push(method(name, 'SequenceInputs', 'SequenceOutputs', `advance('${name}', { ...inputs })`))
+    }
+    methods.push('reset: () => session.reset(),')
+  }
+  if (generation) {
+    const { ids, logits, others } = generation
+    const first = others.length === 0 ? '' : `, ...(session.past === 0 && { ${others.map((o) => `${property(o.name)}: ${access('options', o.name)}`).join(', ')} })`
+    const optional = others.length > 0 && others.every((o) => o.optional)
+    methods.push(
+      `generate(ids, options${optional ? ' = {}' : ''}) {`,
+      '  session.reset()',
+      `  const next = async (tokens${p.type('ArrayLike<number>')}) => {`,
+      `    const given = { ${property(ids)}: { data: tokens, shape: [1, tokens.length] }${first} }`,
+      `    const { data, shape } = ${access("(await session.advance(session.past > 0 ? 'step' : 'prefill', given))", logits)}`,
+      `    return data.subarray(data.length - shape[shape.length - 1])${p.language === 'ts' ? ' as Float32Array' : ''}`,
+      '  }',
+      `  return generateTokens(next, ids, options, ${module.sequence?.max})`,
+      '},',
+    )
+  }
+  methods.push('dispose: () => session.dispose(),')
+  return [
+    ...docComment(['Opens a device, compiles the kernels and reads the weights (safetensors: URL, path, bytes, File or stream), one tensor at a time.']),
+    `export async function load(options${p.type('OpenOptions')})${p.type('Promise<Model>')} {`,
+    ...indent(['const session = await openSession({ model, kernels, specs, rules, slots }, options)', 'return {', ...indent(methods), '}']),
+    '}',
+  ] // prettier-ignore
+}
+
+/** The `.d.ts` beside a `.js`. */
+function declarations(module: Module, pieces: readonly string[], api: readonly string[]): string {
+  const wanted = (part: string): boolean => publicTypes.some((t) => new RegExp(`^export (?:declare )?(?:type|interface|class) ${t}\\b`, 'm').test(part))
+  const types = pieces.flatMap((n) => {
+    const parts: string[] = []
+    for (const part of runtimePieces[n].dts.split(/\n(?=(?:\/\*\*|export ))/)) {
+      // A comment belongs to what follows it.
+      if (parts.length > 0 && /^\/\*\*[\s\S]*\*\/\s*$/.test(parts[parts.length - 1])) parts[parts.length - 1] += `\n${part}`
+      else parts.push(part)
+    }
+    return parts.filter(wanted)
+  })
+  const head = docComment([`Types of ${module.name}, compiled by tfm from ${module.source}.`])
+  return [...head, '', ...api, '', 'export declare function load(options: OpenOptions): Promise<Model>', '', ...types.map((t) => t.trim()), ''].join('\n')
+}

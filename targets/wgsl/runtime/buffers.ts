@@ -1,0 +1,59 @@
+// Buffers by name: each tensor its own, made once it is needed, replaced when it must be larger.
+import { TfmError } from '../../runtime/errors.ts'
+
+/** GPUBufferUsage, which Node lacks: MAP_READ 1, COPY_SRC 4, COPY_DST 8, UNIFORM 64, STORAGE 128. */
+const STORAGE = 4 | 8 | 128
+
+export class Buffers {
+  /** Counts replacements: bind groups made before the last one are stale. */
+  generation = 0
+  private device: GPUDevice
+  private byName = new Map<string, GPUBuffer>()
+
+  constructor(device: GPUDevice) {
+    this.device = device
+  }
+
+  get(name: string): GPUBuffer {
+    const found = this.byName.get(name)
+    if (!found) throw new TfmError('TFM2105', `there is no buffer ${name}: the model was disposed`)
+    return found
+  }
+
+  has(name: string, bytes: number): boolean {
+    return (this.byName.get(name)?.size ?? 0) >= bytes
+  }
+
+  /** At least `bytes` large; the old buffer where it was replaced (its contents are the caller's to copy, then to destroy). */
+  reserve(name: string, bytes: number): GPUBuffer | undefined {
+    const old = this.byName.get(name)
+    if (old && old.size >= bytes) return undefined
+    this.byName.set(name, this.create(name, bytes, STORAGE))
+    this.generation++
+    return old
+  }
+
+  /** A new buffer, filled by `fill` before the device sees it. */
+  fill(name: string, bytes: number, fill: (to: ArrayBuffer) => void): void {
+    const buffer = this.create(name, bytes, STORAGE, true)
+    fill(buffer.getMappedRange())
+    buffer.unmap()
+    this.byName.get(name)?.destroy()
+    this.byName.set(name, buffer)
+    this.generation++
+  }
+
+  create(name: string, bytes: number, usage: number, mappedAtCreation = false): GPUBuffer {
+    const size = Math.max(16, Math.ceil(bytes / 4) * 4)
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits
+    for (const [limit, most] of [['maxBufferSize', maxBufferSize], ['maxStorageBufferBindingSize', usage & 128 ? maxStorageBufferBindingSize : Infinity]] as const) {
+      if (size > most) throw new TfmError('TFM2103', `${name.slice(2)} takes ${size} bytes, the device has ${limit} = ${most}`)
+    }
+    return this.device.createBuffer({ label: name, size, usage, mappedAtCreation })
+  }
+
+  destroy(): void {
+    for (const buffer of this.byName.values()) buffer.destroy()
+    this.byName.clear()
+  }
+}

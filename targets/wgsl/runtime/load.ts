@@ -1,0 +1,77 @@
+// Weights: streamed tensor by tensor, each packed straight into the memory of its buffer as soon as all that it is made of has come.
+import type { WeightSource } from '../../runtime/source.ts'
+import type { LoadOptions, WeightRules, WeightSpec } from '../../runtime/weights.ts'
+import { loadWeights } from '../../runtime/weights.ts'
+import { TfmError } from '../../runtime/errors.ts'
+import { Buffers } from './buffers.ts'
+import type { GpuOptions, KernelSpec } from './device.ts'
+import { compileKernels, openDevice } from './device.ts'
+import type { ModelSpec } from './session.ts'
+import { Session } from './session.ts'
+
+export interface WeightSlot {
+  readonly name: string
+  /** The tensors it is made of; itself when absent. */
+  readonly from?: readonly string[]
+  /** Fills the slot (`length` elements) from the tensors. Absent: the tensor as it is. */
+  readonly pack?: (...arrays: Float32Array[]) => void
+  readonly length?: number
+}
+export interface Parts {
+  readonly model: ModelSpec
+  readonly kernels: Readonly<Record<string, KernelSpec>>
+  readonly specs: readonly WeightSpec[]
+  readonly rules: WeightRules
+  readonly slots: readonly WeightSlot[]
+}
+export type OpenOptions = LoadOptions & GpuOptions & { readonly weights: WeightSource }
+
+/** Compiles the kernels while the weights come in. */
+export async function openSession(parts: Parts, options: OpenOptions): Promise<Session> {
+  const { device, own } = await openDevice(options)
+  const buffers = new Buffers(device)
+  const release = () => own && device.destroy()
+  try {
+    device.pushErrorScope('out-of-memory')
+    const compiling = compileKernels(device, parts.kernels, options)
+    compiling.catch(() => {})
+    await loadSlots(buffers, parts, options)
+    const full = await device.popErrorScope()
+    if (full) throw new TfmError('TFM2106', `the GPU has too little memory for the weights: ${full.message}`)
+    return new Session(parts.model, device, await compiling, buffers, release)
+  } catch (thrown) {
+    buffers.destroy()
+    release()
+    throw thrown
+  }
+}
+
+async function loadSlots(buffers: Buffers, { specs, rules, slots }: Parts, options: OpenOptions): Promise<void> {
+  const raw = new Map<string, Float32Array>()
+  const open = new Set(slots)
+  const tied = new Set(specs.map((s) => s.fallback))
+  const settle = (name: string): void => {
+    for (const slot of open) {
+      const from = slot.from ?? [slot.name]
+      if (!from.includes(name) || !from.every((n) => raw.has(n))) continue
+      const arrays = from.map((n) => raw.get(n)!)
+      const length = slot.length ?? arrays[0].length
+      buffers.fill(`w:${slot.name}`, length * 4, (memory) => {
+        const to = new Float32Array(memory, 0, length)
+        if (slot.pack) slot.pack(...arrays, to)
+        else to.set(arrays[0])
+      })
+      open.delete(slot)
+    }
+    for (const n of raw.keys()) if (!tied.has(n) && ![...open].some((s) => (s.from ?? [s.name]).includes(n))) raw.delete(n)
+  }
+  const aliases = await loadWeights(options.weights, specs, rules, ({ name }, data) => {
+    raw.set(name, data)
+    settle(name)
+  }, options)
+  for (const [name, other] of aliases) {
+    raw.set(name, raw.get(other)!)
+    settle(name)
+  }
+  for (const slot of open) if (slot.pack && slot.from?.length === 0) buffers.fill(`w:${slot.name}`, (slot.length ?? 0) * 4, (memory) => slot.pack!(new Float32Array(memory)))
+}

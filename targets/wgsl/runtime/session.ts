@@ -1,0 +1,260 @@
+// Calls of compiled programs on a device: dims, buffers, one command encoder and pass per call, and the state kept between calls.
+import { TfmError } from '../../runtime/errors.ts'
+import type { Dims, Extent, PortSpec, Tensor } from '../../runtime/inputs.ts'
+import { bindInputs, extent } from '../../runtime/inputs.ts'
+import { Buffers } from './buffers.ts'
+import type { Kernel } from './device.ts'
+
+/** A kernel and its buffers: `w:` weights, `s:` state, `v:` inputs and outputs, numbers for activation slots. */
+export type Step = readonly [kernel: string, ...buffers: readonly (string | number)[]]
+export interface ProgramSpec {
+  readonly inputs: readonly PortSpec[]
+  readonly outputs: readonly PortSpec[]
+  /** Conditions on dims as the source states them. */
+  readonly checks: readonly (readonly [text: string, holds: (d: Dims) => boolean])[]
+  /** Elements of each activation slot. */
+  readonly slots: readonly ((d: Dims) => number)[]
+  readonly steps: readonly Step[]
+}
+/** States of one size. `grows`: the size is for one position, and positions come first. */
+export interface StateSpec {
+  readonly names: readonly string[]
+  readonly size: (d: Dims) => number
+  readonly grows: boolean
+  readonly ints?: boolean
+}
+export interface ModelSpec {
+  readonly programs: Partial<Record<'run' | 'prepare' | 'prefill' | 'step', ProgramSpec>>
+  readonly state: readonly StateSpec[]
+  /** Names of dims in the order of the block that kernels read. */
+  readonly dims: readonly string[]
+  /** The dims of new and past positions, and how many there may be. */
+  readonly sequence?: { readonly T: string; readonly past: string; readonly max: number }
+}
+type Results = Record<string, Tensor<Float32Array | Int32Array>>
+type Given = Readonly<Record<string, unknown>>
+/** Positions so far, and where their state lies: `s` for that of the model, `r` for that of a run on its own. */
+interface Sequence {
+  past: number
+  /** Dims that the state holds on to. */
+  held?: Dims
+  readonly store: 's' | 'r'
+}
+interface Bound {
+  readonly generation: number
+  readonly steps: readonly { readonly name: string; readonly kernel: Kernel; readonly group: GPUBindGroup }[]
+}
+
+/** One list of entries for each layer. */
+export function layers<T>(count: number, entries: (i: number) => T | readonly T[]): T[] {
+  return Array.from({ length: count }, (_, i) => i).flatMap((i) => entries(i))
+}
+
+export class Session {
+  private sequence: Sequence = { past: 0, store: 's' }
+  private spec: ModelSpec
+  private device: GPUDevice
+  private kernels: ReadonlyMap<string, Kernel>
+  private buffers: Buffers
+  private release: () => void
+  private dimsBuffer: GPUBuffer
+  private readback: GPUBuffer | undefined
+  private bound = { s: new Map<ProgramSpec, Bound>(), r: new Map<ProgramSpec, Bound>() }
+  /** Calls wait for each other: they share buffers. */
+  private last: Promise<unknown> = Promise.resolve()
+  private gone = ''
+
+  constructor(spec: ModelSpec, device: GPUDevice, kernels: ReadonlyMap<string, Kernel>, buffers: Buffers, release: () => void) {
+    this.spec = spec
+    this.device = device
+    this.kernels = kernels
+    this.buffers = buffers
+    this.release = release
+    this.dimsBuffer = device.createBuffer({ label: 'dims', size: Math.max(16, 4 * spec.dims.length), usage: 8 | 64 })
+    void device.lost.then(({ reason, message }) => (this.gone ||= `the GPU device was lost (${reason || 'unknown'}): ${message}`))
+  }
+
+  get past(): number {
+    return this.sequence.past
+  }
+
+  run(inputs: Given): Promise<Results> {
+    return this.inTurn(() => this.execute(this.program('run'), inputs, {}))
+  }
+
+  /** A run as a prefill without past, beside the model's own positions. */
+  alone(inputs: Given): Promise<Results> {
+    return this.inTurn(() => this.next('prefill', inputs, { past: 0, store: 'r' }))
+  }
+
+  /** Positions after the past ones. The first call also takes what does not depend on positions (an encoder's inputs). */
+  advance(name: 'prefill' | 'step', inputs: Given): Promise<Results> {
+    const { sequence } = this
+    return this.inTurn(() => this.next(name, inputs, sequence))
+  }
+
+  private async next(name: 'prefill' | 'step', inputs: Given, seq: Sequence): Promise<Results> {
+    const program = this.program(name)
+    const { sequence, programs } = this.spec
+    if (!sequence) throw new TfmError('TFM2007', 'this model has no sequence to continue')
+    const { prepare } = programs
+    const own: Record<string, unknown> = { ...inputs }
+    let { held } = seq
+    const first = prepare?.inputs.filter((p) => !program.inputs.some((q) => q.name === p.name)) ?? []
+    if (prepare && (held === undefined || first.some((p) => inputs[p.name] !== undefined))) {
+      if (held !== undefined) throw new TfmError('TFM2007', `${first.map((p) => p.name).join(', ')}: already taken; reset() starts anew`)
+      const given = Object.fromEntries(prepare.inputs.map((p) => [p.name, inputs[p.name]]))
+      for (const p of first) delete own[p.name]
+      held = {}
+      await this.execute(prepare, given, held, seq.store, (d) => this.reserve(d, 0, seq.store))
+    }
+    const dims: Dims = { ...held, [sequence.past]: seq.past }
+    const outputs = await this.execute(program, own, dims, seq.store, (d) => {
+      const total = seq.past + (d[sequence.T] ??= 1)
+      if (total > sequence.max) throw new TfmError('TFM2006', `${seq.past} past and ${d[sequence.T]} new positions, at most ${sequence.max}`)
+      this.reserve(d, total, seq.store)
+    })
+    seq.past += dims[sequence.T]
+    delete dims[sequence.T]
+    delete dims[sequence.past]
+    seq.held = dims
+    return outputs
+  }
+
+  /** Buffers are kept: what lies behind the past positions is never read. */
+  reset(): void {
+    this.sequence = { past: 0, store: 's' }
+  }
+
+  dispose(): void {
+    this.reset()
+    this.gone ||= 'the model was disposed'
+    this.buffers.destroy()
+    this.dimsBuffer.destroy()
+    this.readback?.destroy()
+    this.release()
+  }
+
+  private inTurn<T>(call: () => Promise<T>): Promise<T> {
+    const result = this.last.then(() => {
+      this.alive()
+      return call()
+    })
+    this.last = result.catch(() => {})
+    return result
+  }
+  private alive(): void {
+    if (this.gone) throw new TfmError('TFM2105', this.gone)
+  }
+
+  private program(name: 'run' | 'prefill' | 'step'): ProgramSpec {
+    const program = this.spec.programs[name]
+    if (!program) throw new TfmError('TFM2007', `the model has no ${name}`)
+    return program
+  }
+
+  private async execute(program: ProgramSpec, inputs: Given, dims: Dims, store: Sequence['store'] = 's', before?: (d: Dims) => void): Promise<Results> {
+    const { device, buffers } = this
+    const arrays = bindInputs(program.inputs, inputs, dims)
+    for (const [text, holds] of program.checks) {
+      if (!holds(dims)) throw new TfmError('TFM2004', `${text} does not hold for ${Object.entries(dims).map(([k, n]) => `${k} = ${n}`).join(', ')}`)
+    }
+    before?.(dims)
+    device.pushErrorScope('out-of-memory')
+    for (const [name, data] of Object.entries(arrays)) {
+      buffers.reserve(`v:${name}`, data.byteLength)?.destroy()
+      device.queue.writeBuffer(buffers.get(`v:${name}`), 0, data as Float32Array<ArrayBuffer>)
+    }
+    program.slots.forEach((size, i) => buffers.reserve(`a:activation ${i}`, size(dims) * 4)?.destroy())
+    const ports = program.outputs.map((port) => {
+      const shape = port.shape.map((e: Extent) => extent(e, dims) as number)
+      const bytes = shape.reduce((n, x) => n * x, 4)
+      buffers.reserve(`v:${port.name}`, bytes)?.destroy()
+      return { port, shape, bytes }
+    })
+    const total = ports.reduce((n, p) => n + p.bytes, 0)
+    if (!this.readback || this.readback.size < total) {
+      this.readback?.destroy()
+      this.readback = buffers.create('  the results', total, 1 | 8)
+    }
+    device.queue.writeBuffer(this.dimsBuffer, 0, Int32Array.from(this.spec.dims, (name) => dims[name] ?? 0))
+    const full = device.popErrorScope()
+
+    const encoder = device.createCommandEncoder()
+    const pass = encoder.beginComputePass()
+    for (const { name, kernel, group } of this.bind(program, store)) {
+      const rows = kernel.rows?.(dims) ?? 0
+      const i = kernel.entries.findIndex((e) => e.upTo === undefined || rows <= e.upTo)
+      const count = kernel.entries[i].groups(dims)
+      const most = device.limits.maxComputeWorkgroupsPerDimension
+      const y = Math.ceil(count / most)
+      if (y > most) throw new TfmError('TFM2103', `kernel ${name} needs ${count} workgroups, the device has maxComputeWorkgroupsPerDimension = ${most}`)
+      pass.setPipeline(kernel.pipelines[i])
+      pass.setBindGroup(0, group)
+      pass.dispatchWorkgroups(Math.ceil(count / y), y)
+    }
+    pass.end()
+    let at = 0
+    for (const { port, bytes } of ports) {
+      encoder.copyBufferToBuffer(buffers.get(`v:${port.name}`), 0, this.readback, at, bytes)
+      at += bytes
+    }
+    device.queue.submit([encoder.finish()])
+    const memory = await full
+    if (memory) throw new TfmError('TFM2106', `the GPU has too little memory: ${memory.message}`)
+    const outputs: Results = {}
+    if (total === 0) return outputs
+    try {
+      await this.readback.mapAsync(1, 0, total)
+    } catch (thrown) {
+      // A lost device says so only after its callbacks ran.
+      await new Promise((resolve) => setTimeout(resolve))
+      this.alive()
+      throw new TfmError('TFM2105', `the results cannot be read: ${thrown}`)
+    }
+    at = 0
+    for (const { port, shape, bytes } of ports) {
+      const data = this.readback.getMappedRange(0, total).slice(at, at + bytes)
+      outputs[port.name] = { data: port.dtype === 'f32' ? new Float32Array(data) : new Int32Array(data), shape }
+      at += bytes
+    }
+    this.readback.unmap()
+    return outputs
+  }
+
+  /** Kernels and bind groups of a program, made anew when a buffer was replaced. */
+  private bind(program: ProgramSpec, store: Sequence['store']): Bound['steps'] {
+    const { device, buffers, kernels } = this
+    const known = this.bound[store].get(program)
+    if (known?.generation === buffers.generation) return known.steps
+    const steps = program.steps.map(([name, ...args]) => {
+      const kernel = kernels.get(name)!
+      const bufferName = (a: string | number) => (typeof a === 'number' ? `a:activation ${a}` : a.replace(/^s:/, `${store}:`))
+      const entries = args.map((a, i) => ({ binding: i + 1, resource: { buffer: buffers.get(bufferName(a)) } }))
+      if (kernel.dims) entries.unshift({ binding: 0, resource: { buffer: this.dimsBuffer } })
+      return { name, kernel, group: device.createBindGroup({ label: name, layout: kernel.layout, entries }) }
+    })
+    this.bound[store].set(program, { generation: buffers.generation, steps })
+    return steps
+  }
+
+  /** Room for `positions` in the caches; grown by doubling, the past kept. */
+  private reserve(d: Dims, positions: number, store: Sequence['store']): void {
+    const copies: { from: GPUBuffer; name: string }[] = []
+    const room = Math.min(Math.max(2 ** Math.ceil(Math.log2(positions)), 64), this.spec.sequence?.max ?? Infinity)
+    for (const s of this.spec.state) {
+      if (s.grows && positions === 0) continue
+      const each = s.size(d) * 4
+      for (const name of s.names.map((n) => `${store}:${n}`)) {
+        if (this.buffers.has(name, each * (s.grows ? positions : 1))) continue
+        const old = this.buffers.reserve(name, each * (s.grows ? room : 1))
+        if (old) copies.push({ from: old, name })
+      }
+    }
+    if (copies.length === 0) return
+    const encoder = this.device.createCommandEncoder()
+    for (const { from, name } of copies) encoder.copyBufferToBuffer(from, 0, this.buffers.get(name), 0, from.size)
+    this.device.queue.submit([encoder.finish()])
+    for (const { from } of copies) from.destroy()
+  }
+}

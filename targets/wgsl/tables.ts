@@ -1,0 +1,91 @@
+/** The tables of an emitted module: kernels with their code, and programs as lists of dispatches. */
+import type { Module, HostStep, Port, Program, Slot, WeightSlot } from '../../src/program/types.ts'
+import { isConst, of } from '../../src/types/ix.ts'
+import { linearise } from '../../src/types/shape.ts'
+import type { Printer } from '../typescript/printer.ts'
+import { checkLines, formula, portText } from '../typescript/programs.ts'
+import { layerName } from '../typescript/rolled.ts'
+import { indent, property, quote } from '../typescript/text.ts'
+import type { PrintedKernel } from './kernel.ts'
+
+/** WGSL as a template literal: nothing in it can end the literal, nor a script element around it. */
+export const templateText = (code: string): string => code.replace(/[\\`]|\$(?=\{)/g, '\\$&').replace(/<(?=[/!])/g, '\\x3c')
+
+export function kernelLines(kernels: readonly PrintedKernel[], p: Printer): string[] {
+  return kernels.flatMap((k) => {
+    const entries = k.entries.map((e) => {
+      const limit = e.upTo === undefined ? '' : `, upTo: ${e.upTo}`
+      return `{ name: ${quote(e.entry)}${limit}, groups: ${formula(e.groups, p)}, threads: ${e.invocations}, shared: ${e.workgroupBytes} },`
+    })
+    return [
+      `${property(k.name)}: {`,
+      ...indent([
+        `buffers: '${k.written.map((w) => (w ? 'w' : 'r')).join('')}',`,
+        `dims: ${k.usesDims},`,
+        ...(k.rows !== undefined && k.entries.length > 1 ? [`rows: ${formula(k.rows, p)},`] : []),
+        'entries: [', ...indent(entries), '],',
+      ]),
+      `  code: /* wgsl */ \`\n${templateText(k.code)}\`,`,
+      '},',
+    ] // prettier-ignore
+  })
+}
+
+export function programLines(program: Program, module: Module, kernels: readonly PrintedKernel[], p: Printer): string[] {
+  const ports = (list: readonly Port[]): string[] => indent(list.map((port) => `${portText(port, module, p)},`))
+  const checks = checkLines(program, p)
+  const list = (name: string, lines: readonly string[]): string[] => (lines.length === 0 ? [`${name}: [],`] : [`${name}: [`, ...indent(lines), '],'])
+  return [
+    `${program.name}: {`,
+    ...indent([
+      'inputs: [', ...ports(program.inputs), '],',
+      'outputs: [', ...ports(program.outputs), '],',
+      ...list('checks', checks),
+      ...list('slots', program.slots.map((x) => `${formula(x, p)},`)),
+      ...list('steps', stepLines(program.steps, kernels, undefined)),
+    ]),
+    '},',
+  ] // prettier-ignore
+}
+
+function stepLines(steps: readonly HostStep[], kernels: readonly PrintedKernel[], layer: string | undefined): string[] {
+  return steps.flatMap((s) => {
+    if (s.k === 'dispatch') return [`[${[quote(kernels[s.kernel].name), ...s.args.map((a) => slotText(a, layer))].join(', ')}],`]
+    const i = layer === undefined ? 'i' : `${layer}${layer}`
+    return [`...layers(${s.count}, (${i}) => steps([`, ...indent(stepLines(s.body, kernels, i)), '])),']
+  })
+}
+
+function slotText(slot: Slot, layer: string | undefined): string {
+  switch (slot.k) {
+    case 'weight':
+      return quote(`w:${slot.name}`)
+    case 'state':
+      return quote(`s:${slot.name}`)
+    case 'input':
+    case 'output':
+      return quote(`v:${slot.name}`)
+    case 'activation':
+      return String(slot.index)
+    case 'perLayer':
+      return layerName(slot.names.map((n) => `${slot.of === 'weight' ? 'w' : 's'}:${n}`), layer ?? '0')
+  }
+}
+
+/** A packing kernel that copies a tensor to where it already lies is none. */
+export function withoutIdentityPacks(module: Module): Module {
+  return { ...module, weights: module.weights.map((w) => (isIdentity(w) ? withoutPack(w) : w)) }
+}
+function withoutPack(w: WeightSlot): WeightSlot {
+  const { pack: _, ...rest } = w
+  return rest
+}
+function isIdentity(w: WeightSlot): boolean {
+  const [stage] = w.pack?.stages ?? []
+  if (stage === undefined || w.pack!.stages.length !== 1 || w.from.length !== 1 || stage.body.k !== 'map' || stage.body.e.k !== 'load' || stage.at !== undefined) return false
+  const { buf, at } = stage.body.e
+  const { axes, offset, size } = w.layout
+  const plain = buf.layout === undefined && at.every((x, i) => x === of(stage.domain[i])) && at.length === stage.domain.length
+  const count = w.shape.reduce((n, x) => n * x, 1)
+  return plain && isConst(size) === count && offset === linearise(axes.map(of), buf.shape)
+}

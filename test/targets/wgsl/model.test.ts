@@ -1,0 +1,160 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { check } from '../../../src/check/index.ts'
+import { compileGraph } from '../../../src/compile.ts'
+import { sourceFile } from '../../../src/diagnostics/span.ts'
+import { interpret } from '../../../src/interpret/index.ts'
+import type { Graph } from '../../../src/ir/types.ts'
+import type { Module } from '../../../src/program/types.ts'
+import { wgsl } from '../../../targets/wgsl/index.ts'
+import { gpt2Graph } from '../../support/gpt2-graph.ts'
+import { shaderErrors, testDevice } from '../../support/gpu.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'tfm-wgsl-'))
+
+function lowered(graph: Graph): Module {
+  const checked = check(graph).graph
+  if (checked === undefined) throw new Error('the graph is well-formed')
+  return compileGraph(checked, sourceFile('gpt2.tfm', ''), wgsl).lowered.module
+}
+
+/** Tensors as a safetensors file. */
+function safetensors(tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>): Uint8Array {
+  let at = 0
+  const header: Record<string, unknown> = {}
+  for (const [name, { shape, data }] of tensors) header[name] = { dtype: 'F32', shape, data_offsets: [at, (at += data.byteLength)] }
+  const json = new TextEncoder().encode(JSON.stringify(header))
+  const bytes = new Uint8Array(8 + json.length + at)
+  new DataView(bytes.buffer).setUint32(0, json.length, true)
+  bytes.set(json, 8)
+  at = 8 + json.length
+  for (const { data } of tensors.values()) {
+    bytes.set(new Uint8Array(data.buffer), at)
+    at += data.byteLength
+  }
+  return bytes
+}
+
+function noise(seed: number): () => number {
+  let x = seed
+  return () => {
+    x = (Math.imul(x, 1664525) + 1013904223) >>> 0
+    return Math.fround((x / 2 ** 32 - 0.5) * 0.4)
+  }
+}
+
+interface Model {
+  readonly past: number
+  run(inputs: unknown): Promise<{ logits: { data: Float32Array; shape: number[] } }>
+  prefill(inputs: unknown): Promise<{ logits: { data: Float32Array; shape: number[] } }>
+  step(inputs: unknown): Promise<{ logits: { data: Float32Array; shape: number[] } }>
+  generate(ids: readonly number[], options: unknown): AsyncGenerator<number>
+  reset(): void
+  dispose(): void
+}
+type Load = (options: Record<string, unknown>) => Promise<Model>
+
+describe('GPT-2', () => {
+  const graph = gpt2Graph({ vocab: 67, ctx: 100, d: 24, heads: 3, layers: 2 })
+  const module = lowered(graph)
+  const files = wgsl.emit(module, { language: 'js' })
+  const random = noise(1)
+  const tensors = new Map(graph.params.map((p) => [p.name, { shape: p.shape, data: Float32Array.from({ length: p.shape.reduce((a, b) => a * b, 1) }, random) }]))
+  const weights = safetensors(tensors)
+  const ids = [3, 36, 0, 7, 66, 12, 1, 20, 5, 5, 9, 30, 2, 4]
+  const reference = (shape: readonly [number, number], data: readonly number[]): Float64Array =>
+    interpret(graph, {
+      inputs: new Map([['ids', { dtype: 'i32' as const, shape, data: Float64Array.from(data) }]]),
+      params: new Map([...tensors].map(([name, t]) => [name, { dtype: 'f32' as const, shape: t.shape, data: Float64Array.from(t.data) }])),
+    }).outputs.get('logits')!.data
+  let load: Load
+  let model: Model
+  beforeAll(async () => {
+    const path = join(folder, 'gpt2.js')
+    writeFileSync(path, files[0].text)
+    if (process.env.TFM_SHOW) for (const f of files) writeFileSync(join(process.env.TFM_SHOW, f.path.replace('/', '_')), f.text)
+    load = ((await import(pathToFileURL(path).href)) as { load: Load }).load
+    model = await load({ weights, device: await testDevice() })
+  })
+  afterAll(() => {
+    model.dispose()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  const close = (got: ArrayLike<number>, want: ArrayLike<number>): void => {
+    expect(got.length).toBe(want.length)
+    let worst = 0
+    for (let i = 0; i < want.length; i++) worst = Math.max(worst, Math.abs(got[i] - want[i]))
+    expect(worst).toBeLessThan(2e-6)
+  }
+
+  test('every kernel is valid', async () => {
+    for (const f of files) if (f.path.endsWith('.wgsl')) expect(await shaderErrors(f.text), f.path).toEqual([])
+  })
+  test('run equals the reference', async () => {
+    close((await model.run({ ids: { data: ids, shape: [2, 7] } })).logits.data, reference([2, 7], ids))
+    close((await model.run({ ids: ids.slice(0, 1) })).logits.data, reference([1, 1], ids.slice(0, 1)))
+  })
+  test('prefill in chunks and steps equal the whole, also past the first size of the caches', async () => {
+    const long = Array.from({ length: 80 }, (_, i) => (i * 29) % 67)
+    const want = reference([1, 80], long)
+    model.reset()
+    const got: number[] = []
+    got.push(...(await model.prefill({ ids: long.slice(0, 40) })).logits.data)
+    got.push(...(await model.prefill({ ids: long.slice(40, 62) })).logits.data)
+    for (const id of long.slice(62, 67)) got.push(...(await model.step({ ids: [id] })).logits.data)
+    // A run in between has state of its own.
+    await model.run({ ids: [1, 2, 3] })
+    for (const id of long.slice(67)) got.push(...(await model.step({ ids: [id] })).logits.data)
+    expect(model.past).toBe(80)
+    close(got, want)
+  })
+  test('calls made at once run in turn', async () => {
+    model.reset()
+    const both = await Promise.all([model.prefill({ ids: [1, 2, 3] }), model.prefill({ ids: [4, 5] }), model.run({ ids: [7] })])
+    const want = reference([1, 5], [1, 2, 3, 4, 5])
+    close([...both[0].logits.data, ...both[1].logits.data], want)
+    close(both[2].logits.data, reference([1, 1], [7]))
+  })
+  test('greedy generation takes the largest logit', async () => {
+    const out: number[] = []
+    for await (const id of model.generate([5, 6, 7], { maxTokens: 4 })) out.push(id)
+    const seen = [5, 6, 7]
+    for (const id of out) {
+      const logits = reference([1, seen.length], seen).slice(-67)
+      expect(logits[id]).toBeGreaterThan(Math.max(...logits) - 1e-5)
+      seen.push(id)
+    }
+    expect(out.length).toBe(4)
+  })
+  test('bad calls are refused with the input named', async () => {
+    await expect(model.run({ ids: [67] })).rejects.toThrow(/TFM2005: ids\[0, 0\] = 67/)
+    await expect(model.run({})).rejects.toThrow(/TFM2002: ids: missing/)
+    await expect(model.run({ ids: [] })).rejects.toThrow(/TFM2001: ids/)
+    await expect(model.run({ ids: Array.from({ length: 101 }, () => 1) })).rejects.toThrow(/TFM200/)
+  })
+  test('a disposed model says so', async () => {
+    const device = await testDevice()
+    const counted: GPUBuffer[] = []
+    const create = device.createBuffer.bind(device)
+    const destroyed = new Set<GPUBuffer>()
+    device.createBuffer = (d) => {
+      const b = create(d)
+      const destroy = b.destroy.bind(b)
+      b.destroy = () => (destroyed.add(b), destroy())
+      counted.push(b)
+      return b
+    }
+    const other = await load({ weights, device })
+    await other.run({ ids: [1, 2] })
+    other.dispose()
+    device.createBuffer = create
+    expect(counted.filter((b) => !destroyed.has(b)).map((b) => b.label)).toEqual([])
+    await expect(other.run({ ids: [1] })).rejects.toThrow(/TFM2105: the model was disposed/)
+  })
+  test('without WebGPU there is a clear error', async () => {
+    await expect(load({ weights, gpu: { requestAdapter: async () => null } })).rejects.toThrow(/TFM2102: WebGPU found no adapter/)
+  })
+})
