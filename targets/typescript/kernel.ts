@@ -3,10 +3,13 @@ import type { Buffer } from '../../src/kernel/buffer.ts'
 import { storageOf } from '../../src/kernel/address.ts'
 import type { Expr, Local } from '../../src/kernel/expr.ts'
 import type { For, NestKernel, Stmt } from '../../src/kernel/nest.ts'
+import { loadsOf } from '../../src/kernel/walk.ts'
 import { operands } from '../../src/kernel/expr.ts'
 import type { Sym } from '../../src/types/ix.ts'
 import { isConst, print } from '../../src/types/ix.ts'
 import type { Induction } from './addresses.ts'
+import type { Segment } from './outline.ts'
+import { segmentAt } from './outline.ts'
 import { address } from './addresses.ts'
 import { exprText, flat, ixText, storedText } from './numbers.ts'
 import type { Scope } from './numbers.ts'
@@ -52,6 +55,12 @@ interface FunctionScope extends Scope {
   readonly names: Names
   readonly allocate: (b: Buffer) => void
   readonly inductions: ReadonlyMap<Sym, readonly Induction[]>
+  /** Print segments where they stand. */
+  readonly inline?: boolean
+  /** Gives a thing a name of one's own choice. */
+  readonly as: (thing: object, wish: string) => string
+  /** Calls a thing by a name of an outer scope. */
+  readonly alias: (thing: object, name: string) => void
   /** A scope for a block: its names may be used again after it. */
   readonly block: () => FunctionScope
 }
@@ -78,6 +87,8 @@ function functionScope(p: Printer, kernel: string, inductions: ReadonlyMap<Sym, 
       helper: p.helper,
       allocate,
       inductions,
+      as: named,
+      alias: (thing, name) => void known.set(thing, name),
       block: () => make(own.child()),
     }
   }
@@ -88,6 +99,12 @@ function statements(body: readonly Stmt[], scope: FunctionScope, p: Printer): st
   const lines: string[] = []
   for (let i = 0; i < body.length; i++) {
     const s = body[i]
+    const segment = s.k === 'var' && !scope.inline ? segmentAt(body, i, scope.inductions) : undefined
+    if (segment !== undefined) {
+      lines.push(...outlined(segment, scope, p))
+      i += segment.length - 1
+      continue
+    }
     switch (s.k) {
       case 'for':
         lines.push(...loop(s, scope, p))
@@ -131,6 +148,41 @@ function statements(body: readonly Stmt[], scope: FunctionScope, p: Printer): st
     }
   }
   return lines
+}
+
+/** A call of the function that computes a segment; the function is printed when it is first asked for. */
+function outlined(segment: Segment, around: FunctionScope, p: Printer): string[] {
+  const loop = segment.body.find((s) => s.k === 'for')
+  const scope = functionScope(p, 'sums', new Map(loop?.k === 'for' ? [[loop.v, segment.inductions]] : []))
+  const letters = new Map(segment.buffers.map((b, i) => [b, 'abcdefgh'[i]]))
+  const params = [
+    ...segment.buffers.map((b) => `${scope.as(b, letters.get(b)!)}${p.type(arrayOf(b.of))}`),
+    ...segment.numbers.map((n) => `${scope.as(n.sym, n.name)}${p.type('number')}`),
+  ]
+  for (const s of segment.body) if (s.k === 'store') scope.alias(s.buf, around.buffer(s.buf))
+  segment.inductions.forEach((m, i) => scope.as(m.v, `${'qpuv'[i]}`))
+  const read = new Map<Buffer, number>()
+  for (const s of loop?.k === 'for' ? loop.body : []) {
+    const [l] = s.k === 'let' ? loadsOf(s.e) : []
+    if (s.k !== 'let' || l === undefined) continue
+    const i = read.get(l.buf) ?? 0
+    read.set(l.buf, i + 1)
+    scope.as(s.v, `${letters.get(l.buf)}${i}`)
+  }
+  const name = p.shared(`sums_${segment.shape}`, (made) => [
+    ...docComment([`A tile of ${segment.shape} sums of n products, into \`tile\`.`]),
+    ...signatureLines(made, params, p),
+    ...indent(statements(segment.body, { ...scope, inline: true }, p)),
+    '}',
+  ])
+  const args = [...segment.buffers.map((b) => around.buffer(b)), ...segment.numbers.map((n) => ixText(n.value, around))]
+  const call = `${name}(${args.join(', ')})`
+  return call.length <= 100 ? [call] : [`${name}(`, ...indent(fill(args, 96)), ')']
+}
+
+const signatureLines = (name: string, params: readonly string[], p: Printer): string[] => {
+  const line = `function ${name}(${params.join(', ')})${p.type('void')} {`
+  return line.length <= 116 ? [line] : [`function ${name}(`, ...indent(fill(params, 112)), `)${p.type('void')} {`]
 }
 
 function assignment(name: string, v: Local, e: Expr, scope: Scope): string {

@@ -16,6 +16,8 @@ export interface Printer {
   readonly helper: (h: MathHelper) => string
   /** Storage that a kernel works in; gives its name. */
   readonly scratch: (wish: string, array: string, length: number) => string
+  /** A function that several kernels call: printed once for each text (`lines` with its name left open); gives its name. */
+  readonly shared: (wish: string, lines: (name: string) => readonly string[]) => string
   /** The helper functions and scratch asked for so far, as lines. */
   readonly support: () => string[]
 }
@@ -23,6 +25,7 @@ export interface Printer {
 export function printer(language: Language, taken: Iterable<string> = []): Printer {
   const top = names(taken)
   const helpers = new Map<MathHelper, string>()
+  const functions = new Map<string, { readonly name: string; readonly lines: readonly string[] }>()
   const scratches = new Map<string, string>()
   const type = (t: string): string => (language === 'ts' ? `: ${t}` : '')
   return {
@@ -45,6 +48,14 @@ export function printer(language: Language, taken: Iterable<string> = []): Print
       scratches.set(key, name)
       return name
     },
+    shared: (wish, lines) => {
+      const key = lines('?').join('\n')
+      const known = functions.get(key)
+      if (known !== undefined) return known.name
+      const name = top.name(wish)
+      functions.set(key, { name, lines: lines(name) })
+      return name
+    },
     support: () => {
       const lines: string[] = []
       for (const [h, name] of helpers) {
@@ -52,6 +63,7 @@ export function printer(language: Language, taken: Iterable<string> = []): Print
         const head = `function ${name}(${params.map((p) => `${p}${type('number')}`).join(', ')})${type('number')} {`
         lines.push(...docComment([doc]), head, ...indent(body), '}')
       }
+      for (const f of functions.values()) lines.push(...f.lines)
       if (scratches.size > 0) lines.push('// Scratch of the kernels, so that no call allocates.')
       for (const [key, name] of scratches) {
         const [, array, length] = key.split(':')

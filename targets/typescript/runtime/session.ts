@@ -46,8 +46,9 @@ type Results = Record<string, Tensor<Float32Array | Int32Array>>
 type Given = Readonly<Record<string, unknown>>
 
 /** One entry, or a list of them, for each layer. */
-export const layers = <T>(count: number, entry: (i: number) => T | readonly T[]): T[] =>
-  Array.from({ length: count }, (_, i) => i).flatMap((i) => entry(i))
+export function layers<T>(count: number, entry: (i: number) => T | readonly T[]): T[] {
+  return Array.from({ length: count }, (_, i) => i).flatMap((i) => entry(i))
+}
 
 export class Session {
   past = 0
