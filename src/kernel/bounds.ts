@@ -1,18 +1,26 @@
 /** Loop bounds from conditions: `where index(j) <= f` with f free of j becomes the upper bound f + 1 of the loop over j. */
 import type { Ix, Sym } from '../types/ix.ts'
 import { add, coefficientOf, con, max, min, neg, sub, valuesOf } from '../types/ix.ts'
-import type { Expr } from './expr.ts'
-import { bin, constant } from './expr.ts'
+import type { BinaryFn, Expr } from './expr.ts'
+import { asIx, bin, constant, un } from './expr.ts'
 import { symbolsOfIx } from './walk.ts'
 
-export const conjuncts = (e: Expr | undefined): readonly Expr[] =>
-  e === undefined
-    ? []
-    : e.k === 'bin' && e.f === 'and'
-      ? [...conjuncts(e.a), ...conjuncts(e.b)]
-      : e.k === 'const' && e.value !== 0
-        ? []
-        : [e]
+const opposite: Partial<Record<BinaryFn, BinaryFn>> = { lt: 'ge', le: 'gt', gt: 'le', ge: 'lt', ne: 'eq', eq: 'ne' }
+
+/** The parts of a condition that must all hold; `not` is resolved into comparisons. */
+export function conjuncts(e: Expr | undefined): readonly Expr[] {
+  if (e === undefined || (e.k === 'const' && e.value !== 0)) return []
+  if (e.k === 'bin' && e.f === 'and') return [...conjuncts(e.a), ...conjuncts(e.b)]
+  if (e.k !== 'un' || e.f !== 'not') return [e]
+  const x = e.x
+  if (x.k === 'un' && x.f === 'not') return conjuncts(x.x)
+  if (x.k === 'const') return x.value === 0 ? [] : [truth(false)]
+  if (x.k !== 'bin') return [e]
+  if (x.f === 'or') return [...conjuncts(un('not', x.a)), ...conjuncts(un('not', x.b))]
+  // Floats may be unordered; positions are not.
+  const f = asIx(x.a) && asIx(x.b) ? opposite[x.f] : undefined
+  return f === undefined ? [e] : [bin(f, x.a, x.b)]
+}
 export const conjunction = (es: readonly Expr[]): Expr | undefined =>
   es.length === 0 ? undefined : es.reduce((a, b) => bin('and', a, b))
 export const both = (a: Expr | undefined, b: Expr | undefined): Expr | undefined =>
@@ -29,8 +37,10 @@ export interface Bounds {
 
 /** A comparison of two indices as `d >= 0`. */
 export function asNonNegative(e: Expr): Ix | undefined {
-  if (e.k !== 'bin' || e.a.k !== 'index' || e.b.k !== 'index') return undefined
-  const [a, b] = [e.a.ix, e.b.ix]
+  if (e.k !== 'bin') return undefined
+  const a = asIx(e.a)
+  const b = asIx(e.b)
+  if (a === undefined || b === undefined) return undefined
   switch (e.f) {
     case 'le':
       return sub(b, a)

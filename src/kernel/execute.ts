@@ -77,6 +77,7 @@ class Writer {
   readonly allocations: string[] = []
   private temps = 0
   private depth = 0
+  private branches = 0
   private readonly worst: boolean
   private readonly env: PairEnvironment
   private readonly rules: Rules
@@ -92,6 +93,7 @@ class Writer {
       sym: (s) => `s${s.id}`,
       local: (v) => ({ v: `v${v.id}`, e: exact(v) ? '0' : `v${v.id}e` }),
       load: (b, at, code) => this.load(b, at, code),
+      branch: (enter) => void (this.branches += enter ? 1 : -1),
     }
   }
 
@@ -121,7 +123,7 @@ class Writer {
   }
 
   private check(b: Buffer, at: readonly Ix[], code: PairCode): void {
-    if (!this.options.checked) return
+    if (!this.options.checked || this.branches > 0) return
     const xs = at.map(code.ix)
     const bad = xs.map((x, d) => `!(${x} >= 0 && ${x} < ${code.ix(b.shape[d])})`)
     if (bad.length > 0) this.out(`if (${bad.join(' || ')}) outside(${JSON.stringify(b.name)}, [${xs.join(', ')}])`)

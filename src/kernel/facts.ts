@@ -2,8 +2,8 @@
 import type { Ix, Sym } from '../types/ix.ts'
 import { coefficientOf, con, INF, max, min, neg, of, sub, substitute, sym, valuesOf } from '../types/ix.ts'
 import { asNonNegative, conjuncts } from './bounds.ts'
-import type { BinaryFn, Expr } from './expr.ts'
-import { bin } from './expr.ts'
+import type { Expr } from './expr.ts'
+import { asIx, bin } from './expr.ts'
 import type { For } from './nest.ts'
 
 export class Facts {
@@ -51,9 +51,7 @@ export class Facts {
 
   /** Under a condition; parts that do not compare indices say nothing. */
   assume(c: Expr): Facts {
-    let out = negated(c).reduce<Facts>((f, e) => f.one(e), this)
-    for (const e of negated(c)) out = out.one(e)
-    return out
+    return conjuncts(c).reduce<Facts>((f, e) => f.one(e), this)
   }
 
   private one(e: Expr): Facts {
@@ -87,23 +85,8 @@ export class Facts {
   }
 
   private fix(e: Expr & { k: 'bin' }): Facts {
-    if (e.a.k !== 'index' || e.b.k !== 'index') return this
-    const [a, b] = [e.a.ix, e.b.ix]
+    const [a, b] = [asIx(e.a), asIx(e.b)]
     const v = this.order.find((s) => of(s) === a || of(s) === b)
     return v === undefined ? this : new Facts(this.map, this.order, new Set([...this.fixed, v]))
   }
-}
-
-const opposite: Partial<Record<BinaryFn, BinaryFn>> = { lt: 'ge', le: 'gt', gt: 'le', ge: 'lt', ne: 'eq' }
-/** Conjuncts, with `not` resolved into comparisons. */
-function negated(c: Expr): readonly Expr[] {
-  return conjuncts(c).flatMap((e): readonly Expr[] => {
-    if (e.k !== 'un' || e.f !== 'not') return [e]
-    const x = e.x
-    if (x.k === 'un' && x.f === 'not') return negated(x.x)
-    if (x.k !== 'bin') return []
-    if (x.f === 'or') return [...negated({ ...e, x: x.a }), ...negated({ ...e, x: x.b })]
-    const f = opposite[x.f]
-    return f === undefined ? [] : [bin(f, x.a, x.b)]
-  })
 }

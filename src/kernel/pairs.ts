@@ -32,6 +32,8 @@ export interface PairEnvironment {
   readonly local: (v: Local) => Pair
   /** Text of a load; may emit lines. */
   readonly load: (buf: Buffer, at: readonly Ix[], code: PairCode) => Pair
+  /** Called around the branches of a select: loads in them need not be in range. */
+  readonly branch?: (enter: boolean) => void
 }
 export interface PairCode {
   readonly expr: (e: Expr) => Pair
@@ -125,7 +127,10 @@ export function pairCode(
       case 'bin':
         return binary(e.f, e.a.of, expr(e.a), expr(e.b), unit(e.a.of))
       case 'select': {
-        const [c, x, y] = [expr(e.c), expr(e.x), expr(e.y)]
+        const c = expr(e.c)
+        env.branch?.(true)
+        const [x, y] = [expr(e.x), expr(e.y)]
+        env.branch?.(false)
         const v = temp(`${c.v} ? ${x.v} : ${y.v}`)
         if (!isFloat(e.of))
           return {

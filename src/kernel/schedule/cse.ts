@@ -5,7 +5,7 @@
 import { valuesOf } from '../../types/ix.ts'
 import type { Buffer } from '../buffer.ts'
 import type { BinaryFn, Expr, Local } from '../expr.ts'
-import { local, newLocal, operands } from '../expr.ts'
+import { asIx, local, newLocal, operands } from '../expr.ts'
 import type { NestKernel, Stmt } from '../nest.ts'
 import { effectsOf, exprsOf, indicesOf, loadsOf, localsOf, ownIndices, rebuild, throughValues } from '../walk.ts'
 
@@ -19,8 +19,11 @@ export function isWorthNaming(e: Expr): boolean {
   return true
 }
 
-const isOfIndices = (e: Expr): boolean =>
-  e.k === 'index' ? valuesOf(e.ix).size === 0 : e.k === 'un' || e.k === 'bin' ? operands(e).every(isOfIndices) : false
+function isOfIndices(e: Expr): boolean {
+  const x = asIx(e)
+  if (x !== undefined) return valuesOf(x).size === 0
+  return (e.k === 'un' || e.k === 'bin') && operands(e).every(isOfIndices)
+}
 
 export const cse = (nest: NestKernel): NestKernel => ({ ...nest, body: block(nest.body, new Map()) })
 

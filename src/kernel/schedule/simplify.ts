@@ -3,7 +3,7 @@ import type { Ix } from '../../types/ix.ts'
 import { isConst, proveEq, proveLe, proveLt } from '../../types/ix.ts'
 import { asNonNegative, conjunction, conjuncts, truth } from '../bounds.ts'
 import type { Expr } from '../expr.ts'
-import { bin, constant, rewrite } from '../expr.ts'
+import { asIx, bin, constant, rewrite } from '../expr.ts'
 import type { NestKernel, Stmt } from '../nest.ts'
 import { loadsOf, localsOf, mapStmts, throughValues, tripCount } from '../walk.ts'
 import { mapBlocks } from './edit.ts'
@@ -50,8 +50,8 @@ function simple(e: Expr): Expr {
 
 /** A comparison of indices that the bounds of their symbols decide. */
 function compared(e: Expr & { k: 'bin' }): Expr {
-  if (e.a.k !== 'index' || e.b.k !== 'index') return e
-  const [a, b] = [e.a.ix, e.b.ix]
+  const [a, b] = [asIx(e.a), asIx(e.b)]
+  if (a === undefined || b === undefined) return e
   if (e.f === 'eq' || e.f === 'ne') {
     const equal = e.f === 'eq'
     if (proveEq(a, b)) return truth(equal)
