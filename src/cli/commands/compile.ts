@@ -1,0 +1,71 @@
+/** `tfmc compile`: a model as files that a person can read, commit and compare. */
+import { join, resolve } from 'node:path'
+import { compileGraph } from '../../compile.ts'
+import { writeFilesAtomically } from '../../fs-atomic.ts'
+import type { Artifact } from '../../target.ts'
+import type { Context, Outcome } from '../context.ts'
+import type { ModelOptions } from '../model.ts'
+import { openModel, publicSource } from '../model.ts'
+import { bytes, plural, table } from '../output.ts'
+import { targetList, targetNames, targetOf, type TargetName } from '../targets.ts'
+
+export interface CompileCommandOptions extends ModelOptions {
+  readonly target: string
+  readonly out?: string
+  readonly js?: boolean
+  readonly format: boolean
+  readonly selftest: boolean
+}
+
+export async function compile(ctx: Context, [path]: string[], options: CompileCommandOptions): Promise<Outcome> {
+  const [wanted] = targetList<TargetName | 'all'>(options.target, [...targetNames, 'all'])
+  const names = wanted === 'all' ? targetNames : [wanted]
+  const model = await openModel(ctx, path, options)
+  const files = new Map<string, string>()
+  for (const name of names) {
+    const target = await targetOf(name)
+    const compiled = compileGraph(model.graph, publicSource(model.file), target)
+    const emitted = target.emit(compiled.lowered.module, {
+      language: options.js ? 'js' : 'ts',
+      selftest: options.selftest,
+    })
+    const artifacts = options.format ? await formatted(emitted) : emitted
+    for (const { path, text } of artifacts) files.set(names.length > 1 ? `${name}/${path}` : path, text)
+  }
+  const folder = options.out ?? (names.length > 1 ? model.graph.name : `${model.graph.name}-${names[0]}`)
+  ctx.io.signal.throwIfAborted()
+  await writeFilesAtomically(resolve(ctx.io.cwd, folder), files)
+  const sizes = [...files].map(([file, text]) => ({ path: join(folder, file), bytes: Buffer.byteLength(text) }))
+  const total = sizes.reduce((sum, f) => sum + f.bytes, 0)
+  const rows = sizes.length > 12 ? grouped(sizes) : sizes
+  ctx.print(table([{ head: '' }, { head: '', right: true }], rows.map((f) => [f.path, bytes(f.bytes)]), ctx.paint)) // prettier-ignore
+  ctx.print(`${ctx.paint('good', 'ok')} ${plural(sizes.length, 'file')}, ${bytes(total)}\n`)
+  return { data: { model: model.graph.name, targets: names, folder, files: sizes, bytes: total } }
+}
+
+/** Many kernels of a folder in one line. */
+function grouped(files: readonly { readonly path: string; readonly bytes: number }[]) {
+  const groups = new Map<string, { count: number; bytes: number }>()
+  for (const { path, bytes } of files) {
+    const key = path.endsWith('.wgsl') ? join(path, '..', '*.wgsl') : path
+    const group = groups.get(key) ?? { count: 0, bytes: 0 }
+    groups.set(key, { count: group.count + 1, bytes: group.bytes + bytes })
+  }
+  return [...groups].map(([path, g]) => ({ path: g.count > 1 ? `${path} (${g.count})` : path, bytes: g.bytes }))
+}
+
+/** With the look of this project. Prettier's own entry point loads every language it knows. */
+async function formatted(artifacts: readonly Artifact[]): Promise<Artifact[]> {
+  const [prettier, estree, typescript] = await Promise.all([
+    import('prettier/standalone'),
+    import('prettier/plugins/estree'),
+    import('prettier/plugins/typescript'),
+  ])
+  const look = { semi: false, singleQuote: true, printWidth: 120, plugins: [estree.default, typescript.default] }
+  return Promise.all(
+    artifacts.map(async ({ path, text }) => ({
+      path,
+      text: /\.[jt]s$/.test(path) ? await prettier.format(text, { ...look, parser: 'typescript' }) : text,
+    })),
+  )
+}

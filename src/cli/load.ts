@@ -1,0 +1,67 @@
+/** A compiled model brought to life in this process: emitted as JavaScript, imported from memory, given weights and, for WGSL, a device. */
+import type { Compiled } from '../compile.ts'
+import type { Target } from '../target.ts'
+import type { Context } from './context.ts'
+import { device } from './device.ts'
+import type { Weights } from './weights.ts'
+
+export interface Result {
+  readonly data: Float32Array | Int32Array
+  readonly shape: readonly number[]
+}
+export type Results = Readonly<Record<string, Result>>
+export type Inputs = Readonly<Record<string, unknown>>
+
+/** The API of every emitted module, as far as the command line uses it. */
+export interface LoadedModel {
+  readonly run: (inputs: Inputs) => Promise<Results>
+  readonly generate?: (ids: ArrayLike<number>, options: Readonly<Record<string, unknown>>) => AsyncGenerator<number, void>
+  readonly dispose: () => void
+}
+interface EmittedModule {
+  readonly load: (options: Readonly<Record<string, unknown>>) => Promise<LoadedModel>
+}
+
+/** Emits and imports. Nothing is written to disk; emitted modules import nothing. */
+export async function importModule(target: Target, compiled: Compiled): Promise<EmittedModule> {
+  const main = target.emit(compiled.lowered.module, { language: 'js' }).find((a) => /\.m?js$/.test(a.path))
+  if (!main) throw new Error(`internal: ${target.name} emitted no JavaScript`)
+  return (await importText(main.text)) as EmittedModule
+}
+
+/** A module from its text. */
+export const importText = (text: string): Promise<unknown> =>
+  import(`data:text/javascript;base64,${Buffer.from(text).toString('base64')}`)
+
+export interface LoadedTarget {
+  readonly model: LoadedModel
+  /** What it runs on, for people. */
+  readonly device: string
+  readonly close: () => void
+}
+
+export async function loadModel(
+  ctx: Context,
+  target: Target,
+  compiled: Compiled,
+  weights: Weights,
+): Promise<LoadedTarget> {
+  const emitted = await importModule(target, compiled)
+  const gpu = target.name === 'wgsl' ? await device() : undefined
+  const model = await ctx.progress.task(`loading ${weights.label} for ${target.name}`, (report) =>
+    emitted.load({
+      weights: weights.source(),
+      ...(gpu ? { device: gpu.device } : {}),
+      signal: ctx.io.signal,
+      onProgress: ({ loaded, total, tensor }: { loaded: number; total: number; tensor: string }) =>
+        report(loaded, total, tensor),
+      onPipeline: ({ loaded, total }: { loaded: number; total: number }) => report(loaded, total, 'pipelines'),
+      onWarning: weights.onWarning,
+    }),
+  )
+  return {
+    model,
+    device: gpu?.description ?? `Node ${process.versions.node}`,
+    close: () => model.dispose(),
+  }
+}

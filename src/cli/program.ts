@@ -1,0 +1,213 @@
+/** The commands as the user sees them: arguments, options, help. What they do lies in `commands/`, loaded when called. */
+import { Command, Option } from 'commander'
+import type { Context, Outcome } from './context.ts'
+import { decimal, setting, sizes, wholeNumber } from './flags.ts'
+
+export type Action = (ctx: Context) => Promise<Outcome>
+
+interface Shape {
+  readonly summary: string
+  readonly args: readonly (readonly [name: string, about: string])[]
+  readonly options: readonly Option[]
+  readonly examples: readonly (readonly [command: string, about: string])[]
+  readonly load: () => Promise<(ctx: Context, args: string[], options: never) => Promise<Outcome>>
+}
+
+const option = (flags: string, about: string): Option => new Option(flags, about)
+const append = (text: string, before: readonly string[] = []): string[] => [...before, text]
+
+const set = option('--set <name=value>', 'set a hyperparameter; may be repeated').argParser(setting)
+const config = option('--config <file>', 'config.json for hyperparameters (default: the one beside the weights or the source)')
+const noConfig = option('--no-config', 'take no config.json')
+const model = option('--model <name>', 'the model, where the file declares several')
+const weights = option('-w, --weights <path>', 'checkpoint: safetensors file, index of shards, or folder (default: model.safetensors beside the source)')
+const random = option('--random-weights <seed>', 'made-up weights instead of a checkpoint').argParser(wholeNumber)
+const input = option('-i, --input <name=value>', 'an input: JSON, @file.json or @file.safetensors[:tensor]; may be repeated').argParser(append)
+const dims = option('--dims <sizes>', 'sizes of dims, such as T=16,B=2').argParser(sizes)
+const source = [set, config, noConfig, model]
+const target = (about: string, initial: string): Option => option('-t, --target <name>', about).default(initial)
+
+const commands: Readonly<Record<string, Shape>> = {
+  check: {
+    summary: 'check a model: names, shapes, dims',
+    args: [['<file>', 'a .tfm source']],
+    options: [...source, option('--explain', 'say where each implicit value came from and what is checked at the call')],
+    examples: [
+      ['tfmc check model.tfm', ''],
+      ['tfmc check model.tfm --set layers=6 --explain', ''],
+    ],
+    load: async () => (await import('./commands/check.ts')).check,
+  },
+  compile: {
+    summary: 'write a model as TypeScript or WGSL',
+    args: [['<file>', 'a .tfm source']],
+    options: [
+      ...source,
+      target('typescript, wgsl or all', 'typescript'),
+      option('-o, --out <dir>', 'folder to write to (default: <model>-<target>)'),
+      option('--js', 'JavaScript and .d.ts instead of TypeScript'),
+      option('--no-format', 'leave out prettier'),
+      option('--no-selftest', 'leave out selftest()'),
+    ],
+    examples: [
+      ['tfmc compile model.tfm', 'TypeScript, in ./<model>-typescript'],
+      ['tfmc compile model.tfm --target wgsl -o gpu', ''],
+      ['tfmc compile model.tfm --target all --js -o out', ''],
+    ],
+    load: async () => (await import('./commands/compile.ts')).compile,
+  },
+  run: {
+    summary: 'run a model once',
+    args: [['<file>', 'a .tfm source']],
+    options: [
+      ...source, weights, random, input, dims,
+      target('typescript, wgsl or reference', 'typescript'),
+      option('-o, --output <file>', 'write the outputs to a .safetensors or .json file'),
+      option('--seed <n>', 'seed of inputs that are made up because none were given').argParser(wholeNumber).default(1),
+    ], // prettier-ignore
+    examples: [
+      ['tfmc run model.tfm --weights model.safetensors --input "ids=[[1, 2, 3]]"', ''],
+      ['tfmc run model.tfm --random-weights 1 --dims T=16', 'made-up weights and inputs'],
+      ['tfmc run model.tfm --input x=@io.safetensors:in.x --output out.safetensors', ''],
+    ],
+    load: async () => (await import('./commands/run.ts')).run,
+  },
+  generate: {
+    summary: 'continue a text, token by token',
+    args: [['<file>', 'a .tfm source']],
+    options: [
+      ...source, weights, random, input,
+      target('typescript or wgsl', 'typescript'),
+      option('-p, --prompt <text>', 'the text to continue'),
+      option('--ids <ids>', 'token ids to continue, such as 12,7'),
+      option('--source <text>', 'what an encoder reads'),
+      option('--tokenizer <file>', 'tokenizer.json (default: the one beside the weights or the source)'),
+      option('--source-tokenizer <file>', 'tokenizer.json of --source (default: tokenizer.source.json, else --tokenizer)'),
+      option('-n, --max-tokens <n>', 'how many at most').argParser(wholeNumber).default(64),
+      option('--temperature <x>', '0 takes the likeliest token').argParser(decimal),
+      option('--top-k <n>', 'draw among the n likeliest').argParser(wholeNumber),
+      option('--top-p <x>', 'draw among the likeliest with this probability together').argParser(decimal),
+      option('--seed <n>', 'equal seeds give equal texts').argParser(wholeNumber),
+      option('--stop <id>', 'end at this token (default: eos_token_id of the config); may be repeated').argParser(append),
+      option('--no-stop', 'go on after the end of a text'),
+    ], // prettier-ignore
+    examples: [
+      ['tfmc generate examples/shakespeare/model.tfm --prompt "ROMEO:"', ''],
+      ['tfmc generate examples/shakespeare/model.tfm --prompt "ROMEO:" --temperature 0.8 --seed 1', ''],
+      ['tfmc generate examples/translate/model.tfm --source "cuarenta y dos"', ''],
+    ],
+    load: async () => (await import('./commands/generate.ts')).generate,
+  },
+  diff: {
+    summary: 'compare targets with the exact reference, per output and per kernel',
+    args: [['<file>', 'a .tfm source']],
+    options: [
+      ...source, weights, random, input, dims,
+      option('--targets <names>', 'what to compare').default('reference,typescript,wgsl'),
+      option('--no-kernels', 'outputs only'),
+      option('--no-unfused', 'leave out the unfused form'),
+      option('--all', 'list every kernel instead of the worst ten of each target'),
+      option('--seed <n>', 'seed of inputs that are made up because none were given').argParser(wholeNumber).default(1),
+    ], // prettier-ignore
+    examples: [
+      ['tfmc diff model.tfm --random-weights 1', ''],
+      ['tfmc diff model.tfm --weights model.safetensors --targets typescript --dims T=16,B=2', ''],
+    ],
+    load: async () => (await import('./commands/diff.ts')).diff,
+  },
+  explain: {
+    summary: 'show kernels, fusions with their reasons, bytes and memory',
+    args: [['<file>', 'a .tfm source']],
+    options: [
+      ...source,
+      dims,
+      target('the target whose weight layout is taken', 'typescript'),
+      option('--fusions', 'list every fusion, taken and refused'),
+    ],
+    examples: [
+      ['tfmc explain model.tfm', ''],
+      ['tfmc explain model.tfm --dims T=128 --fusions', ''],
+    ],
+    load: async () => (await import('./commands/explain.ts')).explain,
+  },
+  ir: {
+    summary: 'print a model at a level of the compiler',
+    args: [['<file>', 'a .tfm source']],
+    options: [
+      ...source,
+      option('--at <level>', 'where to stop')
+        .choices(['ast', 'graph', 'checked', 'optimised', 'run', 'prepare', 'prefill', 'step', 'stages', 'nest'])
+        .default('checked'),
+      option('--after <pass>', 'the graph after this pass'),
+      option('--target <name>', 'with --at nest: as this target schedules it'),
+      option('--kernel <name>', 'with --at stages or nest: only this kernel'),
+      option('--unfused', 'without passes and fusion'),
+    ],
+    examples: [
+      ['tfmc ir model.tfm', 'the checked graph'],
+      ['tfmc ir model.tfm --after fold', ''],
+      ['tfmc ir model.tfm --at nest --target wgsl', ''],
+    ],
+    load: async () => (await import('./commands/ir.ts')).ir,
+  },
+  fmt: {
+    summary: 'format sources in place',
+    args: [['<files...>', '.tfm sources']],
+    options: [
+      option('--check', 'change nothing; exit code 1 where something would change'),
+      option('--stdout', 'print instead'),
+    ],
+    examples: [
+      ['tfmc fmt model.tfm blocks.tfm', ''],
+      ['tfmc fmt --check *.tfm', ''],
+    ],
+    load: async () => (await import('./commands/fmt.ts')).fmt,
+  },
+  init: {
+    summary: 'write a small model to start from',
+    args: [['[dir]', 'folder, the current one by default']],
+    options: [],
+    examples: [['tfmc init my-model', '']],
+    load: async () => (await import('./commands/init.ts')).init,
+  },
+  info: {
+    summary: 'list the tensors of a checkpoint or the parameters of a model',
+    args: [['<file>', 'a .safetensors file, an index of shards, a folder, or a .tfm source']],
+    options: [...source, option('-w, --weights <path>', 'with a .tfm source: compare its parameters with this checkpoint')],
+    examples: [
+      ['tfmc info model.safetensors', ''],
+      ['tfmc info model.tfm --weights model.safetensors', 'missing, unused and misshapen tensors'],
+    ],
+    load: async () => (await import('./commands/info.ts')).info,
+  },
+}
+
+export const commandNames = Object.keys(commands)
+
+/** Calls `perform` with the action that was asked for. */
+export function makeProgram(version: string, perform: (action: Action, json: boolean) => Promise<void>): Command {
+  const program = new Command('tfmc')
+    .description('Compiles Transformer models from .tfm to readable TypeScript and WGSL.')
+    .version(version, '-V, --version')
+    .helpOption('-h, --help', 'show this help')
+    .showHelpAfterError('(tfmc --help says more)')
+    .exitOverride()
+  for (const [name, shape] of Object.entries(commands)) {
+    const command = program.command(name).summary(shape.summary).description(`${capital(shape.summary)}.`)
+    for (const [argument, about] of shape.args) command.argument(argument, about)
+    for (const o of shape.options) command.addOption(o)
+    command.option('--json', 'one JSON document on stdout, with the diagnostics')
+    command.showHelpAfterError(`(tfmc ${name} --help says more)`)
+    command.addHelpText('after', `\nExamples:\n${shape.examples.map(exampleLine).join('\n')}`)
+    command.action(async () => {
+      const options = command.opts<{ json?: boolean }>()
+      const args = command.args
+      await perform(async (ctx) => (await shape.load())(ctx, args, options as never), options.json === true)
+    })
+  }
+  return program
+}
+
+const capital = (text: string): string => text[0].toUpperCase() + text.slice(1)
+const exampleLine = ([command, about]: readonly [string, string]): string =>
+  `  ${command}${about === '' ? '' : `   # ${about}`}`

@@ -1,0 +1,91 @@
+/** Weights of a command: a checkpoint, or made-up ones. */
+import { resolve } from 'node:path'
+import { DiagnosticError, say, type Diagnostic } from '../diagnostics/index.ts'
+import type { Tensor } from '../types/tensor.ts'
+import type { Context } from './context.ts'
+import { findBeside } from './files.ts'
+import type { OpenedModel } from './model.ts'
+
+export interface WeightOptions {
+  readonly weights?: string
+  readonly randomWeights?: number
+}
+
+export interface Warning {
+  readonly code: string
+  readonly message: string
+}
+
+export interface Weights {
+  readonly label: string
+  /** For `load` of an emitted module; new for each call. */
+  readonly source: () => string | readonly string[] | ReadableStream<Uint8Array>
+  /** All parameters by the model's names, for the reference. */
+  readonly tensors: () => Promise<ReadonlyMap<string, Tensor>>
+  /** Shows a warning once, however often the file is read. */
+  readonly onWarning: (warning: Warning) => void
+}
+
+const names = ['model.safetensors', 'model.safetensors.index.json']
+
+export async function openWeightsOf(ctx: Context, model: OpenedModel, options: WeightOptions): Promise<Weights> {
+  const warned = new Set<string>()
+  const onWarning = ({ code, message }: Warning): void => {
+    if (warned.has(message)) return
+    warned.add(message)
+    const diagnostic: Diagnostic = { code, severity: 'warning', message, reasons: [] }
+    ctx.warn(diagnostic)
+  }
+  const { params, rules } = model.graph
+  if (options.randomWeights !== undefined) return random(model, options.randomWeights, onWarning)
+  const path = options.weights ?? (params.length > 0 ? await findBeside(ctx.io, model.folders, names) : undefined)
+  if (path === undefined) {
+    if (params.length === 0) return random(model, 0, onWarning)
+    throw new DiagnosticError([say.needsWeights(undefined, model.graph.name, params.length)])
+  }
+  const { loadParameters, openWeights } = await import('../weights/index.ts')
+  const full = resolve(ctx.io.cwd, path)
+  const { files } = await openWeights(full)
+  return {
+    label: path,
+    source: () => files,
+    tensors: () =>
+      ctx.progress.task(`reading ${path}`, (report) =>
+        loadParameters(full, params, rules, {
+          signal: ctx.io.signal,
+          onWarning,
+          onProgress: ({ loaded, total, tensor }) => report(loaded, total, tensor),
+        }),
+      ),
+    onWarning,
+  }
+}
+
+async function random(model: OpenedModel, seed: number, onWarning: Weights['onWarning']): Promise<Weights> {
+  const { randomTensor, randomWeights, safetensorsStream } = await import('../weights/index.ts')
+  const { params, rules } = model.graph
+  const prefix = rules.prefixes.map((p) => (p.optional ? '' : p.prefix)).join('')
+  return {
+    label: `random weights (seed ${seed})`,
+    // The numbers depend on the model's own names, whatever a checkpoint must call them.
+    source: () => safetensorsStream(randomWeights(params, seed).map((t) => ({ ...t, name: prefix + t.name }))),
+    tensors: () => {
+      const made = new Map<string, Tensor>()
+      for (const p of params)
+        if (p.fallback === undefined)
+          made.set(p.name, { dtype: 'f32', shape: p.shape, data: Float64Array.from(randomTensor(p.name, p.shape, seed)) })
+      for (const p of params) {
+        let at = p
+        while (at.fallback !== undefined) {
+          const next = params.find((q) => q.name === at.fallback)
+          if (next === undefined || next === p) break
+          at = next
+        }
+        const found = made.get(at.name)
+        if (found) made.set(p.name, found)
+      }
+      return Promise.resolve(made)
+    },
+    onWarning,
+  }
+}

@@ -1,0 +1,160 @@
+/** 21xx: devices, which compiled modules report too, with their own words. 22xx: the command line. */
+import { define, type Said } from '../define.ts'
+
+const itself = (message: string): string => message
+
+export const noWebGpu = define(
+  'TFM2101',
+  {
+    title: 'there is no WebGPU',
+    explain: 'The WGSL target runs on WebGPU: in Node through the optional package `webgpu`, in browsers that have it.',
+    example: 'tfmc run model.tfm --target wgsl, without the package webgpu',
+  },
+  (message: string, help?: string): Said => ({ message, ...(help === undefined ? {} : { help }) }),
+)
+
+export const noAdapter = define(
+  'TFM2102',
+  {
+    title: 'WebGPU found no adapter',
+    explain: 'There is no graphics driver that it can use, or it gave no device.',
+    example: 'VK_DRIVER_FILES=/nowhere tfmc run model.tfm --target wgsl',
+  },
+  (message: string, help?: string): Said => ({ message, ...(help === undefined ? {} : { help }) }),
+)
+
+export const deviceLimit = define(
+  'TFM2103',
+  {
+    title: 'the device is too small for the model',
+    explain: 'A kernel or a buffer needs more than a limit that the adapter reports.',
+    example: 'a table of 3 GB on a device that binds 1 GB at most',
+  },
+  itself,
+)
+
+export const kernelRefused = define(
+  'TFM2104',
+  {
+    title: 'the device did not accept a kernel',
+    explain: 'Its driver could not compile it. Please report it: emitted kernels are valid WGSL.',
+    example: 'a driver with a bug',
+  },
+  itself,
+)
+
+export const deviceLost = define(
+  'TFM2105',
+  {
+    title: 'the device is gone',
+    explain: 'The model was disposed, or the driver took the device away.',
+    example: 'model.dispose(); await model.run({ ids })',
+  },
+  itself,
+)
+
+export const deviceMemory = define(
+  'TFM2106',
+  {
+    title: 'the GPU has too little memory',
+    explain: 'Weights, state and activations must fit.',
+    example: 'a model of 7 billion parameters on a card of 8 GB',
+  },
+  itself,
+)
+
+export const usage = define(
+  'TFM2201',
+  {
+    title: 'the command is not used as it should be',
+    explain: 'An unknown command or option, a missing argument, or a value in the wrong form. The exit code is 2.',
+    example: 'tfmc check model.tfm --set layers',
+  },
+  itself,
+)
+
+export const wontOverwrite = define(
+  'TFM2202',
+  {
+    title: 'a file is in the way',
+    explain: '`tfmc init` writes new files only.',
+    example: 'tfmc init, twice',
+  },
+  (path: string): Said => ({ message: `${path} exists already; nothing was written`, fix: 'name another folder' }),
+)
+
+export const fileSystem = define(
+  'TFM2203',
+  {
+    title: 'a file cannot be read or written',
+    explain: 'The file system said no.',
+    example: 'tfmc compile model.tfm -o /',
+  },
+  (path: string, why: string) => `${path}: ${why}`,
+)
+
+export const needsWeights = define(
+  'TFM2204',
+  {
+    title: 'no weights were named',
+    explain: 'A model with parameters runs with a checkpoint or with made-up weights; one beside the model is found by itself.',
+    example: 'tfmc run model.tfm',
+  },
+  (model: string, params: number): Said => ({
+    message: `${model} has ${params} parameters and no weights were named`,
+    fix: '--weights model.safetensors, or --random-weights 1',
+  }),
+)
+
+export const badInput = define(
+  'TFM2205',
+  {
+    title: 'an input cannot be read',
+    explain: 'Inputs are JSON (nested lists of numbers), or files with JSON or safetensors.',
+    example: 'tfmc run model.tfm --input "ids=[1, 2"',
+  },
+  (name: string, why: string) => `input \`${name}\`: ${why}`,
+)
+
+export const differs = define(
+  'TFM2206',
+  {
+    title: 'a target is not within its bound',
+    explain: '`tfmc diff` found a value that is further from the reference than rounding explains.',
+    example: 'a kernel that a driver miscompiles',
+  },
+  (message: string, help?: string): Said => ({ message, ...(help === undefined ? {} : { help }) }),
+)
+
+export const notFormatted = define(
+  'TFM2207',
+  {
+    title: 'a source is not formatted',
+    explain: '`tfmc fmt --check` changes nothing and says what it would change.',
+    example: 'tfmc fmt --check model.tfm',
+  },
+  (path: string): Said => ({ message: `${path} is not formatted`, fix: `tfmc fmt ${path}` }),
+)
+
+export const cannotGenerate = define(
+  'TFM2208',
+  {
+    title: 'the model cannot generate',
+    explain: 'It takes a model that can be stepped: one i32 input on its `sequence` axis, and one f32 output of logits.',
+    example: 'tfmc generate examples/postln-block/model.tfm --ids 1',
+  },
+  (model: string, why: string, fix?: string): Said => ({
+    message: `${model} cannot generate: ${why}`,
+    ...(fix === undefined ? {} : { fix }),
+  }),
+)
+
+export const bug = define(
+  'TFM2209',
+  {
+    title: 'tfmc failed',
+    explain: 'A bug in tfm. Please report it.',
+    example: 'none that we know of',
+  },
+  (message: string) => `this is a bug in tfm: ${message}`,
+)
