@@ -1,0 +1,5 @@
+export * from './open.ts'
+export * from './write.ts'
+export * from './random.ts'
+export * from './hf-config.ts'
+export { diagnosticOf, withDiagnostics } from './errors.ts'
