@@ -8,6 +8,7 @@ import { printKernel } from './kernel.ts'
 import type { Language, Printer } from './printer.ts'
 import { printer } from './printer.ts'
 import { checkLines, portText, printProgram, stateLines } from './programs.ts'
+import type { ScheduleOptions } from './recipes.ts'
 import { schedule } from './recipes.ts'
 import { selftestLines } from './selftest.ts'
 import { share } from './share.ts'
@@ -214,9 +215,9 @@ function declarations(module: Module, pieces: readonly string[], api: readonly s
 }
 
 /** Kernels alone, exported, for tests and experiments. */
-export function emitKernelsOnly(kernels: readonly StageKernel[], language: Language): string {
+export function emitKernelsOnly(kernels: readonly StageKernel[], language: Language, options: ScheduleOptions = {}): string {
   const p = printer(language)
-  const printed = kernels.map((k) => printKernel(schedule(k), p))
+  const printed = kernels.map((k) => printKernel(schedule(k, options), p))
   const support = p.support()
   return [...printed.flatMap((k) => [...k.lines, '']), ...support, `export { ${printed.map((k) => k.name).join(', ')} }`, ''].join('\n')
 }

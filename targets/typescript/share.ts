@@ -5,6 +5,7 @@
 import { naiveNest } from '../../src/kernel/build.ts'
 import type { NestKernel, Stmt } from '../../src/kernel/nest.ts'
 import { printNest } from '../../src/kernel/print.ts'
+import { simplify } from '../../src/kernel/schedule/index.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { structureOf } from '../../src/kernel/structure.ts'
 import { mapExprs, mapper, mapStmts } from '../../src/kernel/walk.ts'
@@ -67,7 +68,7 @@ function signatureAt(kernel: StageKernel, T: Sym): string {
     args: nest.args.map((a) => ({ ...a, buffer: { ...a.buffer, shape: a.buffer.shape.map((x) => substitute(x, one)) } })),
     body: withoutUnitLoops(mapExprs(nest.body, mapper({ syms: one }))),
   } // prettier-ignore
-  return printNest(made)
+  return printNest(simplify(made))
 }
 function withoutUnitLoops(body: readonly Stmt[]): readonly Stmt[] {
   return mapStmts(body, (s) =>

@@ -1,12 +1,12 @@
 /** For the reader: no copies, no dead names, loads of a loop at its head, short names for what a register tile reads. */
 import type { Buffer } from '../../src/kernel/buffer.ts'
 import type { Expr, Local } from '../../src/kernel/expr.ts'
-import { local, newLocal } from '../../src/kernel/expr.ts'
+import { binaryFunctions, local, newLocal, operands, unaryFunctions } from '../../src/kernel/expr.ts'
 import type { NestKernel, Stmt } from '../../src/kernel/nest.ts'
-import { effectsOf, exprsOf, localsOf, mapExprs, mapper, mapStmts, ownIndices, visitStmts } from '../../src/kernel/walk.ts'
+import { effectsOf, exprsOf, indicesOf, loadsOf, localsOf, mapExprs, mapper, mapStmts, ownIndices, visitStmts } from '../../src/kernel/walk.ts'
 import { valuesOf } from '../../src/types/ix.ts'
 
-export const tidy = (nest: NestKernel): NestKernel => renameLoads(loadsFirst(withoutDead(withoutCopies(nest))))
+export const tidy = (nest: NestKernel): NestKernel => renameLoads(loadsFirst(inlineOnce(withoutDead(withoutCopies(nest)))))
 
 /** `let a = b`, where neither changes, is `b` itself. */
 function withoutCopies(nest: NestKernel): NestKernel {
@@ -37,6 +37,38 @@ function withoutDead(nest: NestKernel): NestKernel {
   const body = mapStmts(nest.body, (s) => (s.k === 'let' && !used.has(s.v) ? [] : [s]))
   return body === nest.body ? nest : withoutDead({ ...nest, body })
 }
+
+/** Names that only say what was computed; a name from the source stays. */
+const plainNames: ReadonlySet<string> = new Set([...unaryFunctions, ...binaryFunctions, 't'])
+/** A value without loads that is used once, in the block where it is made, is written where it is used. */
+function inlineOnce(nest: NestKernel): NestKernel {
+  const uses = new Map<Local, number>()
+  const assigned = effectsOf(nest.body).assigns
+  const use = (e: Expr): void => {
+    // Once for each mention, since expressions are shared objects.
+    if (e.k === 'local') uses.set(e.v, (uses.get(e.v) ?? 0) + 1)
+    for (const x of operands(e)) use(x)
+    for (const x of indicesOf(e)) for (const v of valuesOf(x)) use(v.value as Expr)
+  }
+  visitStmts(nest.body, (s) => {
+    exprsOf(s).forEach(use)
+    for (const x of ownIndices(s)) for (const v of valuesOf(x)) use(v.value as Expr)
+  })
+  const inBlock = (body: readonly Stmt[]): readonly Stmt[] => {
+    const made = new Map<Local, Expr>()
+    const out: Stmt[] = []
+    body.forEach((s, i) => {
+      const t = made.size === 0 || s.k === 'for' || s.k === 'if' ? s : mapExprs([s], mapper({ locals: made }))[0]
+      const here = (): boolean => body.slice(i + 1).some((u) => u.k !== 'for' && u.k !== 'if' && exprsOf(u).some((e) => localsOf(e).has((s as { v: Local }).v)))
+      const plain = s.k === 'let' && uses.get(s.v) === 1 && plainNames.has(s.v.name) && here()
+      if (t.k === 'let' && plain && loadsOf(t.e).length === 0 && size(t.e) < 24 && [...localsOf(t.e)].every((v) => !assigned.has(v))) made.set(t.v, t.e)
+      else out.push(t.k === 'for' || t.k === 'if' ? { ...t, body: inBlock(t.body) } : t)
+    })
+    return out
+  }
+  return { ...nest, body: inBlock(nest.body) }
+}
+const size = (e: Expr): number => operands(e).reduce((n, x) => n + size(x), 1)
 
 /** In a body of loads and sums only, the loads come first. */
 const isLoad = (s: Stmt): s is Stmt & { k: 'let' } => s.k === 'let' && bare(s.e).k === 'load'

@@ -38,7 +38,8 @@ export function slotLines(module: Module, pack: (slot: number) => string | undef
 function rolledEntries(entries: readonly Entry[]): string[] {
   const groups = new Map<string, Entry[]>()
   for (const e of entries) {
-    const key = e.text(e.names.map((n) => n.replace(/\d+/g, '#')))
+    // Layers are the first number of a name; others (`ln_1`, `ln_2`) tell tensors of a layer apart.
+    const key = e.text(e.names.map((n) => n.replace(/\d+/, '#')))
     groups.set(key, [...(groups.get(key) ?? []), e])
   }
   const single: string[] = []
