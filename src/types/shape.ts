@@ -1,5 +1,5 @@
 /** Shapes: row-major, one index polynomial per axis. */
-import { add, con, floorDiv, isConst, mod, mul, of, print, type Ix, type IxLike, type PrintOptions } from './ix.ts'
+import { add, con, floorDiv, isConst, mul, of, print, sub, type Ix, type IxLike, type PrintOptions } from './ix.ts'
 
 export type Shape = readonly Ix[]
 
@@ -66,9 +66,11 @@ export function linearise(coords: readonly IxLike[], s: Shape): Ix {
 export function delinearise(ix: IxLike, s: Shape): readonly Ix[] {
   const out: Ix[] = []
   let rest = of(ix)
-  for (let i = s.length - 1; i >= 0; i--) {
-    out.unshift(isConst(s[i]) === 1 ? con(0) : i === 0 ? rest : mod(rest, s[i]))
-    rest = floorDiv(rest, s[i])
+  for (let i = s.length - 1; i > 0; i--) {
+    const over = floorDiv(rest, s[i])
+    out.unshift(sub(rest, mul(s[i], over)))
+    rest = over
   }
+  if (s.length > 0) out.unshift(isConst(s[0]) === 1 ? con(0) : rest)
   return out
 }

@@ -4,10 +4,10 @@ import * as ix from '../../src/types/ix.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { again, asRead, at, build, maps, plain, trees, worlds, type Tree, type World } from './trees.ts'
 
-const RUNS = Number(process.env.TFM_FUZZ_RUNS ?? 400)
+const RUNS = Number(process.env.TFM_FUZZ_RUNS ?? 250)
 const anyTree = fc.oneof(trees(), maps)
 
-/** `f` for each world and tree; overflow is an answer too. */
+/** `f` for each world and tree. */
 function over(f: (w: World, ...ts: Tree[]) => void, count: number, runs = RUNS): void {
   fc.assert(
     fc.property(worlds, fc.array(anyTree, { minLength: count, maxLength: count }), (w, ts) => f(w, ...ts)),

@@ -130,13 +130,16 @@ function divide(x: Ix, b: Ix): Ix {
   const by = core.unfoldExact(core.core(b))
   const split = divideByTerms(terms, by)
   if (split.quotient.length > 0) return add2(intern(split.quotient), floorDiv(intern(split.rest), b))
+  const small = smallQuotient(x, b)
+  if (small) return small
   // r again as q*b + s, by the digits of its quotients: `3*x + 4*(x div 4)` is `3*(x mod 4) + 16*(x div 4)`.
   const byDigits = divideByTerms(digits(terms, true), by)
   const q = fromDigits(byDigits.quotient)
   const s = fromDigits(byDigits.rest)
-  const found = smallQuotient(s, b) ?? balanced(byDigits.rest, b) ?? divideByFactor(byDigits.rest, b)
+  const found =
+    (s === x ? undefined : smallQuotient(s, b)) ?? balanced(byDigits.rest, b) ?? divideByFactor(byDigits.rest, b)
   if (found) return add2(q, found)
-  const other = s === x ? undefined : (smallQuotient(x, b) ?? divideByFactor(terms, b))
+  const other = s === x ? undefined : divideByFactor(terms, b)
   if (other) return other
   return add2(q, divideNested(s, b) ?? core.atomIx(core.pairAtom('div', s, b)))
 }

@@ -14,6 +14,7 @@ export interface Memo {
   lower: number | undefined
   upper: number | undefined
   symbols: ReadonlySet<Sym> | undefined
+  values: ReadonlySet<Value> | undefined
   /** The symbol made last among those in it, or null. */
   youngest: Sym | null | undefined
   /** Interned atoms of which it is an operand, by kind and other operand. */
@@ -35,6 +36,7 @@ export class IxNode implements Ix {
       lower: undefined,
       upper: undefined,
       symbols: undefined,
+      values: undefined,
       youngest: undefined,
       atoms: undefined,
     }

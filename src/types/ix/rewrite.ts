@@ -5,6 +5,7 @@ import { fail, IxOverflow, type Atom, type Ix, type IxLike, type Sym, type Term,
 import { addTerms, mulTerm, mulTerms } from './terms.ts'
 
 const NONE: ReadonlySet<Sym> = new Set()
+const NO_VALUES: ReadonlySet<Value> = new Set()
 
 /** The symbols in x, also inside div, min and max; not those in bounds, nor in the payloads of values. */
 export function symbolsOf(x: IxLike): ReadonlySet<Sym> {
@@ -28,17 +29,17 @@ export function dependsOn(x: IxLike, s: Sym): boolean {
 
 /** The data-dependent atoms in x, also nested ones. */
 export function valuesOf(x: IxLike): ReadonlySet<Value> {
-  const out = new Set<Value>()
-  const visit = (ix: Ix): void => {
-    for (const t of core(ix)) {
-      for (const a of t.atoms) {
-        if (a.k === 'value') out.add(a)
-        else if (a.k !== 'sym') [a.a, a.b].forEach(visit)
-      }
+  const ix = of(x)
+  const m = memo(ix)
+  if (m.values) return m.values
+  let out: Set<Value> | undefined
+  for (const t of core(ix)) {
+    for (const a of t.atoms) {
+      if (a.k === 'value') (out ??= new Set()).add(a)
+      else if (a.k !== 'sym') for (const y of [a.a, a.b]) for (const v of valuesOf(y)) (out ??= new Set()).add(v)
     }
   }
-  visit(of(x))
-  return out
+  return (m.values = out ?? NO_VALUES)
 }
 
 /** All symbols at once. Payloads of values are left alone: those are `mapValues`' to rewrite. */
