@@ -1,0 +1,29 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { compile } from '../../src/compile.ts'
+import { sourceFile } from '../../src/diagnostics/index.ts'
+import { address } from '../../src/kernel/address.ts'
+import { naiveNest } from '../../src/kernel/build.ts'
+import { cse, hoist, scalarise, simplify, tighten } from '../../src/kernel/schedule/index.ts'
+import { verify } from '../../src/kernel/verify.ts'
+import { panelLayout } from '../support/lowering.ts'
+
+const models = readdirSync('examples').map((name) => `examples/${name}/model.tfm`)
+
+test.each(models.flatMap((path) => [true, false].map((fuse) => [path, fuse] as const)))(
+  'every kernel of %s is valid, naive, cleaned up and flat (fuse = %s)',
+  (path, fuse) => {
+    const { lowered } = compile(sourceFile(path, readFileSync(path, 'utf8')), { panelLayout }, { fuse })
+    expect(lowered.module.kernels.length).toBeGreaterThan(0)
+    for (const kernel of lowered.module.kernels) {
+      const naive = naiveNest(kernel)
+      const clean = simplify(cse(hoist(tighten(scalarise(naive)))))
+      expect(verify(naive), kernel.name).toEqual([])
+      expect(verify(clean), kernel.name).toEqual([])
+      expect(
+        verify(address(clean).nest).filter((i) => i.rule !== 'range'),
+        kernel.name,
+      ).toEqual([])
+    }
+  },
+)
