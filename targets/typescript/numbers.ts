@@ -44,13 +44,15 @@ function ix(x: Ix, scope: Scope): Text {
   }
   return sum(terms, scope)
 }
+/** The base of an address: reads best in front. */
+const isBase = (t: Term): boolean => t.coef === 1 && t.atoms.length === 1 && t.atoms[0].k === 'sym' && t.atoms[0].name.endsWith('_at')
 function gcd(a: number, b: number): number {
   return b === 0 ? a : gcd(b, a % b)
 }
 function sum(terms: readonly Term[], scope: Scope, head?: Text): Text {
   // A positive term first, so that nothing starts with a minus where that can be avoided.
   const first = head ? -1 : terms.findIndex((t) => t.coef > 0)
-  const order = first > 0 ? [terms[first], ...terms.filter((_, i) => i !== first)] : terms
+  const order = (first > 0 ? [terms[first], ...terms.filter((_, i) => i !== first)] : [...terms]).sort((a, b) => Number(isBase(b)) - Number(isBase(a)))
   return (head ? order : order.slice(1)).reduce<Text>(
     (left, t) => (t.coef < 0 ? infix('-', P.add, left, term({ ...t, coef: -t.coef }, scope)) : infix('+', P.add, left, term(t, scope), false)),
     head ?? term(order[0], scope),
