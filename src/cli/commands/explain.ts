@@ -1,0 +1,94 @@
+/** `tfmc explain`: what the compiler made of a model, and why. */
+import { compileGraph } from '../../compile.ts'
+import { report, type FusionLine, type ProgramReport, type Report } from '../../explain/report.ts'
+import { print } from '../../types/ix.ts'
+import type { Context, Outcome } from '../context.ts'
+import { openModel, type ModelOptions } from '../model.ts'
+import { bytes, plural, table } from '../output.ts'
+import { targetList, targetNames, targetOf } from '../targets.ts'
+
+export interface ExplainOptions extends ModelOptions {
+  readonly dims?: Readonly<Record<string, number>>
+  readonly target: string
+  readonly fusions?: boolean
+}
+
+export async function explain(ctx: Context, [path]: string[], options: ExplainOptions): Promise<Outcome> {
+  const [name] = targetList(options.target, targetNames)
+  const model = await openModel(ctx, path, options)
+  const target = await targetOf(name)
+  const made = await ctx.progress.blocking('compiling', () => {
+    const fused = compileGraph(model.graph, model.file, target)
+    const unfused = compileGraph(model.graph, model.file, target, { fuse: false })
+    return { fused, found: report(fused, unfused, options.dims ? { dims: options.dims } : {}) }
+  })
+  const { fused, found } = made
+  for (const program of found.programs) ctx.print(programText(ctx, program))
+  ctx.print(fusionText(ctx, found.fusions, options.fusions === true))
+  ctx.print(memoryText(ctx, found))
+  const refusal = fused.notSteppable
+  if (refusal) ctx.note(`cannot be stepped: ${refusal.message}\n${refusal.reasons.map((r) => `  because ${r.message}\n`).join('')}`)
+  return {
+    data: {
+      ...found,
+      programs: found.programs.map((p) => ({ ...p, slots: p.slots.map((s) => ({ elements: print(s.elements), bytes: s.bytes })) })),
+      state: found.state.map((s) => ({ ...s, elements: print(s.elements) })),
+    },
+  }
+}
+
+const sizes = (dims: Readonly<Record<string, number>>): string => Object.entries(dims).map(([k, n]) => `${k} = ${n}`).join(', ') // prettier-ignore
+
+function programText(ctx: Context, p: ProgramReport): string {
+  const { paint } = ctx
+  const rows = p.kernels.map((k) => [k.name, String(k.count), bytes(k.read), bytes(k.written), brief(k.operations)])
+  const columns = [{ head: 'kernel' }, { head: 'times', right: true }, { head: 'reads', right: true }, { head: 'writes', right: true }, { head: 'operations' }] // prettier-ignore
+  const T = p.name === 'step' ? 1 : (p.dims.T ?? 1)
+  const tokens = T * (p.dims.B ?? 1)
+  const perToken = (n: number): string => (p.name === 'prepare' ? '' : `, ${bytes(Math.round(n / tokens))} a token`)
+  const slots = p.slots.reduce((sum, s) => sum + s.bytes, 0)
+  return [
+    `${paint('head', p.name)}  ${paint('dim', sizes(p.dims))}`,
+    table(columns, rows, paint, '  ').trimEnd(),
+    `  ${plural(p.kernels.length, 'kernel')}, ${plural(p.dispatches, 'dispatch', 'dispatches')}, ${bytes(p.bytes)} a call${perToken(p.bytes)}; activations ${bytes(slots)} in ${plural(p.slots.length, 'slot')}`,
+    `  without fusion ${plural(p.unfused.dispatches, 'dispatch', 'dispatches')}, ${bytes(p.unfused.bytes)} a call${perToken(p.unfused.bytes)}`,
+    '', '',
+  ].join('\n') // prettier-ignore
+}
+
+/** `layernorm` may be a dozen operations: the first few, with counts. */
+function brief(operations: readonly string[]): string {
+  const counts = new Map<string, number>()
+  for (const op of operations) counts.set(op, (counts.get(op) ?? 0) + 1)
+  const names = [...counts].map(([op, n]) => (n > 1 ? `${op}×${n}` : op))
+  return names.length > 7 ? `${names.slice(0, 7).join(' ')} …` : names.join(' ')
+}
+
+function fusionText(ctx: Context, fusions: readonly FusionLine[], all: boolean): string {
+  const { paint } = ctx
+  const row = (f: FusionLine) => [f.program, f.law, `${f.from} → ${f.into}`, String(f.count), f.reason]
+  const columns = [{ head: 'in' }, { head: 'law' }, { head: 'what' }, { head: 'times', right: true }, { head: 'reason' }]
+  const refused = fusions.filter((f) => !f.taken)
+  const taken = fusions.filter((f) => f.taken)
+  if (all)
+    return `${paint('head', 'fusions taken')}\n${table(columns, taken.map(row), paint, '  ')}\n${paint('head', 'fusions refused')}\n${table(columns, refused.map(row), paint, '  ')}\n`
+  const laws = new Map<string, { taken: number; refused: number }>()
+  for (const f of fusions) {
+    const sum = laws.get(f.law) ?? { taken: 0, refused: 0 }
+    sum[f.taken ? 'taken' : 'refused'] += f.count
+    laws.set(f.law, sum)
+  }
+  const rows = [...laws].map(([law, n]) => [law, String(n.taken), String(n.refused)])
+  const heads = [{ head: 'law' }, { head: 'taken', right: true }, { head: 'refused', right: true }]
+  return `${paint('head', 'fusions')}  ${paint('dim', '(--fusions lists each with its reason)')}\n${table(heads, rows, paint, '  ')}\n`
+}
+
+function memoryText(ctx: Context, r: Report): string {
+  const caches = r.state.reduce((sum, s) => sum + s.bytes, 0)
+  const rows = [
+    ['weights', bytes(r.weights.bytes), `${plural(r.weights.tensors, 'tensor')} (checkpoint: ${bytes(r.weights.checkpointBytes)} as f32)`],
+    ...(r.state.length > 0 ? [['state', bytes(caches), `${plural(r.state.length, 'tensor')}, such as ${r.state[0].name}: ${print(r.state[0].elements)} numbers`]] : []),
+    ...r.programs.map((p) => [`activations of ${p.name}`, bytes(p.slots.reduce((sum, s) => sum + s.bytes, 0)), p.slots.map((s) => print(s.elements)).join(' + ')]),
+  ] // prettier-ignore
+  return `${ctx.paint('head', 'memory')}\n${table([{ head: '' }, { head: '', right: true }, { head: '' }], rows, ctx.paint, '  ')}`
+}

@@ -1,0 +1,98 @@
+/** Single kernels of a module, run on their arguments: what `tfmc diff` compares one by one. */
+import type { Compiled } from '../compile.ts'
+import type { Subject } from '../diff/diff.ts'
+import { evaluate, type Sym } from '../types/ix.ts'
+import { importText } from './load.ts'
+
+type KernelRunner = NonNullable<Subject['kernel']>
+type Kernel = (...args: readonly unknown[]) => void
+
+/** Of the TypeScript target: each kernel is a function. */
+export async function typescriptKernels(compiled: Compiled): Promise<KernelRunner> {
+  const { emitKernelsOnly } = await import('../../targets/typescript/host.ts')
+  const text = emitKernelsOnly(compiled.lowered.module.kernels, 'js')
+  const names = /export \{ (.*) \}\s*$/.exec(text)![1].split(', ')
+  const functions = (await importText(text)) as Readonly<Record<string, Kernel>>
+  return (index, args, params) => {
+    functions[names[index]](...args, ...params)
+    return Promise.resolve()
+  }
+}
+
+/** Of the WGSL target, on a device. Pipelines are made when a kernel first runs. */
+export async function wgslKernels(compiled: Compiled, device: GPUDevice): Promise<KernelRunner> {
+  const { printKernels } = await import('../../targets/wgsl/host.ts')
+  const { module } = compiled.lowered
+  const { kernels, fields } = printKernels(module)
+  const { COMPUTE } = GPUShaderStage
+  const { STORAGE, COPY_SRC, COPY_DST, UNIFORM, MAP_READ } = GPUBufferUsage
+  const made = new Map<string, Promise<{ pipeline: GPUComputePipeline; layout: GPUBindGroupLayout }>>()
+
+  const pipelineOf = (index: number, entry: number) => {
+    const key = `${index}.${entry}`
+    const known = made.get(key)
+    if (known) return known
+    const printed = kernels[index]
+    const layout = device.createBindGroupLayout({
+      entries: [
+        ...(printed.usesDims ? [{ binding: 0, visibility: COMPUTE, buffer: { type: 'uniform' } } as const] : []),
+        ...printed.written.map(
+          (written, i) =>
+            ({ binding: i + 1, visibility: COMPUTE, buffer: { type: written ? 'storage' : 'read-only-storage' } }) as const,
+        ),
+      ],
+    })
+    const compute = { module: device.createShaderModule({ code: printed.code }), entryPoint: printed.entries[entry].entry }
+    const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [layout] })
+    const making = device
+      .createComputePipelineAsync({ layout: pipelineLayout, compute })
+      .then((pipeline) => ({ pipeline, layout }))
+    made.set(key, making)
+    return making
+  }
+
+  return async (index, args, params) => {
+    const printed = kernels[index]
+    const symbols = module.kernels[index].params
+    const valueOf = (s: Sym): number => params[symbols.findIndex((p) => p.name === s.name)]
+    const rows = printed.rows === undefined ? 0 : evaluate(printed.rows, valueOf)
+    const entry = printed.entries.findIndex((e) => e.upTo === undefined || rows <= e.upTo)
+    const { pipeline, layout } = await pipelineOf(index, entry)
+    const buffers = args.map((data) => {
+      const buffer = device.createBuffer({ size: Math.max(4, data.byteLength), usage: STORAGE | COPY_SRC | COPY_DST })
+      device.queue.writeBuffer(buffer, 0, data.slice())
+      return buffer
+    })
+    const dims = device.createBuffer({ size: Math.max(16, 4 * fields.length), usage: UNIFORM | COPY_DST })
+    const sizes = fields.map((name) => params[symbols.findIndex((p) => p.name === name)] ?? 0)
+    device.queue.writeBuffer(dims, 0, Int32Array.from(sizes))
+    const group = device.createBindGroup({
+      layout,
+      entries: [
+        ...(printed.usesDims ? [{ binding: 0, resource: { buffer: dims } }] : []),
+        ...buffers.map((buffer, i) => ({ binding: i + 1, resource: { buffer } })),
+      ],
+    })
+    const groups = evaluate(printed.entries[entry].groups, valueOf)
+    const widest = device.limits.maxComputeWorkgroupsPerDimension
+    const encoder = device.createCommandEncoder()
+    const pass = encoder.beginComputePass()
+    pass.setPipeline(pipeline)
+    pass.setBindGroup(0, group)
+    pass.dispatchWorkgroups(Math.min(groups, widest), Math.ceil(groups / widest))
+    pass.end()
+    const results = args.flatMap((data, i) => {
+      if (!printed.written[i] || data.byteLength === 0) return []
+      const copy = device.createBuffer({ size: data.byteLength, usage: MAP_READ | COPY_DST })
+      encoder.copyBufferToBuffer(buffers[i], 0, copy, 0, data.byteLength)
+      return [{ data, copy }]
+    })
+    device.queue.submit([encoder.finish()])
+    for (const { data, copy } of results) {
+      await copy.mapAsync(GPUMapMode.READ)
+      const bytes = copy.getMappedRange()
+      data.set(data instanceof Float32Array ? new Float32Array(bytes) : new Int32Array(bytes))
+    }
+    for (const buffer of [dims, ...buffers, ...results.map((r) => r.copy)]) buffer.destroy()
+  }
+}
