@@ -13,6 +13,7 @@ import type { MathHelper } from './math.ts'
 import { mathHelpers, withNeeds } from './math.ts'
 import { ixText } from './numbers.ts'
 import type { Scheduled, Variant } from './recipes.ts'
+import type { Tail } from './recipes/contraction.ts'
 import type { BlockParent } from './statements.ts'
 import { arrayType, openBlock, scalarType, statements } from './statements.ts'
 import type { Names } from './text.ts'
@@ -82,8 +83,9 @@ export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dim
   const both = args.some((b) => writes.has(b) && reads.has(b))
   const barrier = both ? ['storageBarrier();', 'workgroupBarrier();'] : ['workgroupBarrier();']
   const parent: BlockParent = { names: top, known, bases: [], barrier, helper }
-  const printed = scheduled.variants.map((v) => printEntry(v, top, parent))
-  const usesDims = printed.some((p) => p.lines.some((l) => l.includes('dims.')))
+  const shared = scheduled.variants.length > 1 ? printTail(scheduled.variants, top, parent) : undefined
+  const printed = scheduled.variants.map((v) => printEntry(v, top, v.tail && shared ? { ...parent, call: { name: shared.name, tail: v.tail } } : parent))
+  const usesDims = [shared, ...printed].some((p) => p?.lines.some((l) => l.includes('dims.')))
 
   const helpers = withNeeds(asked).flatMap((h) => {
     const { doc, params, result, body } = mathHelpers[h]
@@ -96,6 +98,7 @@ export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dim
     ...args.map((b, i) => `@group(0) @binding(${i + 1}) var<storage, ${writes.has(b) ? 'read_write' : 'read'}> ${known.get(b)!}: array<${scalarType(b.of)}>; ${comment(shapeText(b))}`),
     '',
     ...helpers,
+    ...(shared ? [...shared.lines, ''] : []),
     ...printed.flatMap((p, i) => [...(i > 0 ? [''] : []), ...p.lines]),
   ]
   return {
@@ -139,6 +142,21 @@ function shapeOf(nest: NestKernel): Shape {
   })
   if (band.length === 0 || grid.length === 0 || stray !== undefined) throw new Error(`internal: ${nest.name} is not scheduled as workgroups of threads`)
   return { grid, allocs, band, thread }
+}
+
+/** What every variant does with a result, as a function. */
+function printTail(variants: readonly Variant[], top: Names, parent: BlockParent): { readonly name: string; readonly lines: readonly string[] } | undefined {
+  const tail = variants[0].tail
+  if (tail === undefined || variants.some((v) => v.tail === undefined)) return undefined
+  const name = top.name('finish')
+  const b = openBlock(parent)
+  const declare = (thing: Sym | Tail['value'], wish: string): string => {
+    const made = b.names.name(wish)
+    b.known.set(thing, made)
+    return made
+  }
+  const params = [...tail.places.map((v) => `${declare(v, v.name)}: i32`), `${declare(tail.value, tail.value.name)}: ${scalarType(tail.value.of)}`]
+  return { name, lines: [comment('What becomes of one sum.'), `fn ${name}(${params.join(', ')}) {`, ...indent(statements(tail.stmts, b)), '}'] }
 }
 
 function printEntry(v: Variant, top: Names, parent: BlockParent): { readonly lines: readonly string[]; readonly entry: PrintedEntry } {

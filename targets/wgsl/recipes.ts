@@ -9,6 +9,7 @@ import { structureOf } from '../../src/kernel/structure.ts'
 import type { Ix } from '../../src/types/ix.ts'
 import { isConst } from '../../src/types/ix.ts'
 import { carried } from './recipes/carried.ts'
+import type { Tail } from './recipes/contraction.ts'
 import { few, productOf, tiled } from './recipes/contraction.ts'
 import { each } from './recipes/each.ts'
 import { epilogueOf } from './recipes/epilogue.ts'
@@ -19,6 +20,7 @@ export interface Variant {
   readonly suffix: string
   readonly schedule: 'tiled' | 'few' | 'rows' | 'carried' | 'each'
   readonly nest: NestKernel
+  readonly tail?: Tail
   /** Taken when the number of rows is at most this. The last variant has none. */
   readonly upTo?: number
 }
@@ -33,7 +35,8 @@ export interface ScheduleOptions {
   readonly used?: 'one' | 'many' | 'both'
 }
 
-/** Rows up to which `few` is taken, and how many of them a workgroup makes. */
+/** Rows up to which a variant is taken: one row per workgroup, or several. */
+const ONE = 4
 const FEW = 16
 const FEW_ROWS = 4
 
@@ -48,13 +51,14 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
       if (epilogue === undefined) return only('each', each(given))
       const p = productOf(kernel, structure, epilogue)
       const count = isConst(p.rows.count)
-      const one: Variant = { suffix: '_one', schedule: 'few', nest: few(p, 1), upTo: 1 }
-      const some: Variant = { suffix: '_few', schedule: 'few', nest: few(p, FEW_ROWS), upTo: FEW }
-      const many: Variant = { suffix: '', schedule: 'tiled', nest: tiled(p) }
-      const wanted = count !== undefined ? (count === 1 ? [one] : count <= FEW ? [some] : [many]) : { one: [one, some], many: [some, many], both: [one, some, many] }[options.used ?? 'many']
-      const last = wanted[wanted.length - 1]
-      const { upTo: _, ...open } = last
-      return { rows: p.rows.count, variants: [...wanted.slice(0, -1), { ...open, suffix: '' }] }
+      const one: Variant = { suffix: '_one', schedule: 'few', ...few(p, 1), upTo: ONE }
+      const some: Variant = { suffix: '_few', schedule: 'few', ...few(p, FEW_ROWS), upTo: FEW }
+      const many: Variant = { suffix: '', schedule: 'tiled', ...tiled(p) }
+      // What a kernel is used for decides which two it has; each more would be more code and more pipelines to compile.
+      const wanted = { one: [one, some], many: [some, many], both: [one, many] }[options.used ?? 'many']
+      const fits = count === undefined ? wanted : wanted.filter((v, i) => count <= (v.upTo ?? Infinity) || i === wanted.length - 1).slice(0, 1)
+      const { upTo: _, ...last } = fits[fits.length - 1]
+      return { rows: p.rows.count, variants: [...fits.slice(0, -1), { ...last, suffix: '' }] }
     }
     case 'carried': {
       const nest = carried(kernel)

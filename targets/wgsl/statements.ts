@@ -7,6 +7,7 @@ import type { For, Stmt } from '../../src/kernel/nest.ts'
 import { exprsOf, indicesOf, symbolsOfIx, visitExpr, visitStmts } from '../../src/kernel/walk.ts'
 import type { Atom, Ix, Sym } from '../../src/types/ix.ts'
 import { add, floorDiv, isConst, max, min, mod, mul, of, sub, valueIx, valuesOf } from '../../src/types/ix.ts'
+import type { Tail } from './recipes/contraction.ts'
 import type { Scope } from './numbers.ts'
 import { exprText, isPlain, ixText, storedText } from './numbers.ts'
 import type { Names } from './text.ts'
@@ -27,6 +28,13 @@ export interface Block {
   /** Sums that were computed before, innermost last. */
   readonly bases: Base[]
   readonly barrier: readonly string[]
+  readonly call: Call | undefined
+}
+
+/** Statements that are a function of their own: where they begin, they are called. */
+export interface Call {
+  readonly name: string
+  readonly tail: Tail
 }
 
 export interface BlockParent {
@@ -35,6 +43,7 @@ export interface BlockParent {
   readonly bases: readonly Base[]
   readonly barrier: readonly string[]
   readonly helper: Scope['helper']
+  readonly call?: Call | undefined
 }
 
 export function openBlock(parent: BlockParent, names: Names = parent.names.child()): Block {
@@ -59,7 +68,7 @@ export function openBlock(parent: BlockParent, names: Names = parent.names.child
     },
   }
   const bases = [...parent.bases]
-  return { names, scope, known, bases, barrier: parent.barrier }
+  return { names, scope, known, bases, barrier: parent.barrier, call: parent.call }
 }
 
 const declare = (b: Block, thing: object, wish: string): string => {
@@ -71,6 +80,13 @@ const declare = (b: Block, thing: object, wish: string): string => {
 export function statements(body: readonly Stmt[], b: Block): string[] {
   const lines: string[] = []
   for (let i = 0; i < body.length; i++) {
+    const { call } = b
+    if (call !== undefined && body[i] === call.tail.stmts[0]) {
+      const places = call.tail.places.map((v) => b.scope.sym(v))
+      lines.push(`${call.name}(${[...places, b.scope.local(call.tail.value)].join(', ')});`)
+      i += call.tail.stmts.length - 1
+      continue
+    }
     const run = runOf(body, i)
     if (run.length >= 3) {
       lines.push(...fill(run.map((s) => statement(s, b).join(' '))))
@@ -126,7 +142,7 @@ function statement(s: Stmt, b: Block): string[] {
   }
 }
 
-const parentOf = (b: Block): BlockParent => ({ names: b.names, known: b.known, bases: b.bases, barrier: b.barrier, helper: b.scope.helper })
+const parentOf = (b: Block): BlockParent => ({ names: b.names, known: b.known, bases: b.bases, barrier: b.barrier, helper: b.scope.helper, call: b.call })
 
 /** `array<f32, 64>`: storage that a kernel allocates. */
 export function arrayType(buf: Buffer): string {
@@ -189,7 +205,7 @@ function share(es: readonly Expr[], b: Block): { readonly lines: readonly string
 
 function loop(s: For, b: Block): string[] {
   const lines: string[] = []
-  for (const { ix, name } of invariants(s)) {
+  for (const { ix, name } of invariants(s, b.call)) {
     const text = ixText(ix, b.scope)
     if (isPlain(text)) continue
     const base = b.names.name(`${name}_base`)
@@ -210,14 +226,16 @@ function loop(s: For, b: Block): string[] {
 }
 
 /** Parts of addresses inside a loop that it does not change, and a buffer to name each by. */
-function invariants(s: For): readonly { readonly ix: Ix; readonly name: string }[] {
+function invariants(s: For, call: Call | undefined): readonly { readonly ix: Ix; readonly name: string }[] {
   const bound = new Set<Sym>([s.v])
   const accesses: { readonly buf: Buffer; readonly ix: Ix }[] = []
   const visit = (e: Expr): void =>
     visitExpr(e, (x) => {
       if (x.k === 'load') accesses.push({ buf: x.buf, ix: offsetOf(x.buf, x.at) })
     })
-  visitStmts(s.body, (t) => {
+  const called = new Set<Stmt>(call?.tail.stmts)
+  visitStmts(s.body, (t, around) => {
+    if (called.has(t) || around.some((x) => called.has(x))) return
     if (t.k === 'for' || t.k === 'bind') bound.add(t.v)
     exprsOf(t).forEach(visit)
     if (t.k === 'store') accesses.push({ buf: t.buf, ix: offsetOf(t.buf, t.at) })

@@ -9,12 +9,12 @@ import { conjuncts, tightenBounds } from '../../../src/kernel/bounds.ts'
 import type { Context } from '../../../src/kernel/build.ts'
 import { bindLoop, emitBody, guardBy, placedMapper, reduction } from '../../../src/kernel/build.ts'
 import type { Expr, Local } from '../../../src/kernel/expr.ts'
-import { bin, cast, constant, index, load, local, newLocal } from '../../../src/kernel/expr.ts'
+import { bin, cast, constant, index, load, local, newLocal, rewrite } from '../../../src/kernel/expr.ts'
 import { inlineStages } from '../../../src/kernel/inline.ts'
 import type { LoopKind, NestKernel, Stmt } from '../../../src/kernel/nest.ts'
 import { exprsOfStage } from '../../../src/kernel/rows.ts'
 import type { Carried, Carry, Stage, StageKernel } from '../../../src/kernel/stage.ts'
-import { extentOf, isUnit, loadsOf, loopSymbol } from '../../../src/kernel/walk.ts'
+import { extentOf, isUnit, loadsOf, loopSymbol, mapper } from '../../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../../src/types/ix.ts'
 import { add, con, isConst, min, mul, of, sub, sym } from '../../../src/types/ix.ts'
 import { below, bound, flatten, forLoop } from './kit.ts'
@@ -29,7 +29,8 @@ interface State {
   readonly lane: Sym
   readonly threads: number
   readonly start: Sym
-  /** Exclusive end of the axis for this row, and conditions that it does not express. */
+  /** Conditions on elements; `hi` is the exclusive end of the axis for this row, `where` those that it does not express. */
+  readonly conditions: readonly Expr[]
   readonly hi: Ix
   readonly where: readonly Expr[]
   /** Workgroup storage of per-element stages, with the barrier-free stretch of the loop that writes it. */
@@ -60,6 +61,7 @@ export function carried(kernel: StageKernel): NestKernel | undefined {
     lane: loopSymbol('lane', threads),
     start: sym(`${body.axis.name}0`, { lo: 0, hi: body.axis.hi, role: 'loop' }),
     hi: bounds.hi,
+    conditions: conditions.filter((e) => !bounds.rest.includes(e)),
     where: bounds.rest,
     stored: new Map(),
   } // prettier-ignore
@@ -224,13 +226,25 @@ function emitElement(st: State, t: Stage, segment: number): readonly Stmt[] {
   }
   const dims = t.domain.map((v, axis) => ({ v, axis })).filter(({ v }) => v === st.body.axis || !isUnit(v))
   const buf = newBuffer(t.name, t.out.of, 'workgroup', dims.map(({ v }) => (v === st.body.axis ? con(st.threads) : extentOf(v))))
-  const made = emitBody(c, t.name, t.out.of, t.body as Stage['body'] & { k: 'map' | 'reduce' }, syms)
+  const body = t.body as Stage['body'] & { k: 'map' | 'reduce' }
+  const given = body.k === 'map' ? { ...body, e: underGuard(st, body.e) } : body
+  const made = emitBody(c, t.name, t.out.of, given, syms)
   const at = dims.map(({ v }) => (v === st.body.axis ? of(st.lane) : syms.get(v)!))
   const stmts: readonly Stmt[] = [...made.stmts, { k: 'store', buf, at, e: cast(buf.of, made.result) }]
   const points = loops.reduceRight<readonly Stmt[]>((b, v) => [forLoop('serial', v, b)], stmts)
   st.stored.set(t.out, { buf, segment })
   c.placed.set(t.out, { k: 'private', buf, dims: dims.map(({ v, axis }) => (v === st.body.axis ? { axis, minus: of(st.start) } : { axis })) })
   return [j.stmt, ...below(of(j.v), st.hi, points)]
+}
+
+/** What an expression is for elements within the bounds: the conditions that made them hold. */
+function underGuard(st: State, e: Expr): Expr {
+  const rows = mapper({ syms: st.outer })
+  return rewrite(rows.expr(e), (x) => {
+    if (st.conditions.includes(x)) return constant(1, 'bool')
+    if (x.k === 'bin' && x.f === 'and' && (x.a.k === 'const' || x.b.k === 'const')) return x.a.k !== 'const' ? (x.b.k === 'const' && x.b.value !== 0 ? x.a : x.b) : x.a.value !== 0 ? x.b : x.a
+    return x.k === 'select' && x.c.k === 'const' ? (x.c.value !== 0 ? x.x : x.y) : x
+  })
 }
 
 /** A stage with one value for the row: every thread computes it. */

@@ -20,6 +20,20 @@ import type { Epilogue } from './epilogue.ts'
 import { below, bound, flatten, forLoop, serial } from './kit.ts'
 import type { Flat } from './kit.ts'
 
+/**
+ * What happens to one result: statements of a nest that are the same in all variants but for the row, column and value. A printer may
+ * make them one function; `stmts` are the very objects in the nest.
+ */
+export interface Tail {
+  readonly stmts: readonly Stmt[]
+  readonly places: readonly Sym[]
+  readonly value: Local
+}
+export interface Made {
+  readonly nest: NestKernel
+  readonly tail: Tail
+}
+
 /** A contraction with its axes flattened. */
 export interface Product {
   readonly kernel: StageKernel
@@ -44,6 +58,10 @@ const accumulator = (p: Product): Expr['of'] => (p.c.stage.body.k === 'reduce' ?
 const operand = (p: Product, e: LoadExpr, syms: Syms): Expr => cast(accumulator(p), substituteExpr(e, syms))
 const scaled = (p: Product, sum: Expr, syms: Syms): Expr =>
   cast(p.c.stage.out.of, p.c.scale.reduce((x, s) => bin('mul', x, substituteExpr(s, syms)), sum))
+/** The end of a result's way: `value` is the whole sum. */
+function tailOf(p: Product, batch: Sym | undefined, row: Sym, column: Sym, syms: Syms, value: Local): Tail {
+  return { stmts: p.epilogue(syms, scaled(p, local(value), syms)), places: [...(batch ? [batch] : []), row, column], value }
+}
 const zero = (p: Product): Expr => constant(0, accumulator(p))
 
 /** The workgroups: one per tile of columns, rows, and batch element. */
@@ -52,6 +70,7 @@ interface Grid {
   readonly y: Sym
   readonly z: Sym
   readonly batch: Syms
+  readonly batchSym: Sym | undefined
   readonly wrap: (body: readonly Stmt[]) => readonly Stmt[]
 }
 function gridOf(p: Product, rowsPer: number, columnsPer: number): Grid {
@@ -62,6 +81,7 @@ function gridOf(p: Product, rowsPer: number, columnsPer: number): Grid {
   return {
     x, y, z,
     batch: batched ? p.batch.at(z) : new Map(),
+    batchSym: batched ? z : undefined,
     wrap: (body) => {
       const plane = forLoop('grid.y', y, [forLoop('grid.x', x, body)])
       return batched ? [forLoop('grid.z', z, [plane])] : [plane]
@@ -69,7 +89,7 @@ function gridOf(p: Product, rowsPer: number, columnsPer: number): Grid {
   } // prettier-ignore
 }
 
-export function tiled(p: Product): NestKernel {
+export function tiled(p: Product): Made {
   const g = gridOf(p, TILE, TILE)
   const type = accumulator(p)
   const [lx, ly] = [loopSymbol('lx', SIDE), loopSymbol('ly', SIDE)]
@@ -96,40 +116,42 @@ export function tiled(p: Product): NestKernel {
     copy(p.c.b, p.columns, mul(TILE, of(g.x)), p.c.n, (n, k, e) => ({ k: 'store', buf: b, at: [k, n], e })),
   ]
 
-  const sums: Local[][] = range(PER).map((r) => range(PER).map((c) => newLocal(`acc${r}${c}`, type)))
+  // Loops of constant length over a private array: every driver unrolls them into registers.
+  const acc = newBuffer('acc', type, 'private', [con(PER), con(PER)])
+  const square = (each: (r: Sym, c: Sym) => readonly Stmt[], before: (r: Sym) => readonly Stmt[] = () => []): Stmt => {
+    const [r, c] = [loopSymbol('r', PER), loopSymbol('c', PER)]
+    return serial(r, [...before(r), serial(c, each(r, c))])
+  }
   const k = loopSymbol('k', SIDE)
-  const left = range(PER).map((r) => newLocal(`a${r}`, type))
-  const right = range(PER).map((c) => newLocal(`b${c}`, type))
-  const step: Stmt[] = [
-    ...left.map((v, r): Stmt => ({ k: 'let', v, e: load(a, [add(ly, SIDE * r), of(k)]) })),
-    ...right.map((v, c): Stmt => ({ k: 'let', v, e: load(b, [of(k), add(lx, SIDE * c)]) })),
-    ...sums.flatMap((row, r) => row.map((v, c): Stmt => ({ k: 'assign', v, e: bin('add', local(v), bin('mul', local(left[r]), local(right[c]))) }))),
-  ]
-  const inner = { ...forLoop('serial', k, step, 0, whole ? SIDE : min(SIDE, sub(depth, k0))), reduces: true }
+  const left = newLocal('a', type)
+  const step = square(
+    (r, c) => {
+      const product = bin('mul', local(left), load(b, [of(k), add(lx, mul(SIDE, of(c)))]))
+      return [{ k: 'store', buf: acc, at: [of(r), of(c)], e: bin('add', load(acc, [of(r), of(c)]), product) }]
+    },
+    (r) => [{ k: 'let', v: left, e: load(a, [add(ly, mul(SIDE, of(r))), of(k)]) }],
+  )
+  const inner = { ...forLoop('serial', k, [step], 0, whole ? SIDE : min(SIDE, sub(depth, k0))), reduces: true }
   const slices: Stmt = { ...forLoop('serial', k0, [...copies, { k: 'barrier' }, inner, { k: 'barrier' }], 0, depth, SIDE), reduces: true }
 
-  const block = newBuffer('block', type, 'private', [con(PER), con(PER)])
   const [r, c] = [loopSymbol('r', PER), loopSymbol('c', PER)]
   const row = bound('row', add(mul(TILE, of(g.y)), ly, mul(SIDE, of(r))), mul(TILE, ceilDiv(p.rows.count, TILE)))
   const column = bound('column', add(mul(TILE, of(g.x)), lx, mul(SIDE, of(c))), mul(TILE, ceilDiv(p.columns.count, TILE)))
   const syms = join(g.batch, p.rows.at(row.v), p.columns.at(column.v))
-  const store = p.epilogue(syms, scaled(p, load(block, [of(r), of(c)]), syms))
+  const sum = newLocal('sum', type)
+  const tail = tailOf(p, g.batchSym, row.v, column.v, syms, sum)
+  const store: Stmt[] = [{ k: 'let', v: sum, e: load(acc, [of(r), of(c)]) }, ...tail.stmts]
   const results = serial(r, [
     row.stmt,
     ...below(of(row.v), p.rows.count, [serial(c, [column.stmt, ...below(of(column.v), p.columns.count, store)])]),
   ])
-  const thread: Stmt[] = [
-    ...sums.flat().map((v): Stmt => ({ k: 'var', v, e: zero(p) })),
-    slices,
-    { k: 'alloc', buf: block },
-    ...sums.flatMap((vs, i) => vs.map((v, j): Stmt => ({ k: 'store', buf: block, at: [con(i), con(j)], e: local(v) }))),
-    results,
-  ]
+  const zeros = square((r, c) => [{ k: 'store', buf: acc, at: [of(r), of(c)], e: zero(p) }])
+  const thread: Stmt[] = [{ k: 'alloc', buf: acc }, zeros, slices, results]
   const threads = forLoop('local.y', ly, [forLoop('local.x', lx, thread)])
-  return { ...p.kernel, body: g.wrap([{ k: 'alloc', buf: a }, { k: 'alloc', buf: b }, threads]) }
+  return { nest: { ...p.kernel, body: g.wrap([{ k: 'alloc', buf: a }, { k: 'alloc', buf: b }, threads]) }, tail }
 }
 
-export function few(p: Product, rows: number): NestKernel {
+export function few(p: Product, rows: number): Made {
   const wide = (isConst(p.columns.count) ?? 0) >= 2048
   const [columns, slices] = wide ? [32, 8] : [16, 16]
   const g = gridOf(p, rows, columns)
@@ -154,10 +176,11 @@ export function few(p: Product, rows: number): NestKernel {
   const last = bound('row', add(mul(rows, of(g.y)), ly), add(mul(rows, ceilDiv(p.rows.count, rows)), slices))
   const out = bound('column', add(mul(columns, of(g.x)), lx), mul(columns, ceilDiv(p.columns.count, columns)))
   const syms = join(g.batch, p.rows.at(last.v), p.columns.at(out.v))
+  const tail = tailOf(p, g.batchSym, last.v, out.v, syms, total)
   const finish: Stmt[] = [
     { k: 'var', v: total, e: zero(p) },
     { ...serial(s, [{ k: 'assign', v: total, e: bin('add', local(total), load(partial, [of(ly), of(s), of(lx)])) }]), reduces: true },
-    ...p.epilogue(syms, scaled(p, local(total), syms)),
+    ...tail.stmts,
   ]
   const thread: Stmt[] = [
     column.stmt,
@@ -169,7 +192,7 @@ export function few(p: Product, rows: number): NestKernel {
     ...below(of(ly), con(rows), [last.stmt, out.stmt, ...below(of(last.v), p.rows.count, below(of(out.v), p.columns.count, finish))]),
   ]
   const threads = forLoop('local.y', ly, [forLoop('local.x', lx, thread)])
-  return { ...p.kernel, body: g.wrap([{ k: 'alloc', buf: partial }, threads]) }
+  return { nest: { ...p.kernel, body: g.wrap([{ k: 'alloc', buf: partial }, threads]) }, tail }
 }
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
