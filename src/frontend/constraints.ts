@@ -102,15 +102,18 @@ function keepDefining(condition: ast.Expr, env: Env): void {
     return
   }
   if (condition.k !== 'binary') return
+  const common = { span: condition.span, text: spanText(condition.span) }
+  const multiple = multipleIn(condition, env)
+  if (multiple) {
+    if (symbols(multiple.a).size > 0) keep(env, { k: 'divides', ...multiple, ...common })
+    return
+  }
   const a = evaluate(condition.left, env)
   const b = evaluate(condition.right, env)
   if (a.k !== 'num' || b.k !== 'num' || (constantOf(a) !== undefined && constantOf(b) !== undefined)) return
   const rel = condition.op
   if (rel !== '<' && rel !== '<=' && rel !== '>' && rel !== '>=' && rel !== '==') return
-  const multiple = multipleIn(condition, env)
-  const constraint = multiple
-    ? { k: 'divides' as const, ...multiple, span: condition.span, text: spanText(condition.span) }
-    : asConstraint({ k: 'cond', op: 'rel', rel, a, b }, condition)
+  const constraint = asConstraint({ k: 'cond', op: 'rel', rel, a, b }, condition)
   if (constraint) keep(env, constraint)
 }
 

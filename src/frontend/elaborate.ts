@@ -7,6 +7,7 @@ import {
   entryUnknown,
   noModel,
   noOutput,
+  numberTooLarge,
   overrideMismatch,
   unusedOverride,
 } from '../diagnostics/catalogue.ts'
@@ -20,7 +21,7 @@ import {
   type Span,
 } from '../diagnostics/index.ts'
 import type { Graph, Node } from '../ir/types.ts'
-import { symbolsOf, type Sym } from '../types/ix.ts'
+import { IxOverflow, symbolsOf, type Sym } from '../types/ix.ts'
 import { checkWhere, gatherBounds } from './constraints.ts'
 import {
   newRun,
@@ -96,14 +97,14 @@ function elaborateAll(file: ast.File, options: ElaborateOptions): Elaborated {
   const run = newRun(library, model.module, overrides, diagnostics, model.decl.name.name)
   const env = modelEnv(run, model)
   registerLocalOverrides(model, env, library)
-  const hyper = bindHypers(model.decl, options, env)
+  const hyper = bounded(env, model.decl.name.span, () => bindHypers(model.decl, options, env)) ?? []
   const conditions = [...model.decl.where, ...inputConditions(model.decl.body)]
   const quiet = { ...env, run: { ...run, diagnostics: collector() } }
-  gatherBounds(conditions, quiet)
+  bounded(env, model.decl.name.span, () => gatherBounds(conditions, quiet))
   const [later, now] = partition(model.decl.where, mentionsDims)
-  checkWhere(now, env)
+  bounded(env, model.decl.name.span, () => checkWhere(now, env))
   execBody(model.decl.body, env)
-  checkWhere(later, env, true)
+  bounded(env, model.decl.name.span, () => checkWhere(later, env, true))
   entries(env)
   if (run.outputs.length === 0 && run.faultyOutputs.size === 0 && !diagnostics.hasErrors()) {
     report(env, noOutput(model.decl.name.span, model.decl.name.name))
@@ -111,6 +112,17 @@ function elaborateAll(file: ast.File, options: ElaborateOptions): Elaborated {
   const explain: Explanation = { hyper, implicit: [...run.provenance.values()], assumptions: run.assumptions }
   const all = diagnostics.all()
   return hasErrors(all) ? { diagnostics: all, explain } : { graph: graphOf(run, model), diagnostics: all, explain }
+}
+
+/** Numbers beyond 2^53 are reported rather than thrown. */
+function bounded<T>(env: Env, span: Span, run: () => T): T | undefined {
+  try {
+    return run()
+  } catch (error) {
+    if (!(error instanceof IxOverflow)) throw error
+    report(env, numberTooLarge(span))
+    return undefined
+  }
 }
 
 function chooseModel(main: Module, wanted: string | undefined, diagnostics: Collector): ModelDef | undefined {

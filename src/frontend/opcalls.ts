@@ -215,10 +215,10 @@ function build(called: string, key: string, op: Op, bound: Bound, env: Env, span
   }
   for (const param of op.params) {
     if (param.kind === 'tensor' || param.kind === 'tensors') continue
-    const given = bound.get(param.name)
-    const value =
-      given && given.value.k !== 'none' ? attribute(param, given, nodes, called, env) : byDefault(param, nodes)
-    if (value === undefined && given && given.value.k !== 'none') return fault
+    const passed = bound.get(param.name)
+    const given = passed?.value.k === 'none' && !required(param) ? undefined : passed
+    const value = given ? attribute(param, given, nodes, called, env) : byDefault(param, nodes)
+    if (value === undefined && given) return fault
     if (value !== undefined) attrs[param.name] = value
   }
   const node = apply(env, key, nodes, attrs, span, names)
@@ -249,7 +249,7 @@ function collectTensors(called: string, key: string, op: Op, bound: Bound, env: 
   const found: TensorArgument[] = []
   for (const param of wanted) {
     const given = bound.get(param.name)
-    if (!given || given.value.k === 'none') continue
+    if (!given || (given.value.k === 'none' && !required(param))) continue
     const { value, span } = given
     if (param.kind === 'tensors') {
       if (value.k === 'tuple') {
@@ -304,6 +304,7 @@ function dtypeHint(key: string, wanted: readonly Param[], bound: Bound, env: Env
   if (numbers.some((v) => whole(v) === undefined)) return 'f32'
   if (values.length !== numbers.length)
     return numbers.every((v) => whole(v) !== undefined) && numbers.some((v) => onLanes(v, env)) ? 'i32' : 'f32'
+  if (opOf(key).params.length > wanted.length) return 'f32'
   const probe = attempt(env, 'full', [], { value: 1, shape: [], dtype: 'i32' }, [...bound.values()][0]!.span)
   if (probe instanceof InferError) return 'f32'
   return attempt(

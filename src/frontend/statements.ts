@@ -5,6 +5,7 @@ import {
   countMismatch,
   declaredTwice,
   notAStatementHere,
+  numberTooLarge,
   shapeMismatch,
   tupleMisuse,
   unknownBlock,
@@ -22,6 +23,7 @@ import { apply, nameNode } from './graphing.ts'
 import { tensorOf } from './lanes.ts'
 import type { BlockDef } from './modules.ts'
 import { isOp } from './opcalls.ts'
+import { IxOverflow } from '../types/ix.ts'
 import { compileTime } from './operators.ts'
 import { declareParam } from './params.ts'
 import { repeatStatement } from './repeat.ts'
@@ -37,10 +39,22 @@ export interface Completion {
 export function execBody(body: ast.Body, env: Env): Completion | undefined {
   const inner = withBlocks(body, env)
   for (const stmt of body.stmts) {
-    const end = exec(stmt, inner)
+    const end = execSafely(stmt, inner)
     if (end) return end
   }
   return undefined
+}
+
+/** Sizes beyond 2^53 have no exact form; what the statement would have bound is then a fault. */
+function execSafely(stmt: ast.Stmt, env: Env): Completion | undefined {
+  try {
+    return exec(stmt, env)
+  } catch (error) {
+    if (!(error instanceof IxOverflow)) throw error
+    report(env, numberTooLarge(stmt.span))
+    for (const name of assignedIn(stmt)) bind(env, name, fault, 'var')
+    return stmt.k === 'return' || stmt.k === 'yield' ? { k: stmt.k, value: fault, span: stmt.span } : undefined
+  }
 }
 
 /** Blocks declared in a body may be called before their line. */

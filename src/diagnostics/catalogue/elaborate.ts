@@ -68,6 +68,16 @@ export const unusedOverride = define(
   }),
 )
 
+export const numberTooLarge = define(
+  'TFM1221',
+  {
+    title: 'number too large',
+    explain: 'Sizes and indices are exact up to 2^53.',
+    example: 'y = full(0, [9007199254740991, 2, T])',
+  },
+  () => 'a size here is beyond 2^53',
+)
+
 export const skipsFromNorm = define(
   'TFM1305',
   {
