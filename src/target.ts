@@ -10,6 +10,8 @@ export interface Artifact {
 export interface EmitOptions {
   /** `ts`: typed source. `js`: plain ES module plus `.d.ts`. */
   readonly language: 'ts' | 'js'
+  /** Whether the module can test itself on the user's device, where the target knows how. Default true. */
+  readonly selftest?: boolean
 }
 
 /** Floating-point rules of a target, for derived error bounds: unit roundoff of stores and sums, ULP bounds of built-ins. */
