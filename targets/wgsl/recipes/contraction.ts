@@ -13,9 +13,9 @@ import { bin, cast, constant, load, local, newLocal } from '../../../src/kernel/
 import type { NestKernel, Stmt } from '../../../src/kernel/nest.ts'
 import type { StageKernel } from '../../../src/kernel/stage.ts'
 import type { Contraction, LoadExpr } from '../../../src/kernel/structure.ts'
-import { loopSymbol, substituteExpr } from '../../../src/kernel/walk.ts'
+import { isUnit, loopSymbol, substituteExpr } from '../../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../../src/types/ix.ts'
-import { add, ceilDiv, coefficientOf, con, floorDiv, isConst, min, mod, mul, of, sub } from '../../../src/types/ix.ts'
+import { add, ceilDiv, coefficientOf, con, isConst, min, mod, mul, of, sub, sym } from '../../../src/types/ix.ts'
 import type { Epilogue } from './epilogue.ts'
 import { below, bound, flatten, forLoop, serial } from './kit.ts'
 import type { Flat } from './kit.ts'
@@ -66,9 +66,8 @@ const zero = (p: Product): Expr => constant(0, accumulator(p))
 
 /** The workgroups: one per tile of columns, rows, and batch element. */
 interface Grid {
-  readonly x: Sym
-  readonly y: Sym
-  readonly z: Sym
+  readonly x: Ix
+  readonly y: Ix
   readonly batch: Syms
   readonly batchSym: Sym | undefined
   readonly wrap: (body: readonly Stmt[]) => readonly Stmt[]
@@ -78,14 +77,15 @@ function gridOf(p: Product, rowsPer: number, columnsPer: number): Grid {
   const y = loopSymbol('tile_m', ceilDiv(p.rows.count, rowsPer))
   const z = loopSymbol('batch', p.batch.count)
   const batched = p.c.batch.length > 0
+  // A grid axis of one workgroup is none, but for the last.
+  const planes = ([['grid.x', x], ['grid.y', y]] as const).filter(([, v], i) => !isUnit(v) || (i === 0 && isUnit(y) && !batched))
+  const loops = [...planes, ...(batched ? ([['grid.z', z]] as const) : [])]
+  const at = (v: Sym): Ix => (isUnit(v) ? con(0) : of(v))
   return {
-    x, y, z,
+    x: at(x), y: at(y),
     batch: batched ? p.batch.at(z) : new Map(),
     batchSym: batched ? z : undefined,
-    wrap: (body) => {
-      const plane = forLoop('grid.y', y, [forLoop('grid.x', x, body)])
-      return batched ? [forLoop('grid.z', z, [plane])] : [plane]
-    },
+    wrap: (body) => loops.reduce<readonly Stmt[]>((b, [kind, v]) => [forLoop(kind, v, b)], body),
   } // prettier-ignore
 }
 
@@ -94,8 +94,8 @@ export function tiled(p: Product): Made {
   const type = accumulator(p)
   const [lx, ly] = [loopSymbol('lx', SIDE), loopSymbol('ly', SIDE)]
   const depth = p.depth.count
-  const k0 = loopSymbol('k0', depth)
   const whole = isConst(mod(depth, SIDE)) === 0
+  const k0 = sym('k0', { lo: 0, hi: sub(depth, whole ? SIDE : 1), role: 'loop', multipleOf: SIDE })
   // One column more than needed, so that threads of different rows do not meet in one memory bank.
   const a = newBuffer('tile_a', type, 'workgroup', [con(TILE), con(SIDE + 1)])
   const b = newBuffer('tile_b', type, 'workgroup', [con(SIDE), con(TILE + 1)])
@@ -104,16 +104,16 @@ export function tiled(p: Product): Made {
     const u = loopSymbol('u', PER)
     const alongK = isUnitStride(e, p.c.sum) || !isUnitStride(e, own)
     // Neighbouring threads read neighbouring elements.
-    const line = alongK ? add(ly, mul(SIDE, of(u))) : add(lx, mul(SIDE, mod(ly, PER)))
-    const k = alongK ? of(lx) : add(floorDiv(ly, PER), mul(PER, of(u)))
+    const line = add(alongK ? ly : lx, mul(SIDE, of(u)))
+    const k = of(alongK ? lx : ly)
     const at = bound(own === p.c.m ? 'row' : 'column', clamp(add(first, line), axis.count, TILE), axis.count)
     const deep = bound('k', whole ? add(k0, k) : min(add(k0, k), sub(depth, 1)), depth)
     const value = operand(p, e, join(g.batch, axis.at(at.v), p.depth.at(deep.v)))
     return serial(u, [at.stmt, deep.stmt, put(line, k, value)])
   }
   const copies = [
-    copy(p.c.a, p.rows, mul(TILE, of(g.y)), p.c.m, (m, k, e) => ({ k: 'store', buf: a, at: [m, k], e })),
-    copy(p.c.b, p.columns, mul(TILE, of(g.x)), p.c.n, (n, k, e) => ({ k: 'store', buf: b, at: [k, n], e })),
+    copy(p.c.a, p.rows, mul(TILE, g.y), p.c.m, (m, k, e) => ({ k: 'store', buf: a, at: [m, k], e })),
+    copy(p.c.b, p.columns, mul(TILE, g.x), p.c.n, (n, k, e) => ({ k: 'store', buf: b, at: [k, n], e })),
   ]
 
   // Loops of constant length over a private array: every driver unrolls them into registers.
@@ -135,8 +135,8 @@ export function tiled(p: Product): Made {
   const slices: Stmt = { ...forLoop('serial', k0, [...copies, { k: 'barrier' }, inner, { k: 'barrier' }], 0, depth, SIDE), reduces: true }
 
   const [r, c] = [loopSymbol('r', PER), loopSymbol('c', PER)]
-  const row = bound('row', add(mul(TILE, of(g.y)), ly, mul(SIDE, of(r))), mul(TILE, ceilDiv(p.rows.count, TILE)))
-  const column = bound('column', add(mul(TILE, of(g.x)), lx, mul(SIDE, of(c))), mul(TILE, ceilDiv(p.columns.count, TILE)))
+  const row = bound('row', add(mul(TILE, g.y), ly, mul(SIDE, of(r))), mul(TILE, ceilDiv(p.rows.count, TILE)))
+  const column = bound('column', add(mul(TILE, g.x), lx, mul(SIDE, of(c))), mul(TILE, ceilDiv(p.columns.count, TILE)))
   const syms = join(g.batch, p.rows.at(row.v), p.columns.at(column.v))
   const sum = newLocal('sum', type)
   const tail = tailOf(p, g.batchSym, row.v, column.v, syms, sum)
@@ -157,9 +157,9 @@ export function few(p: Product, rows: number): Made {
   const g = gridOf(p, rows, columns)
   const type = accumulator(p)
   const [lx, ly] = [loopSymbol('lx', columns), loopSymbol('ly', slices)]
-  const column = bound('column', clamp(add(mul(columns, of(g.x)), lx), p.columns.count, columns), p.columns.count)
-  const row = range(rows).map((r) => bound(rows === 1 ? 'row' : `row${r}`, clamp(add(mul(rows, of(g.y)), r), p.rows.count, rows), p.rows.count))
-  const sums = row.map((_, r) => newLocal(rows === 1 ? 'acc' : `acc${r}`, type))
+  const column = bound('column', clamp(add(mul(columns, g.x), lx), p.columns.count, columns), p.columns.count)
+  const row = range(rows).map((i) => bound(rows === 1 ? 'row' : `row${i}`, clamp(add(mul(rows, g.y), i), p.rows.count, rows), p.rows.count))
+  const sums = row.map((_, i) => newLocal(rows === 1 ? 'acc' : `acc${i}`, type))
   const k = loopSymbol('k', p.depth.count)
   const weight = newLocal('b', type)
   const step: Stmt[] = [
@@ -172,14 +172,15 @@ export function few(p: Product, rows: number): Made {
   const partial = newBuffer('partial', type, 'workgroup', [con(rows), con(slices), con(columns)])
   const total = newLocal('sum', type)
   const s = loopSymbol('s', slices)
-  // Row `ly` of the results is finished by the threads of slice `ly`.
-  const last = bound('row', add(mul(rows, of(g.y)), ly), add(mul(rows, ceilDiv(p.rows.count, rows)), slices))
-  const out = bound('column', add(mul(columns, of(g.x)), lx), mul(columns, ceilDiv(p.columns.count, columns)))
+  // Row r of the results is finished by the threads of slice r.
+  const r = loopSymbol('r', rows)
+  const last = bound('row', add(mul(rows, g.y), r), mul(rows, ceilDiv(p.rows.count, rows)))
+  const out = bound('column', add(mul(columns, g.x), lx), mul(columns, ceilDiv(p.columns.count, columns)))
   const syms = join(g.batch, p.rows.at(last.v), p.columns.at(out.v))
   const tail = tailOf(p, g.batchSym, last.v, out.v, syms, total)
   const finish: Stmt[] = [
     { k: 'var', v: total, e: zero(p) },
-    { ...serial(s, [{ k: 'assign', v: total, e: bin('add', local(total), load(partial, [of(ly), of(s), of(lx)])) }]), reduces: true },
+    { ...serial(s, [{ k: 'assign', v: total, e: bin('add', local(total), load(partial, [of(r), of(s), of(lx)])) }]), reduces: true },
     ...tail.stmts,
   ]
   const thread: Stmt[] = [
@@ -189,7 +190,7 @@ export function few(p: Product, rows: number): Made {
     { ...forLoop('serial', k, step, of(ly), p.depth.count, slices), reduces: true },
     ...sums.map((v, r): Stmt => ({ k: 'store', buf: partial, at: [con(r), of(ly), of(lx)], e: local(v) })),
     { k: 'barrier' },
-    ...below(of(ly), con(rows), [last.stmt, out.stmt, ...below(of(last.v), p.rows.count, below(of(out.v), p.columns.count, finish))]),
+    forLoop('serial', r, [last.stmt, out.stmt, ...below(of(last.v), p.rows.count, below(of(out.v), p.columns.count, finish))], of(ly), rows, slices),
   ]
   const threads = forLoop('local.y', ly, [forLoop('local.x', lx, thread)])
   return { nest: { ...p.kernel, body: g.wrap([{ k: 'alloc', buf: partial }, threads]) }, tail }

@@ -213,8 +213,9 @@ export class Session {
       throw new TfmError('TFM2105', `the results cannot be read: ${thrown}`)
     }
     at = 0
+    const mapped = this.readback.getMappedRange(0, total)
     for (const { port, shape, bytes } of ports) {
-      const data = this.readback.getMappedRange(0, total).slice(at, at + bytes)
+      const data = mapped.slice(at, at + bytes)
       outputs[port.name] = { data: port.dtype === 'f32' ? new Float32Array(data) : new Int32Array(data), shape }
       at += bytes
     }
