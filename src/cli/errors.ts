@@ -61,7 +61,7 @@ export const messageOf = (error: unknown): string =>
 
 function bugReport(error: unknown, io: Io): string {
   const stack = error instanceof Error ? error.stack : undefined
-  const more = io.env.TFM_DEBUG ? `${stack ?? String(error)}\n` : 'TFM_DEBUG=1 shows where it happened.\n'
+  const more = io.env.TFM_DEBUG ? `${withoutText(stack ?? String(error))}\n` : 'TFM_DEBUG=1 shows where it happened.\n'
   return `tfmc failed: ${messageOf(error)}\nThis is a bug in tfm, not in your model. Please report it with the command and its files.\n${more}`
 }
 
@@ -73,3 +73,6 @@ export function showFailure(failure: Failure, io: Io): void {
 }
 
 export const jsonOf = (diagnostics: readonly Diagnostic[]): unknown[] => diagnostics.map(toJSON)
+
+/** Emitted modules are imported from memory: their URL is their text. */
+const withoutText = (stack: string): string => stack.replace(/data:text\/javascript;base64,[\w+/=]+/g, 'emitted')
