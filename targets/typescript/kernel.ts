@@ -37,10 +37,9 @@ export function printKernel(kernel: NestKernel, p: Printer): PrintedKernel {
     }),
   ]
   const dims = nest.params.map((s) => `${scope.sym(s)}${p.type('number')},`)
-  const width = Math.max(...params.map(([text]) => text.length))
   const head = [
     `function ${name}(`,
-    ...indent(params.map(([text, shape]) => `${text.padEnd(width)} // ${shape}`)),
+    ...indent(params.map(([text, shape]) => `${text} // ${shape}`)),
     ...(dims.length > 0 ? indent([dims.join(' ')]) : []),
     `)${p.type('void')} {`,
   ]

@@ -41,7 +41,7 @@ function pieceOf(file: string): { ts: string; js: string; dts: string; needs: st
   for (const s of source.statements) {
     if (ts.isImportDeclaration(s)) {
       needs.push(posix.join(posix.dirname(file), (s.moduleSpecifier as ts.StringLiteral).text))
-      cuts.push({ from: s.getFullStart() === 0 ? s.getStart() : s.getFullStart(), to: s.end })
+      cuts.push({ from: s.getStart(), to: s.end })
       continue
     }
     const modifier = ts.canHaveModifiers(s) ? ts.getModifiers(s)?.find((m) => m.kind === ts.SyntaxKind.ExportKeyword) : undefined
@@ -49,11 +49,30 @@ function pieceOf(file: string): { ts: string; js: string; dts: string; needs: st
     if (ts.isVariableStatement(s)) names.push(...s.declarationList.declarations.map((d) => d.name.getText()))
     else if (ts.isFunctionDeclaration(s) || ts.isClassDeclaration(s) || ts.isInterfaceDeclaration(s) || ts.isTypeAliasDeclaration(s)) names.push(s.name!.text)
   }
+  const blanks = commentLines(source)
+  cuts.push(...blanks)
   let plain = text
   for (const { from, to } of cuts.sort((a, b) => b.from - a.from)) plain = plain.slice(0, from) + plain.slice(to)
   const options: ts.CompilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, strict: true, verbatimModuleSyntax: true }
-  const js = ts.transpileModule(plain, { compilerOptions: options }).outputText.replace(/^( {4})+/gm, (s) => s.slice(s.length / 2)).replace(/;$/gm, '')
+  const js = ts.transpileModule(plain, { compilerOptions: options }).outputText.replace(/^( {4})+/gm, (s) => s.slice(s.length / 2)).replace(/;$/gm, '').replace(/^[ \t]*(?:\/\*\*[\s\S]*?\*\/|\/\/.*)\n/gm, '').replace(/^"use strict"\n/, '')
   const dts = ts.transpileDeclaration(text, { compilerOptions: { ...options, declaration: true, stripInternal: true }, fileName: file }).outputText
   return { ts: tidy(plain), js: tidy(js), dts: tidy(dts.replace(/^import .*$/gm, '').replace(/^export (declare )?/gm, 'export $1').replace(/^export \{\};?$/gm, '')), needs, names }
+}
+/**
+ * Comments on lines of their own, except on what callers see (exported types): emitted files are read for their kernels and programs, and
+ * their size counts. The runtime's own comments are in its files.
+ */
+function commentLines(source: ts.SourceFile): { from: number; to: number }[] {
+  const text = source.text
+  const shown = source.statements.filter(
+    (s) => (ts.isInterfaceDeclaration(s) || ts.isTypeAliasDeclaration(s)) && ts.getModifiers(s)?.some((m) => m.kind === ts.SyntaxKind.ExportKeyword),
+  )
+  const cuts: { from: number; to: number }[] = []
+  for (const match of text.matchAll(/^[ \t]*(?:\/\*\*[\s\S]*?\*\/|\/\/.*)\n/gm)) {
+    const from = match.index
+    const to = from + match[0].length
+    if (!shown.some((s) => s.getFullStart() <= from && to <= s.end)) cuts.push({ from, to })
+  }
+  return cuts
 }
 const tidy = (text: string): string => text.trim().replace(/\n{3,}/g, '\n\n')

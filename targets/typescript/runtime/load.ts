@@ -41,5 +41,7 @@ export async function loadSlots(source: WeightSource, specs: readonly WeightSpec
     raw.set(name, raw.get(other)!)
     settle(name)
   }
+  // Constant tables are made of nothing.
+  for (const slot of open) if (slot.from?.length === 0) slot.pack?.((store.arrays[slot.name] = new Float32Array(slot.length ?? 0)))
   return store
 }

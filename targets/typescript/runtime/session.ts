@@ -1,5 +1,5 @@
 // Calls of compiled programs: dims, activation memory, and the state kept between calls.
-import type { Dims, Extent, PortSpec, Tensor } from '../../runtime/inputs.ts'
+import type { Dims, PortSpec, Tensor } from '../../runtime/inputs.ts'
 import { TfmError } from '../../runtime/errors.ts'
 import { bindInputs, extent } from '../../runtime/inputs.ts'
 
@@ -79,30 +79,26 @@ export class Session {
   /** Positions after the past ones. The first call also takes what does not depend on positions (an encoder's inputs). */
   advance(name: 'prefill' | 'step', inputs: Given): Results {
     const program = this.program(name)
-    const sequence = this.spec.sequence
-    if (!sequence) throw new TfmError('TFM2007', 'this model has no sequence to continue')
     const { prepare } = this.spec.programs
+    const { T, past, max } = this.spec.sequence!
     const own: Record<string, unknown> = { ...inputs }
     let held = this.held
-    if (prepare && (held === undefined || prepare.inputs.some((p) => inputs[p.name] !== undefined && !program.inputs.some((q) => q.name === p.name)))) {
-      if (held !== undefined) throw new TfmError('TFM2007', `${prepare.inputs.map((p) => p.name).join(', ')}: already taken; reset() starts anew`)
-      const first: Record<string, unknown> = {}
-      for (const p of prepare.inputs) {
-        first[p.name] = inputs[p.name]
-        if (!program.inputs.some((q) => q.name === p.name)) delete own[p.name]
-      }
-      held = {}
-      this.execute(prepare, first, held, (d) => this.reserve(d, 0))
+    if (prepare) {
+      const once = prepare.inputs.map((p) => p.name)
+      const first = Object.fromEntries(once.map((n) => [n, inputs[n]]))
+      for (const n of once) if (!program.inputs.some((p) => p.name === n)) delete own[n]
+      if (held && Object.keys(own).length < Object.keys(inputs).length) throw new TfmError('TFM2007', `${once.join(', ')}: already taken; reset() starts anew`)
+      if (!held) this.execute(prepare, first, (held = {}), (d) => this.reserve(d, 0))
     }
-    const dims: Dims = { ...held, [sequence.past]: this.past }
+    const dims: Dims = { ...held, [past]: this.past }
     const outputs = this.execute(program, own, dims, (d) => {
-      const total = this.past + (d[sequence.T] ??= 1)
-      if (total > sequence.max) throw new TfmError('TFM2006', `${this.past} past and ${d[sequence.T]} new positions, at most ${sequence.max}`)
+      const total = this.past + (d[T] ??= 1)
+      if (total > max) throw new TfmError('TFM2006', `${this.past} past and ${d[T]} new positions, at most ${max}`)
       this.reserve(d, total)
     })
-    this.past += dims[sequence.T]
-    delete dims[sequence.T]
-    delete dims[sequence.past]
+    this.past += dims[T]
+    delete dims[T]
+    delete dims[past]
     this.held = dims
     return outputs
   }
@@ -135,18 +131,15 @@ export class Session {
   }
 
   private execute(program: ProgramSpec, inputs: Given, dims: Dims, before?: (d: Dims) => void): Results {
-    const arrays = bindInputs(program.inputs, inputs, dims)
-    for (const [text, holds] of program.checks) {
-      if (!holds(dims)) throw new TfmError('TFM2004', `${text} does not hold for ${Object.entries(dims).map(([k, n]) => `${k} = ${n}`).join(', ')}`)
-    }
-    before?.(dims)
     const values = new Store()
-    Object.assign(values.arrays, arrays)
+    Object.assign(values.arrays, bindInputs(program.inputs, inputs, dims))
+    for (const [text, holds] of program.checks) if (!holds(dims)) throw new TfmError('TFM2004', `${text} does not hold at ${JSON.stringify(dims)}`)
+    before?.(dims)
     const outputs: Results = {}
     for (const port of program.outputs) {
-      const shape = port.shape.map((e: Extent) => extent(e, dims) as number)
-      const count = shape.reduce((n, x) => n * x, 1)
-      const data = port.dtype === 'f32' ? new Float32Array(count) : new Int32Array(count)
+      const shape = port.shape.map((e) => extent(e, dims))
+      const length = shape.reduce((n, x) => n * x, 1)
+      const data = port.dtype === 'f32' ? new Float32Array(length) : new Int32Array(length)
       values.arrays[port.name] = data
       outputs[port.name] = { data, shape }
     }
@@ -157,17 +150,16 @@ export class Session {
   /** Room for `positions` in the caches; grown by doubling, the past kept. */
   private reserve(d: Dims, positions: number): void {
     const { arrays } = this.memory.state
-    const capacity = positions > this.capacity ? Math.min(Math.max(positions, 2 * this.capacity, 64), this.spec.sequence?.max ?? Infinity) : this.capacity
+    const grown = positions > this.capacity
+    if (grown) this.capacity = Math.min(Math.max(positions, 2 * this.capacity, 64), this.spec.sequence!.max)
     for (const s of this.spec.state) {
-      if (s.grows ? capacity === this.capacity : positions > 0) continue
+      if (s.grows ? !grown : positions > 0) continue
       for (const name of s.names) {
-        const old = arrays[name]
-        const length = s.size(d) * (s.grows ? capacity : 1)
+        const length = s.size(d) * (s.grows ? this.capacity : 1)
         const made = s.ints ? new Int32Array(length) : new Float32Array(length)
-        if (old && s.grows) made.set(old)
+        if (s.grows && arrays[name]) made.set(arrays[name])
         arrays[name] = made
       }
     }
-    this.capacity = capacity
   }
 }
