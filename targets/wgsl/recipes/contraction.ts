@@ -172,17 +172,19 @@ export function few(p: Product, rows: number): Made {
   const partial = newBuffer('partial', type, 'workgroup', [con(rows), con(slices), con(columns)])
   const total = newLocal('sum', type)
   const s = loopSymbol('s', slices)
-  // Row r of the results is finished by the threads of slice r.
+  // The threads of the first slice finish the results.
   const r = loopSymbol('r', rows)
-  const last = bound('row', add(mul(rows, g.y), r), mul(rows, ceilDiv(p.rows.count, rows)))
+  const at = rows === 1 ? con(0) : of(r)
+  const last = bound('row', add(mul(rows, g.y), at), mul(rows, ceilDiv(p.rows.count, rows)))
   const out = bound('column', add(mul(columns, g.x), lx), mul(columns, ceilDiv(p.columns.count, columns)))
   const syms = join(g.batch, p.rows.at(last.v), p.columns.at(out.v))
   const tail = tailOf(p, g.batchSym, last.v, out.v, syms, total)
   const finish: Stmt[] = [
     { k: 'var', v: total, e: zero(p) },
-    { ...serial(s, [{ k: 'assign', v: total, e: bin('add', local(total), load(partial, [of(r), of(s), of(lx)])) }]), reduces: true },
+    { ...serial(s, [{ k: 'assign', v: total, e: bin('add', local(total), load(partial, [at, of(s), of(lx)])) }]), reduces: true },
     ...tail.stmts,
   ]
+  const each = [last.stmt, ...below(of(last.v), p.rows.count, finish)]
   const thread: Stmt[] = [
     column.stmt,
     ...row.map((x) => x.stmt),
@@ -190,7 +192,7 @@ export function few(p: Product, rows: number): Made {
     { ...forLoop('serial', k, step, of(ly), p.depth.count, slices), reduces: true },
     ...sums.map((v, r): Stmt => ({ k: 'store', buf: partial, at: [con(r), of(ly), of(lx)], e: local(v) })),
     { k: 'barrier' },
-    forLoop('serial', r, [last.stmt, out.stmt, ...below(of(last.v), p.rows.count, below(of(out.v), p.columns.count, finish))], of(ly), rows, slices),
+    ...below(of(ly), con(1), [out.stmt, ...below(of(out.v), p.columns.count, rows === 1 ? each : [serial(r, each)])]),
   ]
   const threads = forLoop('local.y', ly, [forLoop('local.x', lx, thread)])
   return { nest: { ...p.kernel, body: g.wrap([{ k: 'alloc', buf: partial }, threads]) }, tail }
