@@ -12,15 +12,24 @@ import {
 } from '../diagnostics/catalogue.ts'
 import { didYouMean, lineOf, spanText, withReasons, type Reason, type Span } from '../diagnostics/index.ts'
 import type { DType } from '../types/dtype.ts'
-import { exactDiv, floorDiv, isConst, of, sym, type Ix, type Sym } from '../types/ix.ts'
+import { exactDiv, floorDiv, isConst, sym, type Ix, type Sym } from '../types/ix.ts'
 import { require } from './constraints.ts'
-import { lookup, lookupName, namesIn, report, type Env, type Scope } from './context.ts'
+import { lookup, lookupName, namesIn, report, type Env } from './context.ts'
 import { evaluate } from './exprs.ts'
 import { constantOf, int, lower, whole } from './numbers.ts'
 import { describe, dtypes, sameShape, showDims, showType, type TensorValue, type Value } from './values.ts'
 import { becauseOf } from './why.ts'
 
 export const isDimName = (name: string): boolean => /^[A-Z]/.test(name)
+
+/** Whether an expression needs dims to be bound. */
+export function mentionsDims(e: ast.Expr): boolean {
+  let found = false
+  walk(e, (node) => {
+    if (node.k === 'name' && isDimName(node.name)) found = true
+  })
+  return found
+}
 
 /** Capitals that a type mentions and no scope binds, in order. */
 export function freeDims(type: ast.Type, env: Env): ast.Name[] {
@@ -262,9 +271,3 @@ function shorter(name: string, candidates: readonly string[]): string | undefine
   const near = candidates.find((c) => name.startsWith(c) && name.length <= c.length + 1)
   return near === undefined ? undefined : `did you mean ${near}?`
 }
-
-export const shapeOf = (scope: Scope, name: string): Ix | undefined => {
-  const value = lookup(scope, name)?.value
-  return value?.k === 'num' ? whole(value) : undefined
-}
-export { of }

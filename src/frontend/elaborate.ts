@@ -33,7 +33,7 @@ import {
   type Provenance,
   type Run,
 } from './context.ts'
-import { isDimName } from './dims.ts'
+import { mentionsDims } from './dims.ts'
 import { bindHypers, type HyperValue, type Json, type Settings } from './hyper.ts'
 import {
   loadModules,
@@ -219,14 +219,6 @@ function inputConditions(body: ast.Body): ast.Expr[] {
     if (node.k === 'block') return false
     if (node.k === 'input') found.push(...node.where)
     return undefined
-  })
-  return found
-}
-
-function mentionsDims(e: ast.Expr): boolean {
-  let found = false
-  walk(e, (node) => {
-    if (node.k === 'name' && isDimName(node.name)) found = true
   })
   return found
 }

@@ -6,8 +6,7 @@ import type { Span } from '../diagnostics/index.ts'
 import { newScope, report, suggestion, type Env } from './context.ts'
 import { evaluate } from './exprs.ts'
 import { constantOf, number } from './numbers.ts'
-import { showValue } from './calls.ts'
-import { describe, fault, flag, text, type Value } from './values.ts'
+import { describe, fault, flag, showValue, text, type Value } from './values.ts'
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 

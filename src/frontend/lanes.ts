@@ -3,7 +3,7 @@
  * operator first aligns its operands to the loops that any of them depends on. Outside of comprehensions nothing has lanes.
  */
 import { mixedDtypes, tupleMisuse, wrongKind } from '../diagnostics/catalogue.ts'
-import { type Span } from '../diagnostics/index.ts'
+import type { Span } from '../diagnostics/index.ts'
 import type { Node } from '../ir/types.ts'
 import type { DType } from '../types/dtype.ts'
 import { isConst, of, symbolsOf as symbols, type Atom, type Ix, type Sym } from '../types/ix.ts'

@@ -2,7 +2,6 @@
 import type * as ast from '../../grammar/ast.ts'
 import {
   argumentTwice,
-  badAxis,
   missingArgument,
   mixedDtypes,
   tooManyArguments,
@@ -10,22 +9,20 @@ import {
   unknownArgument,
   wrongKind,
 } from '../diagnostics/catalogue.ts'
-import { withReasons, type Span } from '../diagnostics/index.ts'
+import type { Span } from '../diagnostics/index.ts'
 import type { Node } from '../ir/types.ts'
 import type { Attr, Op, Param } from '../ops/define.ts'
 import { InferError } from '../ops/define.ts'
 import { opOf, ops } from '../ops/table.ts'
 import type { DType } from '../types/dtype.ts'
-import { type Ix, of } from '../types/ix.ts'
 import type { Tensor } from '../types/tensor.ts'
 import { report, suggestion, type Env } from './context.ts'
-import { asDim } from './dims.ts'
+import { attribute, byDefault } from './attributes.ts'
 import { apply, attempt } from './graphing.ts'
 import { align, onLanes, tensorOf, unionLanes } from './lanes.ts'
-import { constantOf, number, whole, type Num } from './numbers.ts'
+import { constantOf, number, whole } from './numbers.ts'
 import { nameOf } from './operators.ts'
-import { describe, fault, flag, showType, tensor, type TensorValue, type Value } from './values.ts'
-import { becauseOf } from './why.ts'
+import { describe, dtypes, fault, flag, tensor, type TensorValue, type Value } from './values.ts'
 
 /** An argument that has been evaluated. */
 export interface Given {
@@ -143,6 +140,8 @@ function bind(called: string, op: Op, args: Arguments, env: Env, span: Span): Bo
 /** A scalar function of known numbers is known: `sqrt(d)`. Exact as far as doubles go. */
 function computeNow(key: string, op: Op, bound: Bound, env: Env): Value | undefined {
   if (!op.params.every((p) => p.kind === 'tensor') || bound.size !== op.params.length) return undefined
+  // `f32(2)` asks for a tensor.
+  if (dtypes.some((dtype) => dtype === key)) return undefined
   const values = op.params.map((p) => bound.get(p.name)!.value)
   const numbers: number[] = []
   for (const value of values) {
@@ -162,11 +161,8 @@ function computeNow(key: string, op: Op, bound: Bound, env: Env): Value | undefi
   const result = op.evaluate(inputs, {}, [[]])
   const value = (Array.isArray(result) ? result[0] : result) as Tensor
   const x = value.data[0]!
-  return type.type.dtype === 'bool' ? flag(x !== 0) : castAway(op, type.type.dtype) ? undefined : number(x)
+  return type.type.dtype === 'bool' ? flag(x !== 0) : number(x)
 }
-
-/** `f32(2)` asks for a tensor; a function of numbers does not. */
-const castAway = (op: Op, dtype: DType): boolean => op.doc.startsWith('As a') && dtype !== 'bool'
 
 const literal = (env: Env, x: number, bound: Bound): Node =>
   attemptNode(attempt(env, 'full', [], { value: x, shape: [], dtype: 'f32' }, spanOfFirst(bound)))
@@ -317,95 +313,3 @@ function dtypeHint(key: string, wanted: readonly Param[], bound: Bound, env: Env
     ? 'f32'
     : 'i32'
 }
-
-function byDefault(param: Param, nodes: readonly Node[]): Attr | undefined {
-  const value = param.default
-  if (value === undefined || value === null) return undefined
-  const rank = nodes[0]?.type.shape.length ?? 0
-  if (param.kind === 'axis' && typeof value === 'number') return value < 0 ? value + rank : value
-  if (param.kind === 'axes') {
-    const list = typeof value === 'number' ? [value] : (value as readonly number[])
-    return list.map((axis) => (axis < 0 ? axis + rank : axis))
-  }
-  if (param.kind === 'dim' && typeof value === 'number') return of(value)
-  if (param.kind === 'dims') return (value as readonly number[]).map((d) => of(d))
-  return value as Attr
-}
-
-function attribute(param: Param, given: Given, nodes: readonly Node[], called: string, env: Env): Attr | undefined {
-  const { value, span } = given
-  const what = `\`${param.name}\` of \`${called}\``
-  const wrong = (expected: string): undefined => {
-    report(env, wrongKind(span, what, expected, describe(value)))
-    return undefined
-  }
-  switch (param.kind) {
-    case 'axis':
-      return axisOf(value, nodes[0], span, env)
-    case 'axes': {
-      const items = value.k === 'list' ? value.items : [value]
-      const found: number[] = []
-      for (const item of items) {
-        const axis = axisOf(item, nodes[0], span, env)
-        if (axis === undefined) return undefined
-        found.push(axis)
-      }
-      return found
-    }
-    case 'dim':
-      return asDim(value, env, span, what, given.expr)
-    case 'dims': {
-      if (value.k !== 'list') return wrong('a list, such as `[B, T]`')
-      const found: Ix[] = []
-      const written = given.expr?.k === 'list' ? given.expr.items : []
-      for (const [i, item] of value.items.entries()) {
-        const expr = written[i]
-        const size = asDim(item, env, expr?.span ?? span, `an entry of ${what}`, expr)
-        if (size === undefined) return undefined
-        found.push(size)
-      }
-      return found
-    }
-    case 'number': {
-      const known = value.k === 'num' ? constantOf(value) : value.k === 'flag' ? Number(value.value) : undefined
-      return known ?? wrong('a number known at compile time')
-    }
-    case 'bool':
-      return value.k === 'flag' ? value.value : wrong('true or false')
-    case 'string':
-      return value.k === 'text' ? value.value : wrong('a string')
-    case 'dtype':
-      return value.k === 'text' && ['f32', 'i32', 'bool'].includes(value.value)
-        ? value.value
-        : wrong('"f32", "i32" or "bool"')
-    default:
-      return wrong('something else')
-  }
-}
-
-/** An axis given by position (negative from the end) or by the dim that it has. */
-export function axisOf(value: Value, node: Node | undefined, span: Span, env: Env): number | undefined {
-  if (value.k === 'error') return undefined
-  const shape = node?.type.shape ?? []
-  const bad = (axis: string, times = 0): undefined => {
-    const type = node ? showType(node.type) : 'a tensor without axes'
-    const said = badAxis(span, axis, times > 1 ? `${type}: ${times} axes have this extent` : type)
-    report(env, node ? withReasons(said, becauseOf(node)) : said)
-    return undefined
-  }
-  if (value.k !== 'num') {
-    report(env, wrongKind(span, '`axis`', 'a number or a dim', describe(value)))
-    return undefined
-  }
-  const size = whole(value)
-  const byDim = value.dim === true || constantOf(value) === undefined
-  if (byDim && size) {
-    const at = shape.flatMap((dim, i) => (dim === size ? [i] : []))
-    return at.length === 1 ? at[0] : bad(String(size), at.length)
-  }
-  const axis = constantOf(value)!
-  if (!Number.isInteger(axis) || axis < -shape.length || axis >= shape.length) return bad(String(axis))
-  return axis < 0 ? axis + shape.length : axis
-}
-
-export type { Num }

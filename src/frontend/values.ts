@@ -7,7 +7,7 @@ import type { Reason, Span } from '../diagnostics/index.ts'
 import type { Node } from '../ir/types.ts'
 import type { DType } from '../types/dtype.ts'
 import type { TensorType } from '../types/tensor.ts'
-import { constantOf, type Num } from './numbers.ts'
+import { constantOf, whole, type Num } from './numbers.ts'
 import type { Ix, Sym } from '../types/ix.ts'
 import type { CallArguments } from './calls.ts'
 import type { BlockDef } from './modules.ts'
@@ -96,6 +96,14 @@ export function showDims(shape: readonly Ix[]): string {
 
 export function showType(type: TensorType): string {
   return `${type.dtype}${showDims(type.shape)}`
+}
+
+/** A value known at compile time as the source would write it. */
+export function showValue(value: Value): string {
+  if (value.k === 'num') return String(constantOf(value) ?? whole(value) ?? `${value.num} / ${value.den}`)
+  if (value.k === 'flag') return String(value.value)
+  if (value.k === 'text') return JSON.stringify(value.value)
+  return value.k === 'list' ? `[${value.items.map(showValue).join(', ')}]` : describe(value)
 }
 
 /** What kind of value this is, in words, for messages. */
