@@ -8,7 +8,7 @@ import { printNest } from '../../src/kernel/print.ts'
 import { simplify } from '../../src/kernel/schedule/index.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { structureOf } from '../../src/kernel/structure.ts'
-import { mapExprs, mapper, mapStmts } from '../../src/kernel/walk.ts'
+import { copier, mapStmts } from '../../src/kernel/walk.ts'
 import type { HostStep, Module, Port, Program } from '../../src/program/types.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { con, isConst, print, substitute } from '../../src/types/ix.ts'
@@ -66,14 +66,14 @@ function signatureAt(kernel: StageKernel, T: Sym): string {
     ...nest,
     name: '', params: nest.params.filter((s) => s !== T),
     args: nest.args.map((a) => ({ ...a, buffer: { ...a.buffer, shape: a.buffer.shape.map((x) => substitute(x, one)) } })),
-    body: withoutUnitLoops(mapExprs(nest.body, mapper({ syms: one }))),
+    body: withoutUnitLoops(nest.body.map(copier(one).stmt)),
   } // prettier-ignore
   // A maximum that is never empty and one that may be start at different numbers, to the same end.
   return printNest(simplify(made)).replaceAll('-huge', '-3e+38')
 }
 function withoutUnitLoops(body: readonly Stmt[]): readonly Stmt[] {
   return mapStmts(body, (s) =>
-    s.k === 'for' && isConst(s.lo) === 0 && isConst(s.hi) === 1 ? withoutUnitLoops(mapExprs(s.body, mapper({ syms: new Map([[s.v, con(0)]]) }))) : [s],
+    s.k === 'for' && isConst(s.lo) === 0 && isConst(s.hi) === 1 ? s.body.map(copier(new Map([[s.v, con(0)]])).stmt) : [s],
   )
 }
 
