@@ -1,0 +1,56 @@
+/** Models as a user has them: compiled, emitted as JavaScript, imported, loaded with a checkpoint. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { compile } from '../../src/compile.ts'
+import type { Compiled } from '../../src/compile.ts'
+import { sourceFile } from '../../src/diagnostics/index.ts'
+import type { Json } from '../../src/frontend/index.ts'
+import type { Target } from '../../src/target.ts'
+import { typescript } from '../../targets/typescript/index.ts'
+import { wgsl } from '../../targets/wgsl/index.ts'
+import { testDevice } from './gpu.ts'
+import { readText } from './models.ts'
+
+export interface Result {
+  readonly data: Float32Array
+  readonly shape: readonly number[]
+}
+type Call = (inputs: Readonly<Record<string, unknown>>) => Promise<Readonly<Record<string, Result>>>
+export interface Emitted {
+  readonly run: Call
+  readonly prepare?: Call
+  readonly prefill: Call
+  readonly step: Call
+  readonly reset: () => void
+  readonly past: number
+  readonly generate: (
+    ids: ArrayLike<number>,
+    options?: Readonly<Record<string, unknown>>,
+  ) => AsyncGenerator<number, void>
+  readonly selftest: () => Promise<unknown>
+  readonly dispose: () => void
+}
+interface Module {
+  readonly load: (options: Readonly<Record<string, unknown>>) => Promise<Emitted>
+}
+
+export const targets: readonly Target[] = [typescript, wgsl]
+
+export function compileFile(path: string, target: Target, config?: Json, fuse = true): Compiled {
+  const file = sourceFile(path, readText(path))
+  return compile(file, target, { ...(config === undefined ? {} : { config }), fuse })
+}
+
+/** Emits for `target`, imports and loads with the checkpoint's bytes; WGSL on the tests' device. */
+export async function loadEmitted(target: Target, compiled: Compiled, weights: string | Uint8Array): Promise<Emitted> {
+  const script = target.emit(compiled.lowered.module, { language: 'js' }).find((a) => a.path.endsWith('.js'))!
+  // A file, so that stack traces name a short place.
+  const folder = mkdtempSync(join(tmpdir(), 'tfm-test-'))
+  writeFileSync(join(folder, 'model.mjs'), script.text)
+  const module = (await import(/* @vite-ignore */ pathToFileURL(join(folder, 'model.mjs')).href)) as Module
+  rmSync(folder, { recursive: true })
+  const bytes = typeof weights === 'string' ? readFileSync(new URL(`../../${weights}`, import.meta.url)) : weights
+  return module.load({ weights: bytes, ...(target.name === 'wgsl' ? { device: await testDevice() } : {}) })
+}
