@@ -1,6 +1,6 @@
 import { TfmError } from './errors.ts'
 
-/** A tensor of a safetensors file; `begin` and `end` are offsets in the data after the header. */
+/** `begin` and `end` are offsets in the data after the header. */
 export interface TensorInfo {
   name: string
   dtype: string
@@ -17,14 +17,10 @@ export function headerLength(first: Uint8Array, file: string): number {
   const view = new DataView(first.buffer, first.byteOffset, 8)
   const length = view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32
   if (length > 1 && length <= 2 ** 25) return length
-  const text = new TextDecoder().decode(first)
-  throw invalidFile(
-    file,
-    /^[\s -~]+$/.test(text) ? `it starts with '${text}'` : `its header would take ${length} bytes`,
-  )
+  throw invalidFile(file, `it starts with ${JSON.stringify(new TextDecoder().decode(first))}`)
 }
 
-/** The tensors in the order of their data, which must follow each other without gaps. Nothing in `json` is trusted. */
+/** The tensors in the order of their data; nothing in `json` is trusted. */
 export function parseHeader(json: Uint8Array, file: string): TensorInfo[] {
   const tensors: TensorInfo[] = []
   const count = (x: unknown) => Number.isSafeInteger(x) && (x as number) >= 0

@@ -15,28 +15,23 @@ export interface ReadOptions {
 const placeOf = (file: WeightFile): string =>
   typeof file === 'string' || 'href' in file ? `${file}` : 'name' in file ? `${file.name}` : 'weights'
 
-type NodeFile = { read(into: Uint8Array): Promise<{ bytesRead: number }>; close(): Promise<void> }
-type NodeGlobals = { process?: { getBuiltinModule?(id: string): unknown } }
+interface NodeFiles {
+  createReadStream(path: string | URL, options: { highWaterMark: number }): AsyncIterable<Uint8Array>
+}
 
-/** The bytes of a file; a chunk may be overwritten by the next. */
 async function* chunksOf(file: WeightFile, signal?: AbortSignal): AsyncGenerator<Uint8Array, void> {
   if (ArrayBuffer.isView(file)) return yield new Uint8Array(file.buffer, file.byteOffset, file.byteLength)
   if (typeof file === 'object' && 'byteLength' in file) return yield new Uint8Array(file)
-  const place = typeof file === 'string' || 'href' in file ? `${file}` : 'blob:'
-  // Not an import, which bundlers would follow.
-  const node = (globalThis as NodeGlobals).process?.getBuiltinModule?.('node:fs/promises')
-  if (node && !/^(https?|blob|data):/i.test(place)) {
-    const { open } = node as { open(path: string | URL): Promise<NodeFile> }
-    const handle = await open(/^file:/i.test(place) ? new URL(place) : place)
-    try {
-      const chunk = new Uint8Array(1 << 20)
-      for (let n; (n = (await handle.read(chunk)).bytesRead);) yield chunk.subarray(0, n)
-    } finally {
-      await handle.close()
-    }
-    return
-  }
-  const response = typeof file === 'string' || 'href' in file ? await fetch(file, { signal }) : new Response(file)
+  let response: Response
+  if (typeof file === 'string' || 'href' in file) {
+    const place = `${file}`
+    // Not an import, which bundlers would follow.
+    const { process } = globalThis as { process?: { getBuiltinModule?(id: string): unknown } }
+    const node = process?.getBuiltinModule?.('node:fs') as NodeFiles | undefined
+    if (node && !/^(https?|blob|data):/i.test(place))
+      return yield* node.createReadStream(/^file:/i.test(place) ? new URL(place) : place, { highWaterMark: 1 << 20 })
+    response = await fetch(place, { signal })
+  } else response = new Response(file)
   if (!response.ok || !response.body) throw new Error(`status ${response.status}`)
   const reader = response.body.getReader()
   try {
@@ -50,9 +45,9 @@ async function* chunksOf(file: WeightFile, signal?: AbortSignal): AsyncGenerator
 export async function shardsOf(source: WeightSource, signal?: AbortSignal): Promise<readonly WeightFile[]> {
   const index = /\.index\.json(?=$|[?#])/
   const files = [source].flat() as WeightFile[]
-  const place = placeOf(files[0] ?? '')
+  const place = files.length === 1 ? placeOf(files[0]) : ''
   const cut = place.search(index)
-  if (files.length > 1 || cut < 0) return files.filter((file) => !index.test(placeOf(file)))
+  if (cut < 0) return files.filter((file) => !index.test(placeOf(file)))
   try {
     let text = ''
     for await (const chunk of chunksOf(files[0], signal)) text += new TextDecoder('latin1').decode(chunk)
@@ -66,10 +61,7 @@ export async function shardsOf(source: WeightSource, signal?: AbortSignal): Prom
   }
 }
 
-/**
- * Reads safetensors from start to end, holding one tensor at a time. `pick` sees the tensors of a file, and whether it is the last,
- * and returns those wanted, in order; `onTensor` gets each in bytes of its own.
- */
+/** Gives `onTensor`, one by one, the tensors that `pick` chooses of each file; it keeps their order, and knows the last file. */
 export async function readTensors(
   source: WeightSource,
   pick: (tensors: TensorInfo[], file: string, last: boolean) => TensorInfo[],
@@ -92,8 +84,7 @@ export async function readTensors(
             signal?.throwIfAborted()
             throw new TfmError('TFM1901', `cannot read the weights ${place}: ${thrown}`)
           })
-          if (!value)
-            throw new TfmError('TFM1903', `${place} ends within ${tensor}: it is truncated; download it again`)
+          if (!value) throw new TfmError('TFM1903', `${place} ends within ${tensor}; download it again`)
           rest = value
         }
         const part = rest.subarray(0, length - at)
@@ -107,8 +98,7 @@ export async function readTensors(
     }
     try {
       const length = headerLength(await take(8, 'its header'), place)
-      const tensors = parseHeader(await take(length, 'its header'), place)
-      const wanted = pick(tensors, place, i === files.length - 1)
+      const wanted = pick(parseHeader(await take(length, 'its header'), place), place, i === files.length - 1)
       total = loaded + (wanted.at(-1)?.end ?? 0)
       let at = 0
       for (const info of wanted) {

@@ -6,11 +6,10 @@ import { readTensors, type ReadOptions, type WeightSource } from './source.ts'
 export interface WeightSpec {
   name: string
   shape: readonly number[]
-  optional?: boolean
   fallback?: string
 }
 
-/** How names of a checkpoint become those of the model: `weights { … }` of the source. */
+/** How names of a checkpoint become those of the model. */
 export interface WeightRules {
   prefixes?: readonly { prefix: string; optional: boolean }[]
   /** `*` stays within a segment, `**` crosses dots. */
@@ -25,22 +24,21 @@ export interface LoadOptions extends ReadOptions {
 }
 
 /** The model's name for a stored tensor: undefined if ignored, '' if it lacks a required prefix. */
-export function modelName(
-  stored: string,
-  { prefixes = [], ignore = [], rename = [] }: WeightRules,
-): string | undefined {
+export function modelName(stored: string, rules: WeightRules): string | undefined {
   const literal = (text: string) => text.replace(/\W/g, '\\$&')
   let name = stored
-  for (const { prefix, optional } of prefixes)
+  for (const { prefix, optional } of rules.prefixes ?? [])
     name = name.startsWith(prefix) ? name.slice(prefix.length) : optional ? name : ''
-  for (const { from, to } of rename)
+  for (const { from, to } of rules.rename ?? [])
     name = name.replace(new RegExp(`(?<=^|\\.)${literal(from)}(?=$|\\.)`, 'g'), () => to)
-  const globs = ignore.map((glob) => literal(glob).replaceAll('\\*\\*', '.*').replaceAll('\\*', '[^.]*'))
-  const ignored = new RegExp(`^(${globs.join('|')})$`)
-  return globs.length && (ignored.test(stored) || ignored.test(name)) ? undefined : name
+  const ignored = (glob: string) => {
+    const pattern = literal(glob).replaceAll('\\*\\*', '.*').replaceAll('\\*', '[^.]*')
+    return [stored, name].some((each) => new RegExp(`^${pattern}$`).test(each))
+  }
+  return rules.ignore?.some(ignored) ? undefined : name
 }
 
-/** The candidate that shares most of its start and end with `name`, if that is enough. */
+/** The candidate that shares most of its start and end with `name`. */
 export function nearestName(name: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined
   let most = 0.4
@@ -55,10 +53,7 @@ export function nearestName(name: string, candidates: readonly string[]): string
   return best
 }
 
-/**
- * Gives the tensor of each spec to `store`, in the order of the files; all that does not fit is reported at once, before data are
- * read where possible. Returns the specs that fell back, with the names of those whose tensors they use.
- */
+/** Gives each spec's tensor to `store`, in file order; returns the specs that fell back, and to which. Reports all misfits at once. */
 export async function loadWeights(
   source: WeightSource,
   specs: readonly WeightSpec[],
@@ -70,47 +65,53 @@ export async function loadWeights(
   const found = new Map<string, string>()
   const chosen = new Map<TensorInfo, WeightSpec>()
   const fallbacks = new Map<string, string>()
-  const problems: string[] = []
   const unused: string[] = []
+  const problems: string[] = []
 
-  const pick = (tensors: readonly TensorInfo[], file: string, last: boolean) => {
+  const report = (name: string, what: string, names: string[]) => {
+    const near = problems.length < 20 && nearestName(name, names)
+    problems.push(`${name}: ${what}${near ? `; did you mean ${near}?` : ''}`)
+  }
+  const finish = (file: string) => {
+    const lacking = specs.filter(({ name }) => !found.has(name))
+    for (const { name, shape, fallback } of lacking) {
+      let use = fallback
+      while (use && !found.has(use)) use = byName.get(use)?.fallback
+      if (use) fallbacks.set(name, use)
+      else report(name, `missing, expected [${shape}]`, unused)
+    }
+    for (const name of unused)
+      report(
+        name,
+        'unused',
+        lacking.map((spec) => spec.name),
+      )
+    if (!problems.length) return
+    const more = problems.length - 20
+    if (more > 0) problems.splice(20, more, `and ${more} more`)
+    const list = [`${file} does not fit the model:`, ...problems].join('\n  ')
+    throw new TfmError('TFM1905', `${list}\nThe model can ignore or rename tensors: weights { … }`)
+  }
+  const pick = (tensors: TensorInfo[], file: string, last: boolean) => {
     for (const info of tensors) {
       const name = modelName(info.name, rules)
       const spec = byName.get(name ?? '')
-      if (spec) {
-        const [want, have, turned] = [spec.shape, info.shape, spec.shape.toReversed()].map(String)
-        const hint = have === turned ? '; is it transposed?' : ''
-        if (found.has(spec.name)) problems.push(`${info.name}: stored twice, also as ${found.get(spec.name)}`)
-        else if (want !== have) problems.push(`${info.name}: expected [${want}], found [${have}]${hint}`)
-        else if (!toFloat32(info.dtype, new Uint8Array())) problems.push(`${info.name}: ${info.dtype} is not supported`)
-        found.set(spec.name, info.name)
-        chosen.set(info, spec)
-      } else if (name !== undefined) unused.push(info.name)
+      if (!spec) {
+        if (name !== undefined) unused.push(info.name)
+        continue
+      }
+      const [want, have, turned] = [spec.shape, info.shape, spec.shape.toReversed()].map(String)
+      const hint = have === turned ? '; is it transposed?' : ''
+      const twice = found.get(spec.name)
+      if (twice) problems.push(`${info.name}: stored twice, also as ${twice}`)
+      else if (want !== have) problems.push(`${info.name}: expected [${want}], found [${have}]${hint}`)
+      else if (!toFloat32(info.dtype, new Uint8Array())) problems.push(`${info.name}: ${info.dtype} is not supported`)
+      found.set(spec.name, info.name)
+      chosen.set(info, spec)
     }
     if (last) finish(file)
     return problems.length ? [] : tensors.filter((info) => chosen.has(info))
   }
-
-  const finish = (file: string) => {
-    const lacking = specs.map(({ name }) => name).filter((name) => !found.has(name))
-    const report = (name: string, what: string, names: string[]) => {
-      const near = problems.length < 20 && nearestName(name, names)
-      problems.push(`${name}: ${what}${near ? `; did you mean ${near}?` : ''}`)
-    }
-    for (const name of lacking) {
-      const spec = byName.get(name)!
-      let use: WeightSpec | undefined = spec
-      while (use && !found.has(use.name)) use = byName.get(use.fallback ?? '')
-      if (use) fallbacks.set(name, use.name)
-      else if (!spec.optional) report(name, `missing, expected [${spec.shape}]`, unused)
-    }
-    for (const name of unused) report(name, 'unused', lacking)
-    if (!problems.length) return
-    const more = problems.length > 20 ? [`and ${problems.length - 20} more`] : []
-    const list = [`${file} does not fit the model:`, ...problems.slice(0, 20), ...more].join('\n  ')
-    throw new TfmError('TFM1905', `${list}\nThe model can ignore or rename tensors: weights { … }`)
-  }
-
   const keep = async (info: TensorInfo, bytes: Uint8Array) => {
     const data = toFloat32(info.dtype, bytes)!
     let count = 0
@@ -119,7 +120,6 @@ export async function loadWeights(
     if (count) (options.onWarning ?? console.warn)({ code: 'TFM1906', message, tensor: info.name, count })
     await store(chosen.get(info)!, data)
   }
-
   await readTensors(source, pick, keep, options)
   return fallbacks
 }

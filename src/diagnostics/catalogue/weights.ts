@@ -29,7 +29,7 @@ export const weightsTruncated = define(
     explain: 'The file ends before the data that its header promises.',
     example: 'tfmc run model.tfm --weights half-downloaded.safetensors',
   },
-  (file: string, tensor: string) => `${file} ends within ${tensor}: it is truncated; download it again`,
+  (file: string, tensor: string) => `${file} ends within ${tensor}; download it again`,
 )
 
 export const weightsDtype = define(
