@@ -59,11 +59,17 @@ export function visitExpr(e: Expr, f: (e: Expr) => void, seen = new Set<Expr>())
 /** The index polynomials that an expression node holds itself. */
 export const indicesOf = (e: Expr): readonly Ix[] => (e.k === 'load' ? e.at : e.k === 'index' ? [e.ix] : [])
 
+const loadMemo = new WeakMap<Expr, readonly (Expr & { k: 'load' })[]>()
+/** The loads in an expression, also in data-dependent indices, each once. Expressions never change, so the list is kept. */
 export function loadsOf(e: Expr): readonly (Expr & { k: 'load' })[] {
-  const out: (Expr & { k: 'load' })[] = []
-  visitExpr(e, (x) => {
-    if (x.k === 'load') out.push(x)
-  })
+  let out = loadMemo.get(e)
+  if (out === undefined) {
+    const all: (Expr & { k: 'load' })[] = []
+    visitExpr(e, (x) => {
+      if (x.k === 'load') all.push(x)
+    })
+    loadMemo.set(e, (out = all))
+  }
   return out
 }
 /** Symbols that the value of an index depends on, also through loads inside it. */
@@ -85,11 +91,16 @@ export function symbolsOfExpr(e: Expr): ReadonlySet<Sym> {
   }
   return out
 }
+const localMemo = new WeakMap<Expr, ReadonlySet<Local>>()
 export function localsOf(e: Expr): ReadonlySet<Local> {
-  const out = new Set<Local>()
-  visitExpr(e, (x) => {
-    if (x.k === 'local') out.add(x.v)
-  })
+  let out = localMemo.get(e)
+  if (out === undefined) {
+    const all = new Set<Local>()
+    visitExpr(e, (x) => {
+      if (x.k === 'local') all.add(x.v)
+    })
+    localMemo.set(e, (out = all))
+  }
   return out
 }
 
