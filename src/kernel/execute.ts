@@ -6,7 +6,7 @@ import type { Ix, Sym } from '../types/ix.ts'
 import { evaluate, isConst } from '../types/ix.ts'
 import { offsetOf } from './address.ts'
 import type { Buffer } from './buffer.ts'
-import type { Local } from './expr.ts'
+import type { Expr, Local } from './expr.ts'
 import type { For, NestKernel, Stmt } from './nest.ts'
 import type { ErrorMode, Pair, PairCode, PairEnvironment, Rules } from './pairs.ts'
 import { helperNames, helpers, pairCode } from './pairs.ts'
@@ -70,6 +70,24 @@ function sizeOf(b: Buffer): number {
 }
 const noSymbols = (s: Sym): number => {
   throw new Error(`internal: allocated extent depends on ${s.name}`)
+}
+
+/** Whether it may be wider than f32 as it is: an accumulator, or a function that is more exact than that. Other operations count a rounding of their own. */
+function wide(e: Expr, rules: Rules): boolean {
+  switch (e.k) {
+    case 'local':
+      return e.v.of === 'f32' || e.v.of === 'f64'
+    case 'load':
+      return e.buf.space !== 'global'
+    case 'un':
+      return e.f === 'neg' || e.f === 'abs' ? wide(e.x, rules) : (rules.ulp[e.f] ?? 1) < 1
+    case 'bin':
+      return (e.f === 'max' || e.f === 'min') && (wide(e.a, rules) || wide(e.b, rules))
+    case 'select':
+      return wide(e.x, rules) || wide(e.y, rules)
+    default:
+      return false
+  }
 }
 
 class Writer {
@@ -155,7 +173,11 @@ class Writer {
         const i = this.fresh()
         this.out(`const ${i} = ${code.ix(offsetOf(s.buf, s.at))}`)
         this.out(`b${s.buf.id}[${i}] = ${p.v}`)
-        const error = this.worst || s.buf.space !== 'global' ? p.e : `Math.sqrt(${p.e})`
+        const whole =
+          s.buf.of === 'f32' && s.buf.space === 'global' && wide(s.e, this.rules)
+            ? `${p.e} + ${this.rounding(p.v)}`
+            : p.e
+        const error = this.worst || s.buf.space !== 'global' ? whole : `Math.sqrt(${whole})`
         if (s.buf.of === 'f32' || s.buf.of === 'f64') this.out(`b${s.buf.id}e[${i}] = ${error}`)
         return
       }
@@ -182,6 +204,13 @@ class Writer {
         return
       case 'comment':
     }
+  }
+
+  /** The rounding of a wide value that is stored as f32. */
+  private rounding(v: string): string {
+    const { roundoff: u, accumulate } = this.rules
+    if (accumulate >= u) return '0'
+    return this.worst ? `${u} * Math.abs(${v})` : `${u * u} * ${v} * ${v}`
   }
 
   private loop(s: For): void {
