@@ -1,4 +1,4 @@
-/** 19xx: files with weights, configs and tokenizers. Those that compiled modules throw too say their own message. */
+/** 19xx: files with weights, configs and tokenizers; 20xx: what compiled modules say while they run, in words of their own. */
 import { define } from '../define.ts'
 
 export const weightsUnreadable = define(
@@ -122,4 +122,25 @@ export const noLogit = define(
     example: 'weights of a training run that diverged',
   },
   () => 'every logit is NaN or -Infinity; look for NaN in weights and inputs',
+)
+
+export const tooManyPositions = define(
+  'TFM2006',
+  {
+    title: 'more positions than the model has',
+    explain: 'Past and new positions together may not exceed what the conditions on the sequence axis allow.',
+    example: 'a prompt of 2000 tokens for a model with a context of 1024',
+  },
+  (past: number, added: number, most: number) => `${past} past and ${added} new positions, at most ${most}`,
+)
+
+export const notCallable = define(
+  'TFM2007',
+  {
+    title: 'this cannot be called now',
+    explain:
+      'The model has no such program, has been disposed of, or has already taken what is given once per sequence.',
+    example: 'model.step(…) after model.dispose()',
+  },
+  (message: string) => message,
 )
