@@ -9,7 +9,7 @@
 import { offsetOf } from '../../../src/kernel/address.ts'
 import { newBuffer } from '../../../src/kernel/buffer.ts'
 import type { Expr, Local } from '../../../src/kernel/expr.ts'
-import { bin, cast, constant, load, local, newLocal } from '../../../src/kernel/expr.ts'
+import { bin, cast, constant, index, load, local, newLocal } from '../../../src/kernel/expr.ts'
 import type { NestKernel, Stmt } from '../../../src/kernel/nest.ts'
 import type { StageKernel } from '../../../src/kernel/stage.ts'
 import type { Contraction, LoadExpr } from '../../../src/kernel/structure.ts'
@@ -192,7 +192,7 @@ export function few(p: Product, rows: number): Made {
     { ...forLoop('serial', k, step, of(ly), p.depth.count, slices), reduces: true },
     ...sums.map((v, r): Stmt => ({ k: 'store', buf: partial, at: [con(r), of(ly), of(lx)], e: local(v) })),
     { k: 'barrier' },
-    ...below(of(ly), con(1), [out.stmt, ...below(of(out.v), p.columns.count, rows === 1 ? each : [serial(r, each)])]),
+    { k: 'if', c: bin('eq', index(of(ly)), constant(0, 'i32')), body: [out.stmt, ...below(of(out.v), p.columns.count, rows === 1 ? each : [serial(r, each)])] },
   ]
   const threads = forLoop('local.y', ly, [forLoop('local.x', lx, thread)])
   return { nest: { ...p.kernel, body: g.wrap([{ k: 'alloc', buf: partial }, threads]) }, tail }

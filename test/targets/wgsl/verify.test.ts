@@ -35,9 +35,10 @@ const barriers = (nest: NestKernel): number => {
   return n
 }
 
-describe.each(nests)('%s', (_, nest) => {
+describe.each(nests)('%s', (name, nest) => {
   test('is well-formed', () => {
-    const given = [bin('le', index(of(K.T)), index(con(64)))]
+    // The table of positions has 64 rows.
+    const given = name.startsWith('embedding') ? [bin('le', index(of(K.T)), index(con(64)))] : []
     const issues = verify(nest, { limits: webgpuLimits, given }).map((i) => `${i.rule}: ${i.message}`)
     // Its stage stores two of three columns at `c mod 2`, which is beyond the prover.
     expect(issues.filter((m) => !m.startsWith('disjoint: evens'))).toEqual([])
