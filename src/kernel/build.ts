@@ -48,22 +48,42 @@ export function naiveNest(kernel: StageKernel, options: BuildOptions = {}): Nest
   return { name: kernel.name, doc: kernel.doc, args: kernel.args, params: kernel.params, body }
 }
 
-/** Inlines maps, except that a map over exactly the rows stays: it becomes a named `let`. */
+const arranged = new WeakMap<StageKernel, Rows>()
+
+/** Inlines maps, except that a map over exactly the rows stays: it becomes a named `let`. Kernels never change, so the plain answer is kept. */
 export function arrange(kernel: StageKernel, options: InlineOptions = {}): Rows {
+  if (options.keep !== undefined || options.stored !== undefined) return arrangeWith(kernel, options)
+  let rows = arranged.get(kernel)
+  if (rows === undefined) arranged.set(kernel, (rows = arrangeWith(kernel, options)))
+  return rows
+}
+
+function arrangeWith(kernel: StageKernel, options: InlineOptions): Rows {
   const kept = new Set<Buffer>()
   const attempt = (): Rows =>
     rowsOf(inlineStages(kernel.stages, { ...options, keep: (s) => kept.has(s.out) || (options.keep?.(s) ?? false) }))
   let rows = attempt()
   if (rows.stages.length < 2 && rows.stages.every((s) => s.stage.body.k === 'map')) return rows
-  for (const s of kernel.stages) {
-    if (s.out.space !== 'virtual' || s.body.k !== 'map' || ['load', 'index', 'const'].includes(s.body.e.k)) continue
-    if (s.domain.filter((v) => !isUnit(v)).length !== rows.outer.length) continue
+  const fits = (tried: Rows): boolean =>
+    tried.outer.length === rows.outer.length &&
+    tried.stages.every((t) => !kept.has(t.stage.out) || t.inner.length === 0)
+  const candidates = kernel.stages.filter(
+    (s) =>
+      s.out.space === 'virtual' &&
+      s.body.k === 'map' &&
+      !['load', 'index', 'const'].includes(s.body.e.k) &&
+      s.domain.filter((v) => !isUnit(v)).length === rows.outer.length,
+  )
+  if (candidates.length === 0) return rows
+  // Mostly all of them fit; else one after another.
+  for (const s of candidates) kept.add(s.out)
+  const all = attempt()
+  if (fits(all)) return all
+  kept.clear()
+  for (const s of candidates) {
     kept.add(s.out)
     const tried = attempt()
-    const fits =
-      tried.outer.length === rows.outer.length &&
-      tried.stages.every((t) => t.stage.out !== s.out || t.inner.length === 0)
-    if (fits) rows = tried
+    if (fits(tried)) rows = tried
     else kept.delete(s.out)
   }
   return rows

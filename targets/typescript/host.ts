@@ -1,4 +1,5 @@
 /** The whole module: types, kernels, programs, tables and `load`, with the runtime inlined. It imports nothing. */
+import { printStages } from '../../src/kernel/print.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import type { HostStep, Module, Port, Program } from '../../src/program/types.ts'
 import { runtimePieces } from '../runtime.generated.ts'
@@ -114,11 +115,10 @@ export function packKernels(module: Module, p: Printer): { printed: PrintedKerne
   const printed: PrintedKernel[] = []
   const nameOf = module.weights.map((slot) => {
     if (slot.pack === undefined) return undefined
-    const nest = schedule({ ...slot.pack, name: 'pack', doc: [] })
-    const key = printKernel(nest, printer(p.language)).lines.join('\n')
+    const key = printStages(slot.pack)
     let name = byBody.get(key)
     if (name === undefined) {
-      const made = printKernel({ ...nest, name: slot.pack.name, doc: slot.pack.doc }, p)
+      const made = printKernel(schedule(slot.pack), p)
       printed.push(made)
       byBody.set(key, (name = made.name))
     }

@@ -42,8 +42,9 @@ function atOne(step: Program, module: Module, programs: readonly Program[], cont
   const others = new Map<string, number>()
   for (const p of programs) {
     if (p.name === 'step') continue
-    for (const k of kernelsOf(p.steps)) {
+    for (const k of new Set(kernelsOf(p.steps))) {
       const kernel = module.kernels[k]
+      if (!contractions && structureOf(kernel).k === 'contraction') continue
       const key = signatureAt(kernel, T)
       if (!others.has(key)) others.set(key, k)
     }
