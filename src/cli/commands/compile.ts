@@ -54,6 +54,9 @@ function grouped(files: readonly { readonly path: string; readonly bytes: number
   return [...groups].map(([path, g]) => ({ path: g.count > 1 ? `${path} (${g.count})` : path, bytes: g.bytes }))
 }
 
+/** Where the text of the runtime begins: it is the same in every module, and formatted as its sources are. */
+const runtime = '// ---- Runtime of tfm'
+
 /** With the look of this project. Prettier's own entry point loads every language it knows. */
 async function formatted(artifacts: readonly Artifact[]): Promise<Artifact[]> {
   const [prettier, estree, typescript] = await Promise.all([
@@ -63,9 +66,11 @@ async function formatted(artifacts: readonly Artifact[]): Promise<Artifact[]> {
   ])
   const look = { semi: false, singleQuote: true, printWidth: 120, plugins: [estree.default, typescript.default] }
   return Promise.all(
-    artifacts.map(async ({ path, text }) => ({
-      path,
-      text: /\.[jt]s$/.test(path) ? await prettier.format(text, { ...look, parser: 'typescript' }) : text,
-    })),
+    artifacts.map(async ({ path, text }) => {
+      if (!/\.[jt]s$/.test(path)) return { path, text }
+      const at = text.indexOf(runtime)
+      const own = await prettier.format(at < 0 ? text : text.slice(0, at), { ...look, parser: 'typescript' })
+      return { path, text: at < 0 ? own : `${own}\n${text.slice(at)}` }
+    }),
   )
 }

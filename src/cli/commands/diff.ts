@@ -9,7 +9,7 @@ import { bindGiven, readInputs, type BoundInputs } from '../inputs.ts'
 import { typescriptKernels, wgslKernels } from '../kernels.ts'
 import { loadModel } from '../load.ts'
 import { openModel, type ModelOptions, type OpenedModel } from '../model.ts'
-import { plural, small, table, value, wantsColor, type Cell } from '../output.ts'
+import { small, table, value, wantsColor, type Cell } from '../output.ts'
 import { targetList, targetNames, targetOf, type TargetName } from '../targets.ts'
 import { openWeightsOf, type WeightOptions, type Weights } from '../weights.ts'
 
@@ -57,8 +57,8 @@ export async function diff(ctx: Context, [path]: string[], options: DiffCommandO
       )
     }
   }
-  if (wanted.includes('reference') || outputs.length === 0) for (const [name, t] of reference.outputs) ctx.note(`${name}: float64 reference, ${plural(t.data.length, 'value')}\n`)
-  if (outputs.length > 0) ctx.print(outputTable(ctx, outputs))
+  const exact = wanted.includes('reference') ? [...reference.outputs].map(([name, t]) => [name, t.shape] as const) : []
+  ctx.print(outputTable(ctx, exact, outputs))
   if (kernels.length > 0) ctx.print(`\n${kernelTable(ctx, kernels, options.all === true)}`)
   const found = verdict(outputs, kernels)
   if (found.length > 0) ctx.note(`\n${renderAll(found, { color: wantsColor(ctx.io, ctx.io.err) })}`)
@@ -89,7 +89,7 @@ async function subjectOf(ctx: Context, model: OpenedModel, weights: Weights, nam
 const used = (x: number): Cell => [x > 1 ? 'bad' : x > 0.5 ? 'warn' : 'good', Number.isFinite(x) ? `${x < 0.1 ? (100 * x).toPrecision(2) : Math.round(100 * x)} %` : 'NaN']
 const place = (index: readonly number[]): string => `[${index.join(', ')}]`
 
-function outputTable(ctx: Context, rows: readonly OutputRow[]): string {
+function outputTable(ctx: Context, exact: readonly (readonly [string, readonly number[]])[], rows: readonly OutputRow[]): string {
   const columns = [
     { head: 'output' }, { head: 'target' }, { head: 'form' }, { head: 'error', right: true }, { head: 'bound', right: true },
     { head: 'used', right: true }, { head: 'at' }, { head: 'got', right: true }, { head: 'want', right: true },
@@ -97,7 +97,8 @@ function outputTable(ctx: Context, rows: readonly OutputRow[]): string {
   const cells = rows.map(({ output, target, fused, comparison: c }) => [
     output, target, fused ? 'fused' : 'unfused', small(c.error), small(c.bound), used(c.used), place(c.index), value(c.got), value(c.want),
   ]) // prettier-ignore
-  return table(columns, cells, ctx.paint)
+  const first = exact.map(([name, shape]): Cell[] => [name, 'reference', 'float64', '0', '0', '', place(shape)])
+  return table(columns, [...first, ...cells], ctx.paint)
 }
 
 const shownKernels = 10
