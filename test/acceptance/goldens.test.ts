@@ -61,7 +61,7 @@ function interleave(steps: readonly Result[]): Float32Array {
 }
 const argmax = (x: Float32Array): number => x.indexOf(Math.max(...x))
 
-describe.each(targets.map((t) => [t.name, t] as const))('%s', (_, target) => {
+describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000 }, (_, target) => {
   test.each(['v01-seed-preln-layer', 'v02-preln-layer-standard'])('%s', async (name) => {
     const { model, input, agree } = await open(name, target)
     agree((await model.run({ x: given(input('x')), mask: given(input('mask')) })).y.data, 'y')
