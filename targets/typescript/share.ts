@@ -12,6 +12,7 @@ import { copier, mapStmts } from '../../src/kernel/walk.ts'
 import type { HostStep, Module, Port, Program } from '../../src/program/types.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { con, isConst, print, substitute } from '../../src/types/ix.ts'
+import { specialise } from '../shared/specialise.ts'
 
 export interface Shared {
   readonly module: Module
@@ -62,7 +63,7 @@ function atOne(step: Program, module: Module, programs: readonly Program[], cont
 /** The naive nest at T = 1 as text, without its name. */
 function signatureAt(kernel: StageKernel, T: Sym): string {
   const one = new Map<Sym, Ix>([[T, con(1)]])
-  const nest = naiveNest(kernel)
+  const nest = naiveNest(specialise(kernel, one))
   const made: NestKernel = {
     ...nest,
     name: '', params: nest.params.filter((s) => s !== T),

@@ -5,6 +5,7 @@
 import { inlineStages } from '../../src/kernel/inline.ts'
 import type { NestKernel } from '../../src/kernel/nest.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
+import { cse, hoist, simplify } from '../../src/kernel/schedule/index.ts'
 import { structureOf } from '../../src/kernel/structure.ts'
 import type { Ix } from '../../src/types/ix.ts'
 import { isConst } from '../../src/types/ix.ts'
@@ -43,7 +44,7 @@ const FEW_ROWS = 4
 export function schedule(given: StageKernel, options: ScheduleOptions = {}): Scheduled {
   const kernel: StageKernel = { ...given, stages: inlineStages(given.stages) }
   const structure = structureOf(kernel)
-  const only = (name: Variant['schedule'], nest: NestKernel): Scheduled => ({ variants: [{ suffix: '', schedule: name, nest }] })
+  const only = (name: Variant['schedule'], nest: NestKernel): Scheduled => ({ variants: [{ suffix: '', schedule: name, nest: cse(hoist(cse(simplify(nest)))) }] })
   switch (structure.k) {
     case 'contraction': {
       const first = kernel.stages[0] === structure.stage && !(structure.stage.body.k === 'reduce' && structure.stage.body.where)
