@@ -6,9 +6,18 @@ function variant(name, { R, C, packed, unroll = 1, order = 'ij', index = 'inc', 
   const L = []
   const each = (n, f) => Array.from({ length: n }, (_, i) => f(i))
   L.push(`  const panels = N / ${C}`)
-  const outer = order === 'ij' ? [`for (let i = 0; i < M; i += ${R}) {`, `for (let p = 0; p < panels; p++) {`] : [`for (let p = 0; p < panels; p++) {`, `for (let i = 0; i < M; i += ${R}) {`]
+  const outer =
+    order === 'ij'
+      ? [`for (let i = 0; i < M; i += ${R}) {`, `for (let p = 0; p < panels; p++) {`]
+      : [`for (let p = 0; p < panels; p++) {`, `for (let i = 0; i < M; i += ${R}) {`]
   L.push(...outer)
-  L.push(each(R, (r) => each(C, (c) => `let s${r}${c} = 0`).join(', ').replaceAll(', let', ',')).join('\n'))
+  L.push(
+    each(R, (r) =>
+      each(C, (c) => `let s${r}${c} = 0`)
+        .join(', ')
+        .replaceAll(', let', ','),
+    ).join('\n'),
+  )
   L.push(...each(R, (r) => `const a${r} = (i + ${r}) * K`))
   if (packed) L.push(`const b = p * K * ${C}`)
   else L.push(...each(C, (c) => `const b${c} = (p * ${C} + ${c}) * K`))
@@ -16,7 +25,11 @@ function variant(name, { R, C, packed, unroll = 1, order = 'ij', index = 'inc', 
     const o = []
     for (let r = 0; r < R; r++) o.push(`const x${r} = A[${k(`a${r}`, u)}]`)
     for (let c = 0; c < C; c++) o.push(`const y${c} = B[${packed ? kb(c, u) : k(`b${c}`, u)}]`)
-    for (let r = 0; r < R; r++) for (let c = 0; c < C; c++) o.push(fround ? `s${r}${c} = Math.fround(s${r}${c} + Math.fround(x${r} * y${c}))` : `s${r}${c} += x${r} * y${c}`)
+    for (let r = 0; r < R; r++)
+      for (let c = 0; c < C; c++)
+        o.push(
+          fround ? `s${r}${c} = Math.fround(s${r}${c} + Math.fround(x${r} * y${c}))` : `s${r}${c} += x${r} * y${c}`,
+        )
     return `{ ${o.join('; ')} }`
   }
   let kb
@@ -38,7 +51,8 @@ function variant(name, { R, C, packed, unroll = 1, order = 'ij', index = 'inc', 
     L.push(...(packed ? ['let q = b'] : each(C, (c) => `let q${c} = b${c}`)))
     kb = (c, u) => `q${plus(c + u * C)}`
     L.push(`for (let k = 0; k < K; k += ${unroll}) {`)
-    for (let u = 0; u < unroll; u++) L.push(body((base, u) => `${base.startsWith('a') ? 'p' + base.slice(1) : 'q' + base.slice(1)}${plus(u)}`, u))
+    for (let u = 0; u < unroll; u++)
+      L.push(body((base, u) => `${base.startsWith('a') ? 'p' + base.slice(1) : 'q' + base.slice(1)}${plus(u)}`, u))
     L.push(each(R, (r) => `p${r} += ${unroll}`).join('; '))
     L.push(packed ? `q += ${C * unroll}` : each(C, (c) => `q${c} += ${unroll}`).join('; '))
     L.push('}')
@@ -48,13 +62,26 @@ function variant(name, { R, C, packed, unroll = 1, order = 'ij', index = 'inc', 
     L.push(`const end = a0 + K`)
     kb = (c, u) => `q${plus(c + u * C)}`
     L.push(`for (let k = a0; k < end; k += ${unroll}) {`)
-    for (let u = 0; u < unroll; u++) L.push(body((base, u) => `k${base.startsWith('a') && base !== 'a0' ? ` + K${base === 'a1' ? '' : ' * ' + base.slice(1)}` : ''}${plus(u)}`, u))
+    for (let u = 0; u < unroll; u++)
+      L.push(
+        body(
+          (base, u) =>
+            `k${base.startsWith('a') && base !== 'a0' ? ` + K${base === 'a1' ? '' : ' * ' + base.slice(1)}` : ''}${plus(u)}`,
+          u,
+        ),
+      )
     if (packed) L.push(`q += ${C * unroll}`)
     L.push('}')
   }
   for (let r = 0; r < R; r++) for (let c = 0; c < C; c++) L.push(`Y[(i + ${r}) * N + p * ${C} + ${c}] = s${r}${c}`)
   L.push('}}')
-  return { name, R, C, packed, run: new Function('A', 'B', 'Y', 'M', 'K', 'N', L.join('\n').replaceAll('let s', 'let s')) }
+  return {
+    name,
+    R,
+    C,
+    packed,
+    run: new Function('A', 'B', 'Y', 'M', 'K', 'N', L.join('\n').replaceAll('let s', 'let s')),
+  }
 }
 const plus = (n) => (n === 0 ? '' : ` + ${n}`)
 
@@ -103,7 +130,9 @@ function bench(title, list, M, rounds) {
     const key = v.packed ? v.C : 0
     if (!packs.has(key)) {
       const out = new Float32Array(K * N)
-      for (let n = 0; n < N; n++) for (let k = 0; k < K; k++) out[key ? (Math.floor(n / key) * K + k) * key + (n % key) : n * K + k] = W[k * N + n]
+      for (let n = 0; n < N; n++)
+        for (let k = 0; k < K; k++)
+          out[key ? (Math.floor(n / key) * K + k) * key + (n % key) : n * K + k] = W[k * N + n]
       packs.set(key, out)
     }
     return packs.get(key)
@@ -117,7 +146,15 @@ function bench(title, list, M, rounds) {
       best.set(v, Math.min(best.get(v), performance.now() - t))
     }
   console.log(`${title} ${M}x${K}x${N}`)
-  for (const [v, ms] of best) console.log(`  ${v.name.padEnd(30)} ${ms.toFixed(2).padStart(8)} ms  ${((2 * M * N * K) / ms / 1e6).toFixed(2)} GFLOP/s`)
+  for (const [v, ms] of best)
+    console.log(
+      `  ${v.name.padEnd(30)} ${ms.toFixed(2).padStart(8)} ms  ${((2 * M * N * K) / ms / 1e6).toFixed(2)} GFLOP/s`,
+    )
 }
-bench('matmul', sets.gemm.filter((v) => M % v.R === 0 && N % v.C === 0), M, 20)
+bench(
+  'matmul',
+  sets.gemm.filter((v) => M % v.R === 0 && N % v.C === 0),
+  M,
+  20,
+)
 bench('matvec', sets.gemv, 1, 100)

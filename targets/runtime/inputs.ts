@@ -3,7 +3,8 @@ import { TfmError } from './errors.ts'
 // Inputs of a call: any array-like in, checked typed arrays and dims out. Every message names the input.
 
 /** Numbers as they come: flat or nested arrays, typed arrays, one number, or `{ data, shape }`. Masks may be booleans. */
-export type TensorLike = Nested | ArrayLike<number> | { readonly data: ArrayLike<number | boolean>; readonly shape: readonly number[] }
+export type TensorLike =
+  Nested | ArrayLike<number> | { readonly data: ArrayLike<number | boolean>; readonly shape: readonly number[] }
 export type Nested = number | boolean | readonly Nested[]
 /** A result, row-major. */
 export interface Tensor<A extends Float32Array | Int32Array = Float32Array> {
@@ -43,11 +44,18 @@ const text = (port: PortSpec) => `[${port.shape.map((e) => (typeof e === 'functi
  * Checks inputs against ports and binds dims into `dims`. An array without a shape fills the port's shape: where several dims are still
  * open, all but the last are 1, so that `[5, 6, 7]` is a batch of one. Nested arrays say their own shape; leading axes of 1 may be left out.
  */
-export function bindInputs(ports: readonly PortSpec[], given: Readonly<Record<string, unknown>>, dims: Dims): Record<string, Float32Array | Int32Array> {
+export function bindInputs(
+  ports: readonly PortSpec[],
+  given: Readonly<Record<string, unknown>>,
+  dims: Dims,
+): Record<string, Float32Array | Int32Array> {
   const list = ports.map((p) => p.name)
   const names = Object.keys(given ?? {}).filter((name) => given[name] !== undefined)
-  for (const name of names) if (!list.includes(name)) throw wrong(2002, `${name}: no such input; there is ${list.join(', ')}`)
-  const parts = ports.filter((p) => names.includes(p.name)).map((port) => ({ port, part: flatten(port.name, given[port.name]) }))
+  for (const name of names)
+    if (!list.includes(name)) throw wrong(2002, `${name}: no such input; there is ${list.join(', ')}`)
+  const parts = ports
+    .filter((p) => names.includes(p.name))
+    .map((port) => ({ port, part: flatten(port.name, given[port.name]) }))
   // Shapes that are given bind dims before shapes that must be inferred.
   parts.sort((a, b) => Number(!a.part.shape) - Number(!b.part.shape))
   for (const { port, part } of parts) bindShape(port, part, dims)
@@ -56,9 +64,11 @@ export function bindInputs(ports: readonly PortSpec[], given: Readonly<Record<st
     const shape = port.shape.map((e) => extent(e, dims))
     const size = count(shape)
     const part = parts.find((p) => p.port === port)?.part
-    if (!part && (port.fill === undefined || !(size >= 0))) throw wrong(2002, `${port.name}: missing; expected ${port.dtype}${text(port)}`)
+    if (!part && (port.fill === undefined || !(size >= 0)))
+      throw wrong(2002, `${port.name}: missing; expected ${port.dtype}${text(port)}`)
     const data = part?.data ?? new Float32Array(size).fill(port.fill ?? 0)
-    if (data.length !== size) throw wrong(2001, `${port.name}: ${data.length} elements, expected ${text(port)} = [${shape.join(', ')}]`)
+    if (data.length !== size)
+      throw wrong(2001, `${port.name}: ${data.length} elements, expected ${text(port)} = [${shape.join(', ')}]`)
     arrays[port.name] = convert(port, data, shape, dims)
   }
   return arrays
@@ -68,9 +78,11 @@ function flatten(name: string, value: unknown): Part {
   if (typeof value === 'number' || typeof value === 'boolean') return { data: [value] }
   if (!isList(value)) {
     const { data, shape } = (value ?? {}) as { data?: unknown; shape?: unknown }
-    if (!isList(data) || !isList(shape)) throw wrong(2003, `${name}: expected an array, a typed array or { data, shape }`)
+    if (!isList(data) || !isList(shape))
+      throw wrong(2003, `${name}: expected an array, a typed array or { data, shape }`)
     const extents = Array.from(shape, Number)
-    if (count(extents) !== data.length) throw wrong(2001, `${name}: ${data.length} elements do not fill shape [${extents.join(', ')}]`)
+    if (count(extents) !== data.length)
+      throw wrong(2001, `${name}: ${data.length} elements do not fill shape [${extents.join(', ')}]`)
     return { data: data as ArrayLike<number>, shape: extents }
   }
   if (!isList(value[0])) return { data: value as ArrayLike<number> }
@@ -79,7 +91,11 @@ function flatten(name: string, value: unknown): Part {
   const data: number[] = []
   const walk = (x: unknown, depth: number, at: string) => {
     const length = isList(x) ? x.length : undefined
-    if (length !== shape[depth]) throw wrong(2001, `${name}${at}: ${length ?? 'no'} elements, where the first list there has ${shape[depth] ?? 'none'}`)
+    if (length !== shape[depth])
+      throw wrong(
+        2001,
+        `${name}${at}: ${length ?? 'no'} elements, where the first list there has ${shape[depth] ?? 'none'}`,
+      )
     if (isList(x)) for (let i = 0; i < x.length; i++) walk(x[i], depth + 1, `${at}[${i}]`)
     else data.push(x as number)
   }
@@ -94,16 +110,26 @@ function bindShape(port: PortSpec, { data, shape }: Part, dims: Dims): void {
   const rest = count(known.filter((n, i) => port.shape[i] !== last && n > 0))
   const lead = port.shape.length - (shape?.length ?? port.shape.length)
   if (data.length === 0) throw wrong(2001, `${port.name}: empty; expected ${text(port)}`)
-  if (lead < 0) throw wrong(2001, `${port.name}: shape [${shape?.join(', ')}] has ${shape?.length} axes, expected ${text(port)}`)
+  if (lead < 0)
+    throw wrong(2001, `${port.name}: shape [${shape?.join(', ')}] has ${shape?.length} axes, expected ${text(port)}`)
   port.shape.forEach((e, i) => {
     const n = shape ? (i < lead ? 1 : shape[i - lead]) : e === last ? Math.floor(data.length / rest) : known[i]
     if (typeof e === 'string') dims[e] ??= n
     const want = extent(e, dims)
-    if (n !== want && want === want) throw wrong(2001, `${port.name}: axis ${i} has ${n} elements, expected ${typeof e === 'string' ? `${e} = ` : ''}${want}`)
+    if (n !== want && want === want)
+      throw wrong(
+        2001,
+        `${port.name}: axis ${i} has ${n} elements, expected ${typeof e === 'string' ? `${e} = ` : ''}${want}`,
+      )
   })
 }
 
-function convert(port: PortSpec, data: ArrayLike<number | boolean>, shape: readonly number[], dims: Dims): Float32Array | Int32Array {
+function convert(
+  port: PortSpec,
+  data: ArrayLike<number | boolean>,
+  shape: readonly number[],
+  dims: Dims,
+): Float32Array | Int32Array {
   const Kind = port.dtype === 'f32' ? Float32Array : Int32Array
   const out = data instanceof Kind ? data : new Kind(Array.from(data, Number))
   const limit = port.below ? extent(port.below[0], dims) : Infinity
@@ -113,7 +139,9 @@ function convert(port: PortSpec, data: ArrayLike<number | boolean>, shape: reado
     if (!bad && (x >= 0 || !port.below) && x < limit) continue
     if (!bad && port.dtype === 'f32') continue
     const at = shape.map((n, axis) => Math.floor(i / count(shape.slice(axis + 1))) % n)
-    const fault = bad ? `expected ${port.dtype === 'bool' ? '0 or 1' : port.dtype === 'i32' ? 'an integer' : 'a number'}` : `${port.below?.[1]} = ${limit}`
+    const fault = bad
+      ? `expected ${port.dtype === 'bool' ? '0 or 1' : port.dtype === 'i32' ? 'an integer' : 'a number'}`
+      : `${port.below?.[1]} = ${limit}`
     throw wrong(bad ? 2003 : 2005, `${port.name}[${at.join(', ')}] = ${data[i]}, ${fault}`)
   }
   return out

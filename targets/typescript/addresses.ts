@@ -8,7 +8,16 @@ import { newBuffer } from '../../src/kernel/buffer.ts'
 import type { Expr, Local } from '../../src/kernel/expr.ts'
 import { load } from '../../src/kernel/expr.ts'
 import type { For, NestKernel, Stmt } from '../../src/kernel/nest.ts'
-import { effectsOf, loadsOf, localsOf, mapExprs, mapper, mapStmts, symbolsOfExpr, visitStmts } from '../../src/kernel/walk.ts'
+import {
+  effectsOf,
+  loadsOf,
+  localsOf,
+  mapExprs,
+  mapper,
+  mapStmts,
+  symbolsOfExpr,
+  visitStmts,
+} from '../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { add, coefficientOf, dependsOn, isConst, mul, sub, sym, valuesOf } from '../../src/types/ix.ts'
 
@@ -29,7 +38,11 @@ export function address(nest: NestKernel): Addressed {
   return { nest: { ...flat, body: addressed(flat.body, new Map(), inductions) }, inductions }
 }
 /** `known` are bases of enclosing blocks and earlier statements. */
-function addressed(body: readonly Stmt[], outer: ReadonlyMap<Ix, Sym>, inductions: Map<Sym, readonly Induction[]>): readonly Stmt[] {
+function addressed(
+  body: readonly Stmt[],
+  outer: ReadonlyMap<Ix, Sym>,
+  inductions: Map<Sym, readonly Induction[]>,
+): readonly Stmt[] {
   const known = new Map(outer)
   return body.flatMap((s): readonly Stmt[] => {
     if (s.k === 'for' && !s.body.some(hasLoop)) return innermost(s, known, inductions)
@@ -68,7 +81,9 @@ function innermost(loop: For, known: Map<Ix, Sym>, inductions: Map<Sym, readonly
     [...valuesOf(x)].every((value) => {
       const e = value.value as Expr
       return (
-        !symbolsOfExpr(e).has(loop.v) && [...localsOf(e)].every((v) => !changing.has(v)) && loadsOf(e).every((l) => !effects.writes.has(l.buf))
+        !symbolsOfExpr(e).has(loop.v) &&
+        [...localsOf(e)].every((v) => !changing.has(v)) &&
+        loadsOf(e).every((l) => !effects.writes.has(l.buf))
       )
     })
   const base = (name: string, fixed: Ix): Sym => {
@@ -87,12 +102,17 @@ function innermost(loop: For, known: Map<Ix, Sym>, inductions: Map<Sym, readonly
     let found = moving.get(key)
     if (found === undefined) {
       const start = add(fixed, mul(parts.coef, loop.lo))
-      moving.set(key, (found = { v: sym(`${name}_at`, { lo: 0, role: 'loop' }), start, step: mul(parts.coef, loop.step) }))
+      moving.set(
+        key,
+        (found = { v: sym(`${name}_at`, { lo: 0, role: 'loop' }), start, step: mul(parts.coef, loop.step) }),
+      )
     }
     return add(found.v, constant)
   }
   const m = mapper({ load: (b, at) => load(b, [split(b.name, at[0])]) })
-  const body = mapStmts(mapExprs(loop.body, m), (s) => (s.k === 'store' ? [{ ...s, at: [split(s.buf.name, s.at[0])] }] : [s]))
+  const body = mapStmts(mapExprs(loop.body, m), (s) =>
+    s.k === 'store' ? [{ ...s, at: [split(s.buf.name, s.at[0])] }] : [s],
+  )
   // An address that depends on data may change; others stay as long as their symbols are bound.
   for (const [ix, v] of bases) if (valuesOf(ix).size === 0) known.set(ix, v)
   if (moving.size > 0) inductions.set(loop.v, [...moving.values()])
@@ -100,4 +120,6 @@ function innermost(loop: For, known: Map<Ix, Sym>, inductions: Map<Sym, readonly
 }
 
 /** A number, a symbol, or their sum: not worth a name. */
-const simple = (x: Ix): boolean => x.terms.length === 0 || (x.terms.length === 1 && x.terms[0].coef === 1 && x.terms[0].atoms.length === 1 && x.terms[0].atoms[0].k === 'sym')
+const simple = (x: Ix): boolean =>
+  x.terms.length === 0 ||
+  (x.terms.length === 1 && x.terms[0].coef === 1 && x.terms[0].atoms.length === 1 && x.terms[0].atoms[0].k === 'sym')

@@ -12,7 +12,8 @@ export interface Generation {
 }
 const optionNames = ['maxTokens', 'temperature', 'topK', 'topP', 'seed', 'stop', 'signal']
 
-export const programOf = (module: Module, name: ProgramName): Program | undefined => module.programs.find((p) => p.name === name)
+export const programOf = (module: Module, name: ProgramName): Program | undefined =>
+  module.programs.find((p) => p.name === name)
 
 export function generationOf(module: Module): Generation | undefined {
   const prefill = programOf(module, 'prefill')
@@ -22,7 +23,13 @@ export function generationOf(module: Module): Generation | undefined {
   const rest = [...prefill.inputs.filter((i) => i !== tokens[0]), ...(programOf(module, 'prepare')?.inputs ?? [])]
   const others = rest.filter((p, i) => p.name !== tokens[0]?.name && rest.findIndex((q) => q.name === p.name) === i)
   const perCall = prefill.inputs.filter((i) => i !== tokens[0] && !i.optional)
-  if (tokens.length !== 1 || logits.length !== 1 || perCall.length > 0 || others.some((o) => optionNames.includes(o.name))) return undefined
+  if (
+    tokens.length !== 1 ||
+    logits.length !== 1 ||
+    perCall.length > 0 ||
+    others.some((o) => optionNames.includes(o.name))
+  )
+    return undefined
   return { ids: tokens[0].name, logits: logits[0].name, others }
 }
 
@@ -34,7 +41,11 @@ function portLines(ports: readonly Port[], type: (p: Port) => string, optional: 
     `readonly ${property(port.name)}${optional(port) ? '?' : ''}: ${type(port)}`,
   ])
 }
-const record = (name: string, lines: readonly string[]): string[] => [`export interface ${name} {`, ...indent(lines), '}']
+const record = (name: string, lines: readonly string[]): string[] => [
+  `export interface ${name} {`,
+  ...indent(lines),
+  '}',
+]
 const given = (): string => 'TensorLike'
 const result = (p: Port): string => (p.dtype === 'f32' ? 'Tensor' : 'Tensor<Int32Array>')
 
@@ -46,32 +57,59 @@ export function apiLines(module: Module, options: { readonly selftest: boolean }
   const lines: string[] = []
   const methods: string[] = []
   if (run) {
-    lines.push(...record('Inputs', portLines(run.inputs, given, (p) => p.optional)), ...record('Outputs', portLines(run.outputs, result, () => false)))
+    lines.push(
+      ...record(
+        'Inputs',
+        portLines(run.inputs, given, (p) => p.optional),
+      ),
+      ...record(
+        'Outputs',
+        portLines(run.outputs, result, () => false),
+      ),
+    )
     methods.push('/** The whole model, without state. */', 'run(inputs: Inputs): Promise<Outputs>')
   }
   if (prefill) {
     const first = (prepare?.inputs ?? []).filter((p) => !prefill.inputs.some((q) => q.name === p.name))
     const optional = new Set(first)
-    lines.push(...record('SequenceInputs', portLines([...prefill.inputs, ...first], given, (p) => p.optional || optional.has(p))))
-    lines.push(...record('SequenceOutputs', portLines(prefill.outputs, result, () => false)))
+    lines.push(
+      ...record(
+        'SequenceInputs',
+        portLines([...prefill.inputs, ...first], given, (p) => p.optional || optional.has(p)),
+      ),
+    )
+    lines.push(
+      ...record(
+        'SequenceOutputs',
+        portLines(prefill.outputs, result, () => false),
+      ),
+    )
     const once = first.length > 0 ? ` The first call also takes ${first.map((p) => p.name).join(', ')}.` : ''
     methods.push(
       '/** Positions kept by `prefill` and `step` so far. */', 'readonly past: number',
       ...docComment([`Any number of positions after the past ones.${once}`]), 'prefill(inputs: SequenceInputs): Promise<SequenceOutputs>',
     ) // prettier-ignore
-    if (programOf(module, 'step')) methods.push('/** One position after the past ones. */', 'step(inputs: SequenceInputs): Promise<SequenceOutputs>')
+    if (programOf(module, 'step'))
+      methods.push('/** One position after the past ones. */', 'step(inputs: SequenceInputs): Promise<SequenceOutputs>')
     methods.push('/** Forgets all positions. */', 'reset(): void')
   }
   const generation = generationOf(module)
   if (generation) {
     const required = generation.others.some((o) => !o.optional)
-    const options = generation.others.length === 0 ? 'GenerateOptions' : `GenerateOptions & Pick<SequenceInputs, ${generation.others.map((o) => quote(o.name)).join(' | ')}>`
+    const options =
+      generation.others.length === 0
+        ? 'GenerateOptions'
+        : `GenerateOptions & Pick<SequenceInputs, ${generation.others.map((o) => quote(o.name)).join(' | ')}>`
     methods.push(
       ...docComment(['Tokens after the given ones, as they are drawn. Starts anew.']),
       `generate(ids: ArrayLike<number>, options${required ? '' : '?'}: ${options}): AsyncGenerator<number, void>`,
     )
   }
-  if (options.selftest) methods.push('/** Runs each kernel on small made-up inputs and compares with stored results; throws where one is off. */', 'selftest(): Promise<SelftestReport>')
+  if (options.selftest)
+    methods.push(
+      '/** Runs each kernel on small made-up inputs and compares with stored results; throws where one is off. */',
+      'selftest(): Promise<SelftestReport>',
+    )
   methods.push('/** Frees the weights and all state. */', 'dispose(): void')
   lines.push(...record('Model', methods))
   return lines

@@ -28,7 +28,8 @@ export function tiledContraction(kernel: StageKernel, tile: Tile): NestKernel | 
   const main = rows.stages.find((s) => s.stage.body.k === 'reduce')
   const c = main && contractionOf(main.stage)
   if (main === undefined || c === undefined || rows.stages.some((s) => s.inner.length > 0)) return undefined
-  const loopOf = (v: Sym | undefined): Sym | undefined => (v === undefined ? undefined : rows.outer[main.rows.indexOf(v)])
+  const loopOf = (v: Sym | undefined): Sym | undefined =>
+    v === undefined ? undefined : rows.outer[main.rows.indexOf(v)]
   const n = loopOf(c.n.at(-1))
   const m = tile.rows > 1 ? loopOf(c.m.at(-1)) : undefined
   if (n === undefined) return undefined
@@ -38,7 +39,12 @@ export function tiledContraction(kernel: StageKernel, tile: Tile): NestKernel | 
   if (start?.k !== 'var' || sums?.k !== 'for' || sums.reduces !== true) return undefined
 
   const height = m === undefined ? 1 : tile.rows
-  const cells = newBuffer('tile', start.v.of, 'private', m === undefined ? [con(tile.columns)] : [con(height), con(tile.columns)])
+  const cells = newBuffer(
+    'tile',
+    start.v.of,
+    'private',
+    m === undefined ? [con(tile.columns)] : [con(height), con(tile.columns)],
+  )
   const edge = (v: Sym, size: number, padded: boolean): Block => blockOf(v, findLoop(nest.body, v), size, padded)
   const width = fits(c, tile.columns, n) ? tile.columns : 4
   const col = edge(n, width, fits(c, width, n))
@@ -48,13 +54,32 @@ export function tiledContraction(kernel: StageKernel, tile: Tile): NestKernel | 
 
   const reading = mapper({ syms: new Map([[n, col.reading], ...(m && row ? [[m, row.reading] as const] : [])]) })
   const s = newLocal('s', start.v.of)
-  const named: readonly Stmt[] = mapStmts(mapExprs([start, sums], mapper({ locals: new Map([[start.v, local(s)]]) })), (x) => (x.k === 'var' || x.k === 'assign' ? [{ ...x, v: s }] : [x]))
+  const named: readonly Stmt[] = mapStmts(
+    mapExprs([start, sums], mapper({ locals: new Map([[start.v, local(s)]]) })),
+    (x) => (x.k === 'var' || x.k === 'assign' ? [{ ...x, v: s }] : [x]),
+  )
   const sum: Stmt[] = [...mapExprs(named, reading), { k: 'store', buf: tiles, at: at((b) => b.inner), e: local(s) }]
   const writing = mapper({
     syms: new Map([[n, col.writing], ...(m && row ? [[m, row.writing] as const] : [])]),
-    locals: new Map([[start.v, load(tiles, at((b) => b.again))]]),
+    locals: new Map([
+      [
+        start.v,
+        load(
+          tiles,
+          at((b) => b.again),
+        ),
+      ],
+    ]),
   })
-  const serial = (v: Sym, lo: Ix, hi: Ix, step: number, body: readonly Stmt[]): For => ({ k: 'for', v, lo, hi, step, kind: 'serial', body })
+  const serial = (v: Sym, lo: Ix, hi: Ix, step: number, body: readonly Stmt[]): For => ({
+    k: 'for',
+    v,
+    lo,
+    hi,
+    step,
+    kind: 'serial',
+    body,
+  })
   const loops = (inner: (b: Block) => Sym, end: (b: Block) => Ix, body: readonly Stmt[]): readonly Stmt[] => {
     const columns = serial(inner(col), con(0), end(col), 1, body)
     return [row ? serial(inner(row), con(0), end(row), 1, [columns]) : columns]
@@ -93,7 +118,16 @@ function blockOf(v: Sym, loop: For, size: number, padded: boolean): Block {
   const valid = exact ? con(size) : min(size, sub(extent, outer))
   const again = sym(`${v.name}1`, { lo: 0, hi: sub(valid, 1), role: 'loop' })
   const at = add(outer, inner)
-  return { size, extent, outer, inner, again, reading: exact || padded ? at : min(at, sub(extent, 1)), writing: add(outer, again), valid }
+  return {
+    size,
+    extent,
+    outer,
+    inner,
+    again,
+    reading: exact || padded ? at : min(at, sub(extent, 1)),
+    writing: add(outer, again),
+    valid,
+  }
 }
 
 /** Whether columns beyond the end, up to a multiple of `size`, still lie in the storage of the packed operand. */
@@ -120,4 +154,3 @@ function innermost(nest: NestKernel, outer: readonly Sym[], last: readonly Sym[]
   }
   return out
 }
-

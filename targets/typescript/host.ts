@@ -4,6 +4,7 @@ import type { StageKernel } from '../../src/kernel/stage.ts'
 import type { HostStep, Module, Port, Program } from '../../src/program/types.ts'
 import { runtimePieces } from '../runtime.generated.ts'
 import { apiLines, generationOf, programOf } from './api.ts'
+import { floats } from './floats.ts'
 import type { PrintedKernel } from './kernel.ts'
 import { printKernel } from './kernel.ts'
 import type { Language, Printer } from './printer.ts'
@@ -22,12 +23,46 @@ export interface HostOptions {
   readonly selftest?: boolean
 }
 
-const always = ['runtime/errors.ts', 'runtime/safetensors.ts', 'runtime/source.ts', 'runtime/weights.ts', 'runtime/inputs.ts', 'typescript/runtime/session.ts', 'typescript/runtime/load.ts']
+const always = [
+  'runtime/errors.ts',
+  'runtime/safetensors.ts',
+  'runtime/source.ts',
+  'runtime/weights.ts',
+  'runtime/inputs.ts',
+  'typescript/runtime/session.ts',
+  'typescript/runtime/load.ts',
+]
 const forGeneration = ['runtime/sampling.ts', 'runtime/generate.ts']
 const forSelftest = ['typescript/runtime/selftest.ts']
 /** What a caller may want to name. */
-const publicTypes = ['TfmError', 'TensorLike', 'Nested', 'Tensor', 'WeightSource', 'WeightProgress', 'WeightWarning', 'ReadOptions', 'LoadOptions', 'SampleOptions', 'GenerateOptions', 'SelftestReport']
-const fixedNames = ['Inputs', 'Outputs', 'SequenceInputs', 'SequenceOutputs', 'Model', 'load', 'specs', 'slots', 'rules', 'model', 'past']
+const publicTypes = [
+  'TfmError',
+  'TensorLike',
+  'Nested',
+  'Tensor',
+  'WeightSource',
+  'WeightProgress',
+  'WeightWarning',
+  'ReadOptions',
+  'LoadOptions',
+  'SampleOptions',
+  'GenerateOptions',
+  'SelftestReport',
+]
+const fixedNames = [
+  'tests',
+  'Inputs',
+  'Outputs',
+  'SequenceInputs',
+  'SequenceOutputs',
+  'Model',
+  'load',
+  'specs',
+  'slots',
+  'rules',
+  'model',
+  'past',
+]
 
 function piecesOf(module: Module, selftest: boolean): string[] {
   const wanted = [...always, ...(generationOf(module) ? forGeneration : []), ...(selftest ? forSelftest : [])]
@@ -56,8 +91,12 @@ export function printModule(given: Module, options: HostOptions): PrintedModule 
   const packs = packKernels(module, p)
   const programNames = module.programs.map((program) => p.names.name(program.name))
   const kernelNames = kernels.map((k) => k.name)
-  const programs = module.programs.flatMap((program, i) => [...programDoc(program), ...printProgram(program, programNames[i], module, kernelNames, p), ''])
-  const tests = selftest ? selftestLines(module, kernelNames, p) : []
+  const programs = module.programs.flatMap((program, i) => [
+    ...programDoc(program),
+    ...printProgram(program, programNames[i], module, kernelNames, p),
+    '',
+  ])
+  const tests = selftest ? selftestLines(module, kernelNames, floats, p) : []
   const api = apiLines(given, { selftest })
   const { T, past, max } = { T: module.sequence?.T.name, past: module.sequence?.past.name, max: module.sequence?.max }
   const sections = [
@@ -85,19 +124,28 @@ export function printModule(given: Module, options: HostOptions): PrintedModule 
     ...tests,
     ...loadLines(module, p, selftest, runByPrefill), '',
   ] // prettier-ignore
-  const runtime = pieces.map((n) => (p.language === 'ts' ? exportPublic(runtimePieces[n].ts) : exportErrors(runtimePieces[n].js)))
+  const runtime = pieces.map((n) =>
+    p.language === 'ts' ? exportPublic(runtimePieces[n].ts) : exportErrors(runtimePieces[n].js),
+  )
   const text = [...sections, ...title('Runtime of tfm'), ''].join('\n') + runtime.join('\n\n') + '\n'
-  return { text: text.replace(/\n{3,}/g, '\n\n'), declarations: p.language === 'js' ? declarations(module, pieces, api) : '' }
+  return {
+    text: text.replace(/\n{3,}/g, '\n\n'),
+    declarations: p.language === 'js' ? declarations(module, pieces, api) : '',
+  }
 }
 
 export const title = (text: string): string[] => [`// ---- ${text} ${'-'.repeat(Math.max(4, 100 - text.length))}`, '']
 const exportPublic = (text: string): string =>
-  text.replace(/^(type|interface|class) (\w+)/gm, (all, kind: string, name: string) => (publicTypes.includes(name) ? `export ${kind} ${name}` : all))
-export const exportErrors = (text: string): string => text.replace(/^"use strict"\n/, '').replace(/^class TfmError/m, 'export class TfmError')
+  text.replace(/^(type|interface|class) (\w+)/gm, (all, kind: string, name: string) =>
+    publicTypes.includes(name) ? `export ${kind} ${name}` : all,
+  )
+export const exportErrors = (text: string): string =>
+  text.replace(/^"use strict"\n/, '').replace(/^class TfmError/m, 'export class TfmError')
 
 /** Whether a kernel only ever sees one position. */
 export function onlyInSteps(module: Module, kernel: number): boolean {
-  const runs = (steps: readonly HostStep[]): boolean => steps.some((s) => (s.k === 'layers' ? runs(s.body) : s.kernel === kernel))
+  const runs = (steps: readonly HostStep[]): boolean =>
+    steps.some((s) => (s.k === 'layers' ? runs(s.body) : s.kernel === kernel))
   return module.programs.every((program) => program.name === 'step' || !runs(program.steps))
 }
 
@@ -110,7 +158,10 @@ function programDoc(program: Program): readonly string[] {
 }
 
 /** Packing kernels; those that print alike are one function. */
-export function packKernels(module: Module, p: Printer): { printed: PrintedKernel[]; of: (slot: number) => string | undefined } {
+export function packKernels(
+  module: Module,
+  p: Printer,
+): { printed: PrintedKernel[]; of: (slot: number) => string | undefined } {
   const byBody = new Map<string, string>()
   const printed: PrintedKernel[] = []
   const nameOf = module.weights.map((slot) => {
@@ -145,9 +196,13 @@ function tableLines(program: Program, name: string, module: Module, p: Printer):
 export function rulesLines(module: Module, p: Printer): string[] {
   const { prefixes, ignore, rename } = module.rules
   const fields = [
-    ...(prefixes.length > 0 ? [`prefixes: [${prefixes.map((x) => `{ prefix: ${quote(x.prefix)}, optional: ${x.optional} }`).join(', ')}],`] : []),
+    ...(prefixes.length > 0
+      ? [`prefixes: [${prefixes.map((x) => `{ prefix: ${quote(x.prefix)}, optional: ${x.optional} }`).join(', ')}],`]
+      : []),
     ...(ignore.length > 0 ? ['ignore: [', ...indent(fill(ignore.map(quote), 110)), '],'] : []),
-    ...(rename.length > 0 ? [`rename: [${rename.map((x) => `{ from: ${quote(x.from)}, to: ${quote(x.to)} }`).join(', ')}],`] : []),
+    ...(rename.length > 0
+      ? [`rename: [${rename.map((x) => `{ from: ${quote(x.from)}, to: ${quote(x.to)} }`).join(', ')}],`]
+      : []),
   ]
   if (fields.length === 0) return [`const rules${p.type('WeightRules')} = {}`]
   return [`const rules${p.type('WeightRules')} = {`, ...indent(fields), '}']
@@ -158,19 +213,36 @@ function loadLines(module: Module, p: Printer, selftest: boolean, runByPrefill: 
   const inputs = (type: string): string => `inputs${p.type(type)}`
   const generation = generationOf(module)
   const methods: string[] = []
-  if (runByPrefill) methods.push(`run: async (${inputs('Inputs')}) => session.fresh().advance('prefill', { ...inputs })${as('Outputs')},`)
-  if (programOf(module, 'run')) methods.push(`run: async (${inputs('Inputs')}) => session.run({ ...inputs })${as('Outputs')},`)
+  if (runByPrefill)
+    methods.push(
+      `run: async (${inputs('Inputs')}) => session.fresh().advance('prefill', { ...inputs })${as('Outputs')},`,
+    )
+  if (programOf(module, 'run'))
+    methods.push(`run: async (${inputs('Inputs')}) => session.run({ ...inputs })${as('Outputs')},`)
   if (programOf(module, 'prefill')) {
     methods.push('get past() {', '  return session.past', '},')
     for (const name of ['prefill', 'step'] as const) {
-      if (programOf(module, name)) methods.push(`${name}: async (${inputs('SequenceInputs')}) => session.advance('${name}', { ...inputs })${as('SequenceOutputs')},`)
+      if (programOf(module, name))
+        methods.push(
+          `${name}: async (${inputs('SequenceInputs')}) => session.advance('${name}', { ...inputs })${as('SequenceOutputs')},`,
+        )
     }
     methods.push('reset: () => session.reset(),')
   }
   if (generation) {
     const { ids, logits, others } = generation
-    const first = others.length === 0 ? '' : `, ...(session.past === 0 && { ${others.map((o) => `${property(o.name)}: ${access('options', o.name)}`).join(', ')} })`
-    const options = others.length === 0 ? `options${p.language === 'ts' ? '?' : ''}` : others.some((o) => !o.optional) ? 'options' : p.language === 'ts' ? 'options = {}' : 'options = {}'
+    const first =
+      others.length === 0
+        ? ''
+        : `, ...(session.past === 0 && { ${others.map((o) => `${property(o.name)}: ${access('options', o.name)}`).join(', ')} })`
+    const options =
+      others.length === 0
+        ? `options${p.language === 'ts' ? '?' : ''}`
+        : others.some((o) => !o.optional)
+          ? 'options'
+          : p.language === 'ts'
+            ? 'options = {}'
+            : 'options = {}'
     methods.push(
       `generate(ids, ${options.replace('options?', 'options')}) {`,
       '  session.reset()',
@@ -198,27 +270,43 @@ function loadLines(module: Module, p: Printer, selftest: boolean, runByPrefill: 
 
 /** The `.d.ts` beside a `.js`. */
 function declarations(module: Module, pieces: readonly string[], api: readonly string[]): string {
-  const types = pieces.flatMap((n) =>
-    runtimePieces[n].dts
-      .split(/\n(?=(?:\/\*\*|export ))/)
-      .reduce<string[]>((out, part) => {
-        // A comment belongs to what follows it.
-        if (out.length > 0 && /^\/\*\*[\s\S]*\*\/\s*$/.test(out[out.length - 1])) out[out.length - 1] += `\n${part}`
-        else out.push(part)
-        return out
-      }, [])
-      .filter((part) => publicTypes.some((t) => new RegExp(`^export (?:declare )?(?:type|interface|class) ${t}\\b`, 'm').test(part))),
-  )
   const head = docComment([`Types of ${module.name}, compiled by tfm from ${module.source}.`])
-  const entry = 'export declare function load(options: LoadOptions & { readonly weights: WeightSource }): Promise<Model>'
-  return [...head, '', ...api, '', entry, '', ...types.map((t) => t.trim()), ''].join('\n')
+  const entry =
+    'export declare function load(options: LoadOptions & { readonly weights: WeightSource }): Promise<Model>'
+  return [...head, '', ...api, '', entry, '', ...typesOf(pieces, publicTypes), ''].join('\n')
+}
+
+/** Declarations of types of the runtime, and of those that they mention. */
+function typesOf(pieces: readonly string[], wanted: readonly string[]): string[] {
+  const all = new Map<string, string>()
+  for (const piece of pieces) {
+    let comment = ''
+    for (const part of runtimePieces[piece].dts.split(/\n(?=\/\*\*|export |declare |interface |type )/)) {
+      const name = /^(?:export )?(?:declare )?(?:type|interface|class) (\w+)/m.exec(part)?.[1]
+      // A comment belongs to what follows it.
+      if (name !== undefined) all.set(name, `${comment}${part.trim()}`)
+      comment = name === undefined && part.trim().endsWith('*/') ? `${part.trim()}\n` : ''
+    }
+  }
+  const kept = new Set(wanted.filter((name) => all.has(name)))
+  for (const name of kept)
+    for (const other of all.keys()) if (new RegExp(`\\b${other}\\b`).test(all.get(name)!)) kept.add(other)
+  return [...all].filter(([name]) => kept.has(name)).map(([, text]) => text)
 }
 
 /** Kernels alone, exported, for tests and experiments. */
-export function emitKernelsOnly(kernels: readonly StageKernel[], language: Language, options: ScheduleOptions = {}): string {
+export function emitKernelsOnly(
+  kernels: readonly StageKernel[],
+  language: Language,
+  options: ScheduleOptions = {},
+): string {
   const p = printer(language)
   const printed = kernels.map((k) => printKernel(schedule(k, options), p))
   const support = p.support()
-  return [...printed.flatMap((k) => [...k.lines, '']), ...support, `export { ${printed.map((k) => k.name).join(', ')} }`, ''].join('\n')
+  return [
+    ...printed.flatMap((k) => [...k.lines, '']),
+    ...support,
+    `export { ${printed.map((k) => k.name).join(', ')} }`,
+    '',
+  ].join('\n')
 }
-

@@ -1,6 +1,7 @@
 /** The TypeScript target: one self-contained module, as `.ts`, or as `.js` with `.d.ts`. */
 import type { Artifact, EmitOptions, Target } from '../../src/target.ts'
 import type { Module } from '../../src/program/types.ts'
+import { floats } from './floats.ts'
 import { printModule } from './host.ts'
 import { panelLayout } from './layout.ts'
 
@@ -14,14 +15,10 @@ function emit(module: Module, options: EmitOptions): readonly Artifact[] {
   ]
 }
 
-/**
- * Floats: every value between a load and a store is float64; stores round to float32. V8's transcendental functions are fdlibm's, within
- * 1 ulp of float64; erf is our own, 2e-10 (`math.ts`), stated here in units of the f32 roundoff at the store.
- */
 export const typescript: Target = {
   name: 'typescript',
   description: 'a self-contained module of plain typed-array loops, as .ts or as .js with .d.ts',
-  floats: { roundoff: 2 ** -24, accumulate: 2 ** -53, ulp: { erf: 0.004 }, expSlope: 0, flush: 0 },
+  floats,
   panelLayout,
   emit,
 }

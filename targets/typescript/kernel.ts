@@ -48,7 +48,9 @@ export function printKernel(kernel: NestKernel, p: Printer): PrintedKernel {
 
 /** `[768, 3072] as panels of 4`. */
 const shapeText = (b: Buffer): string =>
-  commentText(`[${b.shape.map((x) => print(x)).join(', ')}]${b.layout === undefined || b.layout.name === 'rows' ? '' : ` as ${b.layout.name}`}`)
+  commentText(
+    `[${b.shape.map((x) => print(x)).join(', ')}]${b.layout === undefined || b.layout.name === 'rows' ? '' : ` as ${b.layout.name}`}`,
+  )
 
 interface FunctionScope extends Scope {
   readonly names: Names
@@ -67,7 +69,8 @@ function functionScope(p: Printer, kernel: string, inductions: ReadonlyMap<Sym, 
   const known = new Map<object, string>()
   const allocate = (b: Buffer): void => {
     const length = isConst(storageOf(b))
-    if (length === undefined) throw new Error(`internal: private storage of ${b.name} in ${kernel} has no constant size`)
+    if (length === undefined)
+      throw new Error(`internal: private storage of ${b.name} in ${kernel} has no constant size`)
     known.set(b, p.scratch(b.name, scratchOf(b.of), length))
   }
   const make = (own: Names): FunctionScope => {
@@ -117,7 +120,12 @@ function statements(body: readonly Stmt[], scope: FunctionScope, p: Printer): st
           group.push(next)
           i++
         }
-        const text = fill(group.map((v) => `${scope.local(v.v)} = ${exprText(v.e, scope)}`), 108).join('\n    ').replace(/,$/, '')
+        const text = fill(
+          group.map((v) => `${scope.local(v.v)} = ${exprText(v.e, scope)}`),
+          108,
+        )
+          .join('\n    ')
+          .replace(/,$/, '')
         lines.push(...`let ${text}`.split('\n'))
         break
       }
@@ -189,11 +197,13 @@ function assignment(name: string, v: Local, e: Expr, scope: Scope): string {
   if (e.k === 'bin' && operator !== undefined) {
     const isSelf = (x: Expr): boolean => x.k === 'local' && x.v === v
     if (isSelf(e.a) && !mentions(e.b, v)) return `${name} ${operator} ${exprText(e.b, scope)}`
-    if ((e.f === 'add' || e.f === 'mul') && isSelf(e.b) && !mentions(e.a, v)) return `${name} ${operator} ${exprText(e.a, scope)}`
+    if ((e.f === 'add' || e.f === 'mul') && isSelf(e.b) && !mentions(e.a, v))
+      return `${name} ${operator} ${exprText(e.a, scope)}`
   }
   return `${name} = ${exprText(e, scope)}`
 }
-const mentions = (e: Expr, v: Local): boolean => (e.k === 'local' && e.v === v) || operands(e).some((x) => mentions(x, v))
+const mentions = (e: Expr, v: Local): boolean =>
+  (e.k === 'local' && e.v === v) || operands(e).some((x) => mentions(x, v))
 
 function loop(s: For, around: FunctionScope, p: Printer): string[] {
   const moving = scopeTexts(around.inductions.get(s.v) ?? [], around)
@@ -207,7 +217,10 @@ function loop(s: For, around: FunctionScope, p: Printer): string[] {
   const end = /[(*/%|]/.test(hi) ? scope.names.name('end') : undefined
   if (end !== undefined) starts.push(`${end} = ${hi}`)
   const head = `for (let ${starts.join(', ')}; ${v} < ${end ?? hi}; ${steps.join(', ')})`
-  const lines = head.length <= 116 ? [head] : [`for (`, `  let ${starts.join(', ')};`, `  ${v} < ${end ?? hi};`, `  ${steps.join(', ')}`, ')']
+  const lines =
+    head.length <= 116
+      ? [head]
+      : [`for (`, `  let ${starts.join(', ')};`, `  ${v} < ${end ?? hi};`, `  ${steps.join(', ')}`, ')']
   const whole = block(lines[lines.length - 1], statements(s.body, scope.block(), p))
   return [...lines.slice(0, -1), ...whole]
 }
@@ -215,7 +228,11 @@ const scopeTexts = (list: readonly Induction[], scope: Scope): { v: Sym; start: 
   list.map((i) => ({ v: i.v, start: ixText(i.start, scope), step: ixText(i.step, scope) }))
 
 function block(head: string, body: readonly string[]): string[] {
-  const short = body.length === 1 && !body[0].startsWith('//') && !/^(if|for|let|const) ?/.test(body[0]) && head.length + body[0].length < 110
+  const short =
+    body.length === 1 &&
+    !body[0].startsWith('//') &&
+    !/^(if|for|let|const) ?/.test(body[0]) &&
+    head.length + body[0].length < 110
   if (body.length === 0) return [`${head} {}`]
   return short ? [`${head} ${body[0]}`] : [`${head} {`, ...indent(body), '}']
 }

@@ -16,14 +16,29 @@ export interface Scope {
 }
 
 /** Binding strength, higher binds tighter. */
-const P = { ternary: 1, or: 2, and: 3, bitor: 4, equal: 8, compare: 9, shift: 10, add: 11, mul: 12, unary: 14, call: 17 } as const
+const P = {
+  ternary: 1,
+  or: 2,
+  and: 3,
+  bitor: 4,
+  equal: 8,
+  compare: 9,
+  shift: 10,
+  add: 11,
+  mul: 12,
+  unary: 14,
+  call: 17,
+} as const
 interface Text {
   readonly s: string
   readonly p: number
 }
 const call = (f: string, ...xs: readonly Text[]): Text => ({ s: `${f}(${xs.map((x) => x.s).join(', ')})`, p: P.call })
 const within = (x: Text, p: number): string => (x.p < p ? `(${x.s})` : x.s)
-const infix = (op: string, p: number, a: Text, b: Text, strict = true): Text => ({ s: `${within(a, p)} ${op} ${within(b, strict ? p + 1 : p)}`, p })
+const infix = (op: string, p: number, a: Text, b: Text, strict = true): Text => ({
+  s: `${within(a, p)} ${op} ${within(b, strict ? p + 1 : p)}`,
+  p,
+})
 
 export const ixText = (x: Ix, scope: Scope): string => ix(x, scope).s
 export const exprText = (e: Expr, scope: Scope): string => expr(e, scope).s
@@ -37,7 +52,10 @@ function ix(x: Ix, scope: Scope): Text {
   const scaled = terms.filter((t) => t.atoms.length > 0 && Math.abs(t.coef) > 1)
   const g = scaled.reduce((n, t) => gcd(n, Math.abs(t.coef)), 0)
   if (g > 1 && scaled.length > 1) {
-    const inner = sum(scaled.map((t) => ({ ...t, coef: t.coef / g })), scope)
+    const inner = sum(
+      scaled.map((t) => ({ ...t, coef: t.coef / g })),
+      scope,
+    )
     const product = infix('*', P.mul, inner, number(g))
     const rest = terms.filter((t) => !scaled.includes(t))
     return rest.length === 0 ? product : sum(rest, scope, product)
@@ -45,16 +63,22 @@ function ix(x: Ix, scope: Scope): Text {
   return sum(terms, scope)
 }
 /** The base of an address: reads best in front. */
-const isBase = (t: Term): boolean => t.coef === 1 && t.atoms.length === 1 && t.atoms[0].k === 'sym' && t.atoms[0].name.endsWith('_at')
+const isBase = (t: Term): boolean =>
+  t.coef === 1 && t.atoms.length === 1 && t.atoms[0].k === 'sym' && t.atoms[0].name.endsWith('_at')
 function gcd(a: number, b: number): number {
   return b === 0 ? a : gcd(b, a % b)
 }
 function sum(terms: readonly Term[], scope: Scope, head?: Text): Text {
   // A positive term first, so that nothing starts with a minus where that can be avoided.
   const first = head ? -1 : terms.findIndex((t) => t.coef > 0)
-  const order = (first > 0 ? [terms[first], ...terms.filter((_, i) => i !== first)] : [...terms]).sort((a, b) => Number(isBase(b)) - Number(isBase(a)))
+  const order = (first > 0 ? [terms[first], ...terms.filter((_, i) => i !== first)] : [...terms]).sort(
+    (a, b) => Number(isBase(b)) - Number(isBase(a)),
+  )
   return (head ? order : order.slice(1)).reduce<Text>(
-    (left, t) => (t.coef < 0 ? infix('-', P.add, left, term({ ...t, coef: -t.coef }, scope)) : infix('+', P.add, left, term(t, scope), false)),
+    (left, t) =>
+      t.coef < 0
+        ? infix('-', P.add, left, term({ ...t, coef: -t.coef }, scope))
+        : infix('+', P.add, left, term(t, scope), false),
     head ?? term(order[0], scope),
   )
 }
@@ -71,7 +95,9 @@ function atom(a: Atom, scope: Scope): Text {
       return { s: scope.sym(a), p: P.call }
     case 'div': {
       const quotient = infix('/', P.mul, ix(a.a, scope), ix(a.b, scope))
-      return range(a.a).lo >= 0 && range(a.a).hi < 2 ** 31 ? { s: `(${quotient.s}) | 0`, p: P.bitor } : call('Math.floor', quotient)
+      return range(a.a).lo >= 0 && range(a.a).hi < 2 ** 31
+        ? { s: `(${quotient.s}) | 0`, p: P.bitor }
+        : call('Math.floor', quotient)
     }
     case 'mod': {
       const [x, y] = [ix(a.a, scope), ix(a.b, scope)]
@@ -153,4 +179,5 @@ function castText(to: Expr['of'], x: Expr, scope: Scope): Text {
 /** A flat offset. */
 export const flat = (b: Buffer, at: readonly Ix[], scope: Scope): string => ixText(offsetOf(b, at), scope)
 /** The value as it is stored: a boolean as 0 or 1. */
-export const storedText = (e: Expr, scope: Scope): string => (e.of === 'bool' ? castText('i32', e, scope).s : exprText(e, scope))
+export const storedText = (e: Expr, scope: Scope): string =>
+  e.of === 'bool' ? castText('i32', e, scope).s : exprText(e, scope)

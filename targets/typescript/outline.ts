@@ -22,7 +22,11 @@ export interface Segment {
 }
 
 /** A segment that starts at statement `i`, if there is one. */
-export function segmentAt(body: readonly Stmt[], i: number, inductions: ReadonlyMap<Sym, readonly Induction[]>): Segment | undefined {
+export function segmentAt(
+  body: readonly Stmt[],
+  i: number,
+  inductions: ReadonlyMap<Sym, readonly Induction[]>,
+): Segment | undefined {
   let at = i
   while (body[at]?.k === 'var') at++
   const sums = at - i
@@ -33,7 +37,16 @@ export function segmentAt(body: readonly Stmt[], i: number, inductions: Readonly
   const first = at + 1
   for (at = first; body[at]?.k === 'store'; at++);
   const stores = body.slice(first, at)
-  if (stores.length !== sums || !stores.every((s) => s.k === 'store' && s.buf.space === 'private' && s.at.every((x) => isConst(x) !== undefined) && s.e.k === 'local')) {
+  if (
+    stores.length !== sums ||
+    !stores.every(
+      (s) =>
+        s.k === 'store' &&
+        s.buf.space === 'private' &&
+        s.at.every((x) => isConst(x) !== undefined) &&
+        s.e.k === 'local',
+    )
+  ) {
     return undefined
   }
   const buffers = new Set<Buffer>()

@@ -75,6 +75,8 @@ export function printer(language: Language, taken: Iterable<string> = []): Print
 }
 
 /** The typed array of global storage. */
-export const arrayOf = (of: Scalar): 'Float32Array' | 'Int32Array' => (of === 'f32' || of === 'f64' ? 'Float32Array' : 'Int32Array')
+export const arrayOf = (of: Scalar): 'Float32Array' | 'Int32Array' =>
+  of === 'f32' || of === 'f64' ? 'Float32Array' : 'Int32Array'
 /** The typed array of private storage: sums and intermediates stay float64. */
-export const scratchOf = (of: Scalar): 'Float64Array' | 'Int32Array' => (of === 'f32' || of === 'f64' ? 'Float64Array' : 'Int32Array')
+export const scratchOf = (of: Scalar): 'Float64Array' | 'Int32Array' =>
+  of === 'f32' || of === 'f64' ? 'Float64Array' : 'Int32Array'

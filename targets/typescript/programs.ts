@@ -19,7 +19,10 @@ export function dimScope(p: Printer, sym: (s: Sym) => string): Scope {
 }
 /** `(d) => d.B * 768`, or without dims `() => 768`. */
 export function formula(x: Ix, p: Printer): string {
-  const body = ixText(x, dimScope(p, (s) => access('d', s.name)))
+  const body = ixText(
+    x,
+    dimScope(p, (s) => access('d', s.name)),
+  )
   return `${symbolsOf(x).size === 0 ? '()' : '(d)'} => ${body}`
 }
 function extentText(x: Ix, p: Printer): string {
@@ -30,7 +33,11 @@ function extentText(x: Ix, p: Printer): string {
 }
 
 export function portText(port: Port, module: Module, p: Printer): string {
-  const fields = [`name: ${quote(port.name)}`, `dtype: '${port.dtype}'`, `shape: [${port.shape.map((x) => extentText(x, p)).join(', ')}]`]
+  const fields = [
+    `name: ${quote(port.name)}`,
+    `dtype: '${port.dtype}'`,
+    `shape: [${port.shape.map((x) => extentText(x, p)).join(', ')}]`,
+  ]
   if (port.below !== undefined) {
     const n = isConst(port.below)
     const named = Object.entries(module.hyper).filter(([, v]) => v === n)
@@ -42,7 +49,13 @@ export function portText(port: Port, module: Module, p: Printer): string {
 }
 
 /** The function of a program: one line per dispatch, layers as a loop. */
-export function printProgram(program: Program, name: string, module: Module, kernelNames: readonly string[], p: Printer): string[] {
+export function printProgram(
+  program: Program,
+  name: string,
+  module: Module,
+  kernelNames: readonly string[],
+  p: Printer,
+): string[] {
   const own = p.names.child()
   const [w, s, v, f32, i32] = ['w', 's', 'v', 'f32', 'i32'].map((n) => own.name(n))
   const symNames = new Map<Sym, string>()
@@ -82,7 +95,10 @@ export function printProgram(program: Program, name: string, module: Module, ker
   }
   const dispatch = (step: HostStep & { k: 'dispatch' }, layer: string | undefined): string[] => {
     const kernel: StageKernel = module.kernels[step.kernel]
-    const args = [...kernel.args.map((a, i) => argument(step.args[i], a.buffer.of, layer)), ...kernel.params.map((x) => (program.name === 'step' && x === module.sequence?.T ? '1' : used(x)))]
+    const args = [
+      ...kernel.args.map((a, i) => argument(step.args[i], a.buffer.of, layer)),
+      ...kernel.params.map((x) => (program.name === 'step' && x === module.sequence?.T ? '1' : used(x))),
+    ]
     const line = `${kernelNames[step.kernel]}(${args.join(', ')})`
     return line.length <= 112 ? [line] : [`${kernelNames[step.kernel]}(`, ...indent(args.map((a) => `${a},`)), ')']
   }
@@ -93,13 +109,23 @@ export function printProgram(program: Program, name: string, module: Module, ker
       return [`for (let ${i} = 0; ${i} < ${step.count}; ${i}++) {`, ...indent(print(step.body, i)), '}']
     })
   const body = print(program.steps, undefined)
-  const stores = [[w, 'weights'], [s, 'state'], [v, 'values'], [f32, 'f32'], [i32, 'i32']].filter(([n]) => mentions([...declared, ...body], n))
+  const stores = [
+    [w, 'weights'],
+    [s, 'state'],
+    [v, 'values'],
+    [f32, 'f32'],
+    [i32, 'i32'],
+  ].filter(([n]) => mentions([...declared, ...body], n))
   const memory = `{ ${stores.map(([n, field]) => (n === field ? n : `${field}: ${n}`)).join(', ')} }`
   const dims = [...symNames].map(([sym, n]) => (sym.name === n ? n : `${property(sym.name)}: ${n}`))
-  const params = [`${memory}${p.type('Memory')}`, ...(dims.length > 0 ? [`{ ${dims.join(', ')} }${p.type('Dims')}`] : [])]
+  const params = [
+    `${memory}${p.type('Memory')}`,
+    ...(dims.length > 0 ? [`{ ${dims.join(', ')} }${p.type('Dims')}`] : []),
+  ]
   return [`function ${name}(${params.join(', ')})${p.type('void')} {`, ...indent([...declared, ...body]), '}']
 }
-const mentions = (lines: readonly string[], name: string): boolean => lines.some((l) => new RegExp(`(?<![\\w.'\`])${name}\\b`).test(l))
+const mentions = (lines: readonly string[], name: string): boolean =>
+  lines.some((l) => new RegExp(`(?<![\\w.'\`])${name}\\b`).test(l))
 
 /** Entries of the state table: states of one size together. */
 export function stateLines(module: Module, p: Printer): string[] {

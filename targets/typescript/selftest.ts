@@ -1,3 +1,64 @@
+/** Expected values of kernels on made-up inputs, computed from the stages (not from the nests that are printed). */
+import { storageOf } from '../../src/kernel/address.ts'
+import { pointEvaluator } from '../../src/kernel/point.ts'
+import type { StageKernel } from '../../src/kernel/stage.ts'
+import { extentOf } from '../../src/kernel/walk.ts'
 import type { Module } from '../../src/program/types.ts'
+import type { FloatRules } from '../../src/target.ts'
+import type { Sym } from '../../src/types/ix.ts'
+import { evaluate, isConst } from '../../src/types/ix.ts'
 import type { Printer } from './printer.ts'
-export const selftestLines = (_m: Module, _k: readonly string[], _p: Printer): string[] => []
+import { sampleInput } from './runtime/selftest.ts'
+import { indent, quote } from './text.ts'
+
+/** Arguments above this many elements would make the test slow to run: their kernels are left out. */
+const largest = 2 ** 26
+
+/** The table `tests`, one entry for each kernel. */
+export function selftestLines(module: Module, names: readonly string[], rules: FloatRules, p: Printer): string[] {
+  const lines = module.kernels.flatMap((k, i) => testOf(k, names[i], rules))
+  return [`const tests${p.type('KernelTest[]')} = [`, ...indent(lines), ']', '']
+}
+
+function testOf(kernel: StageKernel, name: string, rules: FloatRules): string[] {
+  const params = new Map(kernel.params.map((s) => [s, smallValue(s)]))
+  const value = (s: Sym): number => params.get(s) ?? 0
+  const sizes = kernel.args.map((a) => evaluate(storageOf(a.buffer), value))
+  if (sizes.some((n) => n > largest)) return []
+  const written = kernel.args.flatMap((a, i) => (a.access === 'read' ? [] : [i]))
+  const inputs = (buffer: StageKernel['args'][number]['buffer'], flat: number): number => {
+    const seed = kernel.args.findIndex((a) => a.buffer === buffer)
+    return sampleInput(seed, flat, buffer.of === 'i32' || buffer.of === 'bool')
+  }
+  const point = pointEvaluator(kernel, inputs, params, rules)
+  const expected: string[] = []
+  for (const argument of written) {
+    for (const stage of kernel.stages.filter((s) => s.out === kernel.args[argument].buffer)) {
+      for (const part of [0.37, 0.71]) {
+        const coords = stage.domain.map((v) => Math.floor(part * evaluate(extentOf(v), value)))
+        const found = point(stage, coords)
+        if (found === undefined || !Number.isFinite(found.value)) continue
+        const bound = found.bound + Math.abs(found.value) * 2 ** -23 + 1e-12
+        expected.push(
+          `[${argument}, ${found.offset}, ${Number(found.value.toPrecision(9))}, ${Number((bound * 1.01).toPrecision(3))}]`,
+        )
+        break
+      }
+    }
+  }
+  // A kernel whose every result was left out by a guard could not be told apart from an input.
+  if (written.some((a) => !expected.some((e) => e.startsWith(`[${a},`)))) return []
+  const lengths = kernel.args.map((a, i) => (a.buffer.of === 'i32' || a.buffer.of === 'bool' ? -sizes[i] : sizes[i]))
+  const dims = kernel.params.map((s) => params.get(s))
+  return [
+    `{ name: ${quote(kernel.name)}, run: ${name}, lengths: [${lengths.join(', ')}], dims: [${dims.join(', ')}],`,
+    `  expect: [${[...new Set(expected)].join(', ')}] },`,
+  ]
+}
+
+/** 2 where it is allowed. */
+function smallValue(s: Sym): number {
+  const lo = isConst(s.lo) ?? 1
+  const hi = isConst(s.hi) ?? Infinity
+  return Math.min(Math.max(Math.ceil(Math.max(2, lo) / s.multipleOf) * s.multipleOf, lo), hi)
+}

@@ -26,14 +26,27 @@ export function share(module: Module, contractions = false): Shared {
   const [run, prefill, prepare] = [of('run'), of('prefill'), of('prepare')]
   const runByPrefill = run !== undefined && prefill !== undefined && covers(run, prefill, prepare)
   const programs = runByPrefill ? module.programs.filter((p) => p !== run) : module.programs
-  return { module: used({ ...module, programs: programs.map((p) => (p.name === 'step' ? atOne(p, module, programs, contractions) : p)) }), runByPrefill }
+  return {
+    module: used({
+      ...module,
+      programs: programs.map((p) => (p.name === 'step' ? atOne(p, module, programs, contractions) : p)),
+    }),
+    runByPrefill,
+  }
 }
 
 const samePort = (a: Port, b: Port): boolean =>
-  a.name === b.name && a.dtype === b.dtype && a.shape.length === b.shape.length && a.shape.every((x, i) => print(x) === print(b.shape[i]))
+  a.name === b.name &&
+  a.dtype === b.dtype &&
+  a.shape.length === b.shape.length &&
+  a.shape.every((x, i) => print(x) === print(b.shape[i]))
 function covers(run: Program, prefill: Program, prepare: Program | undefined): boolean {
   const inputs = [...prefill.inputs, ...(prepare?.inputs ?? [])]
-  return run.inputs.every((p) => inputs.some((q) => samePort(p, q))) && run.outputs.length === prefill.outputs.length && run.outputs.every((p) => prefill.outputs.some((q) => samePort(p, q)))
+  return (
+    run.inputs.every((p) => inputs.some((q) => samePort(p, q))) &&
+    run.outputs.length === prefill.outputs.length &&
+    run.outputs.every((p) => prefill.outputs.some((q) => samePort(p, q)))
+  )
 }
 
 /** The step program with kernels of the other programs where they agree. Contractions keep their own: few rows want another tile. */
@@ -75,16 +88,23 @@ function signatureAt(kernel: StageKernel, T: Sym): string {
 }
 function withoutUnitLoops(body: readonly Stmt[]): readonly Stmt[] {
   return mapStmts(body, (s) =>
-    s.k === 'for' && isConst(s.lo) === 0 && isConst(s.hi) === 1 ? s.body.map(copier(new Map([[s.v, con(0)]])).stmt) : [s],
+    s.k === 'for' && isConst(s.lo) === 0 && isConst(s.hi) === 1
+      ? s.body.map(copier(new Map([[s.v, con(0)]])).stmt)
+      : [s],
   )
 }
 
-const kernelsOf = (steps: readonly HostStep[]): number[] => steps.flatMap((s) => (s.k === 'layers' ? kernelsOf(s.body) : [s.kernel]))
+const kernelsOf = (steps: readonly HostStep[]): number[] =>
+  steps.flatMap((s) => (s.k === 'layers' ? kernelsOf(s.body) : [s.kernel]))
 
 /** Without kernels that no program runs. */
 function used(module: Module): Module {
   const kept = [...new Set(module.programs.flatMap((p) => kernelsOf(p.steps)))].sort((a, b) => a - b)
   const renumber = (steps: readonly HostStep[]): HostStep[] =>
     steps.map((s) => (s.k === 'layers' ? { ...s, body: renumber(s.body) } : { ...s, kernel: kept.indexOf(s.kernel) }))
-  return { ...module, kernels: kept.map((k) => module.kernels[k]), programs: module.programs.map((p) => ({ ...p, steps: renumber(p.steps) })) }
+  return {
+    ...module,
+    kernels: kept.map((k) => module.kernels[k]),
+    programs: module.programs.map((p) => ({ ...p, steps: renumber(p.steps) })),
+  }
 }

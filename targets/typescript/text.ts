@@ -49,7 +49,10 @@ export function quote(text: string): string {
 }
 const escapeRest = (body: string): string =>
   body
-    .replace(/[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .replace(
+      /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
+      (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    )
     .replace(/<(?=[/!])/g, '\\x3c')
 
 /** Template text with `${variable}` for each place where it is cut: `['h.', '.ln_1']` → `h.${i}.ln_1` in backquotes. */
@@ -60,8 +63,10 @@ export function template(parts: readonly string[], variable: string): string {
 
 /** A property name or access: bare where that is valid. */
 export const isPlain = (name: string): boolean => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && name !== '__proto__'
-export const property = (name: string): string => (isPlain(name) ? name : name === '__proto__' ? `['__proto__']` : quote(name))
-export const access = (object: string, name: string): string => (isPlain(name) ? `${object}.${name}` : `${object}[${quote(name)}]`)
+export const property = (name: string): string =>
+  isPlain(name) ? name : name === '__proto__' ? `['__proto__']` : quote(name)
+export const access = (object: string, name: string): string =>
+  isPlain(name) ? `${object}.${name}` : `${object}[${quote(name)}]`
 
 /** One line of a comment: no line break, no end of comment, no characters that change the direction of text. */
 export function commentText(text: string): string {

@@ -3,10 +3,22 @@ import type { Buffer } from '../../src/kernel/buffer.ts'
 import type { Expr, Local } from '../../src/kernel/expr.ts'
 import { binaryFunctions, local, newLocal, operands, unaryFunctions } from '../../src/kernel/expr.ts'
 import type { NestKernel, Stmt } from '../../src/kernel/nest.ts'
-import { effectsOf, exprsOf, indicesOf, loadsOf, localsOf, mapExprs, mapper, mapStmts, ownIndices, visitStmts } from '../../src/kernel/walk.ts'
+import {
+  effectsOf,
+  exprsOf,
+  indicesOf,
+  loadsOf,
+  localsOf,
+  mapExprs,
+  mapper,
+  mapStmts,
+  ownIndices,
+  visitStmts,
+} from '../../src/kernel/walk.ts'
 import { valuesOf } from '../../src/types/ix.ts'
 
-export const tidy = (nest: NestKernel): NestKernel => renameLoads(loadsFirst(inlineOnce(withoutDead(withoutCopies(nest)))))
+export const tidy = (nest: NestKernel): NestKernel =>
+  renameLoads(loadsFirst(inlineOnce(withoutDead(withoutCopies(nest)))))
 
 /** `let a = b`, where neither changes, is `b` itself. */
 function withoutCopies(nest: NestKernel): NestKernel {
@@ -59,9 +71,19 @@ function inlineOnce(nest: NestKernel): NestKernel {
     const out: Stmt[] = []
     body.forEach((s, i) => {
       const t = made.size === 0 || s.k === 'for' || s.k === 'if' ? s : mapExprs([s], mapper({ locals: made }))[0]
-      const here = (): boolean => body.slice(i + 1).some((u) => u.k !== 'for' && u.k !== 'if' && exprsOf(u).some((e) => localsOf(e).has((s as { v: Local }).v)))
+      const here = (): boolean =>
+        body
+          .slice(i + 1)
+          .some((u) => u.k !== 'for' && u.k !== 'if' && exprsOf(u).some((e) => localsOf(e).has((s as { v: Local }).v)))
       const plain = s.k === 'let' && uses.get(s.v) === 1 && plainNames.has(s.v.name) && here()
-      if (t.k === 'let' && plain && loadsOf(t.e).length === 0 && size(t.e) < 24 && [...localsOf(t.e)].every((v) => !assigned.has(v))) made.set(t.v, t.e)
+      if (
+        t.k === 'let' &&
+        plain &&
+        loadsOf(t.e).length === 0 &&
+        size(t.e) < 24 &&
+        [...localsOf(t.e)].every((v) => !assigned.has(v))
+      )
+        made.set(t.v, t.e)
       else out.push(t.k === 'for' || t.k === 'if' ? { ...t, body: inBlock(t.body) } : t)
     })
     return out

@@ -45,9 +45,18 @@ function rolledEntries(entries: readonly Entry[]): string[] {
   const single: string[] = []
   const loops = new Map<number, string[]>()
   for (const group of groups.values()) {
-    const names = group[0].names.map((_, i) => rolledName(group.map((e) => e.names[i]), 'i'))
-    if (group.length < 2 || names.some((n) => n === undefined)) single.push(...group.map((e) => e.text(e.names.map(quote))))
+    const names = group[0].names.map((_, i) =>
+      rolledName(
+        group.map((e) => e.names[i]),
+        'i',
+      ),
+    )
+    if (group.length < 2 || names.some((n) => n === undefined))
+      single.push(...group.map((e) => e.text(e.names.map(quote))))
     else loops.set(group.length, [...(loops.get(group.length) ?? []), group[0].text(names.map((n) => n!))])
   }
-  return [...single, ...[...loops].flatMap(([count, lines]) => [`...layers(${count}, (i) => [`, ...indent(lines), ']),'])]
+  return [
+    ...single,
+    ...[...loops].flatMap(([count, lines]) => [`...layers(${count}, (i) => [`, ...indent(lines), ']),']),
+  ]
 }

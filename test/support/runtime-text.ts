@@ -44,19 +44,51 @@ function pieceOf(file: string): { ts: string; js: string; dts: string; needs: st
       cuts.push({ from: s.getStart(), to: s.end })
       continue
     }
-    const modifier = ts.canHaveModifiers(s) ? ts.getModifiers(s)?.find((m) => m.kind === ts.SyntaxKind.ExportKeyword) : undefined
+    const modifier = ts.canHaveModifiers(s)
+      ? ts.getModifiers(s)?.find((m) => m.kind === ts.SyntaxKind.ExportKeyword)
+      : undefined
     if (modifier) cuts.push({ from: modifier.getStart(), to: modifier.end + 1 })
     if (ts.isVariableStatement(s)) names.push(...s.declarationList.declarations.map((d) => d.name.getText()))
-    else if (ts.isFunctionDeclaration(s) || ts.isClassDeclaration(s) || ts.isInterfaceDeclaration(s) || ts.isTypeAliasDeclaration(s)) names.push(s.name!.text)
+    else if (
+      ts.isFunctionDeclaration(s) ||
+      ts.isClassDeclaration(s) ||
+      ts.isInterfaceDeclaration(s) ||
+      ts.isTypeAliasDeclaration(s)
+    )
+      names.push(s.name!.text)
   }
   const blanks = commentLines(source)
   cuts.push(...blanks)
   let plain = text
   for (const { from, to } of cuts.sort((a, b) => b.from - a.from)) plain = plain.slice(0, from) + plain.slice(to)
-  const options: ts.CompilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, strict: true, verbatimModuleSyntax: true }
-  const js = ts.transpileModule(plain, { compilerOptions: options }).outputText.replace(/^( {4})+/gm, (s) => s.slice(s.length / 2)).replace(/;$/gm, '').replace(/^[ \t]*(?:\/\*\*[\s\S]*?\*\/|\/\/.*)\n/gm, '').replace(/^"use strict"\n/, '')
-  const dts = ts.transpileDeclaration(text, { compilerOptions: { ...options, declaration: true, stripInternal: true }, fileName: file }).outputText
-  return { ts: tidy(plain), js: tidy(js), dts: tidy(dts.replace(/^import .*$/gm, '').replace(/^export (declare )?/gm, 'export $1').replace(/^export \{\};?$/gm, '')), needs, names }
+  const options: ts.CompilerOptions = {
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.ESNext,
+    strict: true,
+    verbatimModuleSyntax: true,
+  }
+  const js = ts
+    .transpileModule(plain, { compilerOptions: options })
+    .outputText.replace(/^( {4})+/gm, (s) => s.slice(s.length / 2))
+    .replace(/;$/gm, '')
+    .replace(/^[ \t]*(?:\/\*\*[\s\S]*?\*\/|\/\/.*)\n/gm, '')
+    .replace(/^"use strict"\n/, '')
+  const dts = ts.transpileDeclaration(text, {
+    compilerOptions: { ...options, declaration: true, stripInternal: true },
+    fileName: file,
+  }).outputText
+  return {
+    ts: tidy(plain),
+    js: tidy(js),
+    dts: tidy(
+      dts
+        .replace(/^import .*$/gm, '')
+        .replace(/^export (declare )?/gm, 'export $1')
+        .replace(/^export \{\};?$/gm, ''),
+    ),
+    needs,
+    names,
+  }
 }
 /**
  * Comments on lines of their own, except on what callers see (exported types): emitted files are read for their kernels and programs, and
@@ -65,7 +97,9 @@ function pieceOf(file: string): { ts: string; js: string; dts: string; needs: st
 function commentLines(source: ts.SourceFile): { from: number; to: number }[] {
   const text = source.text
   const shown = source.statements.filter(
-    (s) => (ts.isInterfaceDeclaration(s) || ts.isTypeAliasDeclaration(s)) && ts.getModifiers(s)?.some((m) => m.kind === ts.SyntaxKind.ExportKeyword),
+    (s) =>
+      (ts.isInterfaceDeclaration(s) || ts.isTypeAliasDeclaration(s)) &&
+      ts.getModifiers(s)?.some((m) => m.kind === ts.SyntaxKind.ExportKeyword),
   )
   const cuts: { from: number; to: number }[] = []
   for (const match of text.matchAll(/^[ \t]*(?:\/\*\*[\s\S]*?\*\/|\/\/.*)\n/gm)) {

@@ -7,7 +7,9 @@ import { runtimeText } from '../support/runtime-text.ts'
 test('the text of the runtimes is that of their files', async () => {
   const files = ['runtime', 'typescript/runtime', 'wgsl/runtime'].flatMap((folder) => {
     try {
-      return readdirSync(join(packageRoot(), 'targets', folder)).filter((f) => f.endsWith('.ts')).map((f) => `${folder}/${f}`)
+      return readdirSync(join(packageRoot(), 'targets', folder))
+        .filter((f) => f.endsWith('.ts'))
+        .map((f) => `${folder}/${f}`)
     } catch {
       return []
     }

@@ -13,7 +13,13 @@ export interface WeightSlot {
   readonly length?: number
 }
 
-export async function loadSlots(source: WeightSource, specs: readonly WeightSpec[], rules: WeightRules, slots: readonly WeightSlot[], options: LoadOptions): Promise<Store> {
+export async function loadSlots(
+  source: WeightSource,
+  specs: readonly WeightSpec[],
+  rules: WeightRules,
+  slots: readonly WeightSlot[],
+  options: LoadOptions,
+): Promise<Store> {
   const store = new Store()
   const raw = new Map<string, Float32Array | Int32Array>()
   const open = new Set(slots)
@@ -31,17 +37,25 @@ export async function loadSlots(source: WeightSource, specs: readonly WeightSpec
       }
       open.delete(slot)
     }
-    for (const n of raw.keys()) if (!tied.has(n) && ![...open].some((s) => (s.from ?? [s.name]).includes(n))) raw.delete(n)
+    for (const n of raw.keys())
+      if (!tied.has(n) && ![...open].some((s) => (s.from ?? [s.name]).includes(n))) raw.delete(n)
   }
-  const aliases = await loadWeights(source, specs, rules, ({ name }, data) => {
-    raw.set(name, data)
-    settle(name)
-  }, options)
+  const aliases = await loadWeights(
+    source,
+    specs,
+    rules,
+    ({ name }, data) => {
+      raw.set(name, data)
+      settle(name)
+    },
+    options,
+  )
   for (const [name, other] of aliases) {
     raw.set(name, raw.get(other)!)
     settle(name)
   }
   // Constant tables are made of nothing.
-  for (const slot of open) if (slot.from?.length === 0) slot.pack?.((store.arrays[slot.name] = new Float32Array(slot.length ?? 0)))
+  for (const slot of open)
+    if (slot.from?.length === 0) slot.pack?.((store.arrays[slot.name] = new Float32Array(slot.length ?? 0)))
   return store
 }

@@ -66,7 +66,9 @@ export class Session {
       return found && found.byteLength >= length * 4 ? found : (this.slots[i] = new ArrayBuffer(length * 4))
     }
     this.memory = {
-      weights, state: new Store(), values: new Store(),
+      weights,
+      state: new Store(),
+      values: new Store(),
       f32: (i, length) => new Float32Array(slot(i, length), 0, length),
       i32: (i, length) => new Int32Array(slot(i, length), 0, length),
     }
@@ -87,7 +89,8 @@ export class Session {
       const once = prepare.inputs.map((p) => p.name)
       const first = Object.fromEntries(once.map((n) => [n, inputs[n]]))
       for (const n of once) if (!program.inputs.some((p) => p.name === n)) delete own[n]
-      if (held && Object.keys(own).length < Object.keys(inputs).length) throw new TfmError('TFM2007', `${once.join(', ')}: already taken; reset() starts anew`)
+      if (held && Object.keys(own).length < Object.keys(inputs).length)
+        throw new TfmError('TFM2007', `${once.join(', ')}: already taken; reset() starts anew`)
       if (!held) this.execute(prepare, first, (held = {}), (d) => this.reserve(d, 0))
     }
     const dims: Dims = { ...held, [past]: this.past }
@@ -133,7 +136,8 @@ export class Session {
   private execute(program: ProgramSpec, inputs: Given, dims: Dims, before?: (d: Dims) => void): Results {
     const values = new Store()
     Object.assign(values.arrays, bindInputs(program.inputs, inputs, dims))
-    for (const [text, holds] of program.checks) if (!holds(dims)) throw new TfmError('TFM2004', `${text} does not hold at ${JSON.stringify(dims)}`)
+    for (const [text, holds] of program.checks)
+      if (!holds(dims)) throw new TfmError('TFM2004', `${text} does not hold at ${JSON.stringify(dims)}`)
     before?.(dims)
     const outputs: Results = {}
     for (const port of program.outputs) {

@@ -21,10 +21,17 @@ export async function compile(kernel: StageKernel, options: ScheduleOptions = {}
 }
 
 /** The emitted kernel and the naive nest agree at these params; what the nest does not write stays unwritten. */
-export function expectEqual(kernel: StageKernel, emitted: Run, params: readonly (readonly [Sym, number])[], seed = 1): void {
+export function expectEqual(
+  kernel: StageKernel,
+  emitted: Run,
+  params: readonly (readonly [Sym, number])[],
+  seed = 1,
+): void {
   const values = new Map(params)
   const cells = inputsOf(kernel.args, values, seed)
-  const arrays = kernel.args.map((a, i) => (a.buffer.of === 'f32' ? Float32Array.from(cells[i].value) : Int32Array.from(cells[i].value)))
+  const arrays = kernel.args.map((a, i) =>
+    a.buffer.of === 'f32' ? Float32Array.from(cells[i].value) : Int32Array.from(cells[i].value),
+  )
   emitted(...arrays, ...kernel.params.map((s) => values.get(s)!))
   const wanted = run(naiveNest(kernel), values, { inputs: cells, rules: exact })
   const results = arrays.filter((_, i) => kernel.args[i].access !== 'read')
@@ -34,7 +41,9 @@ export function expectEqual(kernel: StageKernel, emitted: Run, params: readonly 
       if (Number.isNaN(want)) {
         if (got instanceof Float32Array) expect(got[i], `${kernel.name} result ${r} at ${i}`).toBeNaN()
       } else if (Math.abs(got[i] - want) > 2e-6 * Math.max(1, Math.abs(want)) || Number.isNaN(got[i])) {
-        expect.fail(`${kernel.name} at ${params.map(([s, n]) => `${s.name} = ${n}`).join(', ')}: result ${r} at ${i} is ${got[i]}, expected ${want}`)
+        expect.fail(
+          `${kernel.name} at ${params.map(([s, n]) => `${s.name} = ${n}`).join(', ')}: result ${r} at ${i} is ${got[i]}, expected ${want}`,
+        )
       }
     }
   })

@@ -1,14 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { interpret } from '../../../src/interpret/index.ts'
-import type { Graph } from '../../../src/ir/types.ts'
-import { lowerModule } from '../../../src/lower/module.ts'
-import { runPasses } from '../../../src/passes/pass.ts'
-import { pipeline } from '../../../src/passes/pipeline.ts'
-import type { Module } from '../../../src/program/types.ts'
-import { derive, isRefusal } from '../../../src/sequence/derive.ts'
 import { printModule } from '../../../targets/typescript/host.ts'
-import { typescript } from '../../../targets/typescript/index.ts'
 import { gpt2Graph } from '../../support/gpt2-graph.ts'
+import { gpt2Module } from '../../support/gpt2-module.ts'
 import { random } from '../../kernel/run.ts'
 import { load } from './emitted.ts'
 import { safetensors } from './safetensors.ts'
@@ -27,19 +21,6 @@ interface Gpt2 {
   dispose(): void
 }
 
-export function gpt2Module(graph: Graph, source = 'gpt2.tfm'): Module {
-  const optimised = runPasses(graph, pipeline)
-  const derived = derive(optimised)
-  if (derived === undefined || isRefusal(derived)) throw new Error('the model can be stepped')
-  const programs = [
-    { name: 'run' as const, graph: optimised, keep: new Set<string>() },
-    { name: 'prefill' as const, graph: derived.prefill, keep: new Set<string>() },
-    { name: 'step' as const, graph: derived.step, keep: new Set<string>() },
-  ]
-  const sequence = { T: graph.dims[1], past: derived.past, max: 24 }
-  return lowerModule({ graph, source, state: derived.state, programs, sequence }, typescript).module
-}
-
 describe('a small GPT-2 as an emitted module', () => {
   const graph = gpt2Graph({ vocab: 37, ctx: 24, d: 12, heads: 3, layers: 3 })
   const ids = [3, 36, 0, 7, 7, 12, 1, 20, 5, 5, 9, 30, 2, 4]
@@ -51,7 +32,9 @@ describe('a small GPT-2 as an emitted module', () => {
   }))
   const reference = interpret(graph, {
     inputs: new Map([['ids', { dtype: 'i32' as const, shape: [2, 7], data: Float64Array.from(ids) }]]),
-    params: new Map(tensors.map((t) => [t.name, { dtype: 'f32' as const, shape: [...t.shape], data: Float64Array.from(t.data) }])),
+    params: new Map(
+      tensors.map((t) => [t.name, { dtype: 'f32' as const, shape: [...t.shape], data: Float64Array.from(t.data) }]),
+    ),
   }).outputs.get('logits')!
   let model: Gpt2
   beforeAll(async () => {
@@ -80,7 +63,10 @@ describe('a small GPT-2 as an emitted module', () => {
     for (const length of [3, 2, 1, 1]) {
       const part = [0, 1].map((b) => ids.slice(b * 7 + past, b * 7 + past + length))
       const { logits } = await (length === 1 ? model.step({ ids: part }) : model.prefill({ ids: part }))
-      close(logits.data, [...rows(reference.data, 0, past, past + length), ...rows(reference.data, 1, past, past + length)])
+      close(logits.data, [
+        ...rows(reference.data, 0, past, past + length),
+        ...rows(reference.data, 1, past, past + length),
+      ])
       past += length
       expect(model.past).toBe(past)
     }
@@ -102,7 +88,15 @@ describe('a small GPT-2 as an emitted module', () => {
     [{}, 'ids'],
     [{ ids: [] }, 'empty'],
     [{ ids: [[1, 2], [3]] }, 'ids[1]'],
-    [{ ids: [[1, 2], [3, 37]] }, 'ids[1, 1] = 37, vocab = 37'],
+    [
+      {
+        ids: [
+          [1, 2],
+          [3, 37],
+        ],
+      },
+      'ids[1, 1] = 37, vocab = 37',
+    ],
     [{ ids: [-1] }, 'ids[0, 0] = -1'],
     [{ ids: [1.5] }, 'ids[0, 0] = 1.5'],
     [{ ids: 'abc' }, 'ids'],
@@ -114,6 +108,13 @@ describe('a small GPT-2 as an emitted module', () => {
     model.reset()
     await expect(model.prefill(inputs)).rejects.toThrow(part)
     expect(model.past).toBe(0)
+  })
+  test('selftest', async () => {
+    const { kernels } = (await model.selftest()) as { kernels: { name: string; error: number }[] }
+    expect(kernels.length).toBeGreaterThan(10)
+    for (const k of kernels) expect(k.error).toBeLessThanOrEqual(1)
+    // Not vacuous: somewhere rounding shows.
+    expect(Math.max(...kernels.map((k) => k.error))).toBeGreaterThan(1e-4)
   })
   test('the batch stays as it is between calls', async () => {
     model.reset()

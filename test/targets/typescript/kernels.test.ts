@@ -32,7 +32,16 @@ const sizes = [1, 2, 3, 4, 5, 7, 8, 9, 16, 31, 33]
 
 describe('emitted kernels equal the naive nest', () => {
   test.each([true, false])('tiled contraction, packed = %s, at any M, N, K', async (packed) => {
-    for (const [K, N] of [[1, 1], [5, 3], [8, 4], [7, 9], [3, 17], [16, 8], [9, 50]]) { // prettier-ignore
+    for (const [K, N] of [
+      [1, 1],
+      [5, 3],
+      [8, 4],
+      [7, 9],
+      [3, 17],
+      [16, 8],
+      [9, 50],
+    ]) {
+      // prettier-ignore
       for (const short of [true, false]) {
         const k = linear(K, N, packed)
         const emitted = await compile(k, { short })
@@ -43,7 +52,12 @@ describe('emitted kernels equal the naive nest', () => {
   test('a contraction of dynamic columns', async () => {
     const [a, b, y] = [global('a', [T, 6]), global('b', [T, 6]), global('y', [T, T])]
     const [m, n, k] = [loopSymbol('m', of(T)), loopSymbol('n', of(T)), loopSymbol('k', 6)]
-    const scores = kernel('scores', [reduce(y, [m, n], 'add', [k], times(at(a, [of(m), of(k)]), at(b, [of(n), of(k)])))], [a, b], [y])
+    const scores = kernel(
+      'scores',
+      [reduce(y, [m, n], 'add', [k], times(at(a, [of(m), of(k)]), at(b, [of(n), of(k)])))],
+      [a, b],
+      [y],
+    )
     const emitted = await compile(scores)
     for (const t of sizes) expectEqual(scores, emitted, [[T, t]])
   })
@@ -82,9 +96,16 @@ describe('emitted kernels equal the naive nest', () => {
     const [x, y, z, w] = ['x', 'y', 'z', 'w'].map((n) => global(n, [T]))
     const t = loopSymbol('t', of(T))
     const e: Expr = at(x, [of(t)])
-    const k = kernel('functions', [map(y, [t], un('erf', e)), map(z, [t], un('round', e)), map(w, [t], bin('mod', e, constant(3)))], [x], [y, z, w])
+    const k = kernel(
+      'functions',
+      [map(y, [t], un('erf', e)), map(z, [t], un('round', e)), map(w, [t], bin('mod', e, constant(3)))],
+      [x],
+      [y, z, w],
+    )
     const emitted = await compile(k)
-    const xs = Float32Array.from([-7, -2.5, -1.5, -1, -0.5, -1e-4, 0, 1e-4, 0.5, 0.999, 1, 1.001, 1.5, 2.5, 3.5, 5.9, 6.1, 40])
+    const xs = Float32Array.from([
+      -7, -2.5, -1.5, -1, -0.5, -1e-4, 0, 1e-4, 0.5, 0.999, 1, 1.001, 1.5, 2.5, 3.5, 5.9, 6.1, 40,
+    ])
     const [ys, zs, ws] = [new Float32Array(xs.length), new Float32Array(xs.length), new Float32Array(xs.length)]
     emitted(xs, ys, zs, ws, xs.length)
     xs.forEach((v, i) => {
@@ -116,4 +137,3 @@ describe('emitted text', () => {
     expect(emitKernelsOnly([examples.attention(12, 64).kernel], 'ts')).toMatchSnapshot()
   })
 })
-

@@ -1,8 +1,11 @@
 /** A safetensors file in memory. */
-export function safetensors(tensors: readonly { readonly name: string; readonly shape: readonly number[]; readonly data: Float32Array }[]): Uint8Array {
+export function safetensors(
+  tensors: readonly { readonly name: string; readonly shape: readonly number[]; readonly data: Float32Array }[],
+): Uint8Array {
   const header: Record<string, object> = {}
   let end = 0
-  for (const { name, shape, data } of tensors) header[name] = { dtype: 'F32', shape, data_offsets: [end, (end += data.byteLength)] }
+  for (const { name, shape, data } of tensors)
+    header[name] = { dtype: 'F32', shape, data_offsets: [end, (end += data.byteLength)] }
   const json = new TextEncoder().encode(JSON.stringify(header))
   const bytes = new Uint8Array(8 + json.length + end)
   new DataView(bytes.buffer).setBigUint64(0, BigInt(json.length), true)
