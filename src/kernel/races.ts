@@ -78,7 +78,8 @@ function overlappingWrites(nest: NestKernel, start: Facts): Issue[] {
         const told = determined(joined(s.at.map((x) => substitute(x, values))), known2)
         for (const l of parallel) {
           const d = digits.find((x) => x.v === l.v)!
-          if (!told.has(d.digit))
+          // One iteration does not meet another.
+          if (!told.has(d.digit) && d.width !== con(0))
             issues.push({
               rule: 'disjoint',
               message: `${p.buffer(s.buf)}[${s.at.map(p.ix).join(', ')}] may be written by different iterations of ${p.sym(l.v)} (${l.kind})`,

@@ -13,7 +13,7 @@ import { slotLines, specLines } from '../typescript/weights.ts'
 import type { PrintedKernel } from './kernel.ts'
 import { dimsOf, printKernel } from './kernel.ts'
 import { schedule } from './recipes.ts'
-import { kernelLines, programLines, withoutIdentityPacks } from './tables.ts'
+import { kernelLines, listedSlots, programLines, sharedParts, stepsOf, withoutIdentityPacks } from './tables.ts'
 
 const always = ['errors', 'safetensors', 'source', 'weights', 'inputs'].map((n) => `runtime/${n}.ts`)
 const ours = ['device', 'buffers', 'session', 'load'].map((n) => `wgsl/runtime/${n}.ts`)
@@ -49,12 +49,17 @@ function usesOf(module: Module, kernel: number): 'one' | 'many' | 'both' {
 }
 
 export function printModule(given: Module, options: { readonly language: Language }): EmittedModule {
-  const shared = share(given, true)
-  const module = withoutIdentityPacks(shared.module)
+  const { module: sharing, runByPrefill } = share(given, true)
+  const module = withoutIdentityPacks(sharing)
   const pieces = [...always, ...ours, ...(generationOf(module) ? forGeneration : [])]
   const p = printer(options.language, [...fixedNames, ...pieces.flatMap((n) => runtimePieces[n].names)])
   const { kernels, fields } = printKernels(module)
-  const packs = packKernels(module, p)
+  const listed = listedSlots(module)
+  const packs = packKernels(listed, p)
+  const shared = sharedParts(kernels, p)
+  const dispatches = module.programs.map((program) => stepsOf(program, kernels).join('\n'))
+  const common = dispatches.find((d, i) => dispatches.indexOf(d) !== i)
+  const stepNames = dispatches.map((d) => (d === common ? 'steps' : undefined))
   const api = apiLines(given, { selftest: false })
   const { sequence } = module
   const sections = [
@@ -62,13 +67,14 @@ export function printModule(given: Module, options: { readonly language: Languag
     '',
     ...(p.language === 'ts' ? [...api, ''] : []),
     ...title('Kernels'),
-    `const kernels${p.type('Record<string, KernelSpec>')} = {`, ...kernelText(kernelLines(kernels, p)), '}', '',
+    ...shared.lines,
+    `const kernels${p.type('Record<string, KernelSpec>')} = {`, ...kernelText(kernelLines(kernels, shared.names, p)), '}', '',
     ...title('Programs'),
-    `const steps = (list${p.type('Step[]')})${p.type('Step[]')} => list`, '',
+    ...(common === undefined ? [] : [`const steps${p.type('Step[]')} = [`, ...indent(common.split('\n')), ']', '']),
     `const model${p.type('ModelSpec')} = {`,
     ...indent([
       `dims: [${fields.map(quote).join(', ')}],`,
-      'programs: {', ...indent(module.programs.flatMap((program) => programLines(program, module, kernels, p))), '},',
+      'programs: {', ...indent(module.programs.flatMap((program, i) => programLines(program, module, kernels, stepNames[i], p))), '},',
       ...(module.state.length > 0 ? ['state: [', ...indent(stateLines(module, p)), '],'] : ['state: [],']),
       ...(sequence ? [`sequence: { T: ${quote(sequence.T.name)}, past: ${quote(sequence.past.name)}, max: ${sequence.max} },`] : []),
     ]),
@@ -77,9 +83,9 @@ export function printModule(given: Module, options: { readonly language: Languag
     ...packs.printed.flatMap((k) => [...k.lines, '']),
     ...p.support(),
     `const specs${p.type('WeightSpec[]')} = [`, ...indent(specLines(module)), ']', '',
-    `const slots${p.type('WeightSlot[]')} = [`, ...indent(slotLines(module, packs.of)), ']', '',
+    `const slots${p.type('WeightSlot[]')} = [`, ...indent(slotLines(listed, packs.of)), ']', '',
     ...rulesLines(module, p), '',
-    ...loadLines(module, p, shared.runByPrefill), '',
+    ...loadLines(module, p, runByPrefill), '',
   ] // prettier-ignore
   const runtime = pieces.map((n) => (p.language === 'ts' ? exportPublic(runtimePieces[n].ts) : exportErrors(runtimePieces[n].js)))
   const text = [...sections, ...title('Runtime of tfm'), ''].join('\n') + runtime.join('\n\n') + '\n'

@@ -8,7 +8,7 @@ import type { For, NestKernel, Stmt } from '../../src/kernel/nest.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { effectsOf, extentOf, visitStmts } from '../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
-import { isConst, mul, print } from '../../src/types/ix.ts'
+import { con, isConst, mul, print, substitute } from '../../src/types/ix.ts'
 import type { MathHelper } from './math.ts'
 import { mathHelpers, withNeeds } from './math.ts'
 import { ixText } from './numbers.ts'
@@ -30,12 +30,19 @@ export interface PrintedEntry {
 export interface PrintedKernel {
   readonly name: string
   readonly code: string
+  /** The parts that `code` is made of. Equal parts of several kernels need to be stored once only. */
+  readonly parts: readonly Part[]
   /** Per argument: whether the kernel writes it. */
   readonly written: readonly boolean[]
   readonly usesDims: boolean
   /** What variants are chosen by. */
   readonly rows?: Ix
   readonly entries: readonly PrintedEntry[]
+}
+
+export interface Part {
+  readonly name: string
+  readonly text: string
 }
 
 /** The block of dims as every kernel of a module declares it: names in order. */
@@ -68,9 +75,13 @@ export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dim
   const effects = nests.map((n) => effectsOf(n.body))
   const writes = new Set(effects.flatMap((e) => [...e.writes]))
   const reads = new Set(effects.flatMap((e) => [...e.reads]))
-  const args = kernel.args.map((a) => a.buffer)
+  const args = nests[0].args.map((a) => a.buffer)
   for (const b of args) known.set(b, top.name(b.name))
   for (const s of kernel.params) known.set(s, dims.nameOf(s))
+  const constants = [...(scheduled.constants ?? [])].map(([s, value]) => {
+    known.set(s, top.name(s.name))
+    return `const ${known.get(s)!} = ${value};`
+  })
 
   const asked = new Set<MathHelper>()
   const helperNames = new Map<MathHelper, string>()
@@ -87,22 +98,27 @@ export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dim
   const printed = scheduled.variants.map((v) => printEntry(v, top, v.tail && shared ? { ...parent, call: { name: shared.name, tail: v.tail } } : parent))
   const usesDims = [shared, ...printed].some((p) => p?.lines.some((l) => l.includes('dims.')))
 
-  const helpers = withNeeds(asked).flatMap((h) => {
+  const part = (name: string, lines: readonly string[]): Part => ({ name, text: `${lines.join('\n')}\n` })
+  const helpers = withNeeds(asked).map((h) => {
     const { doc, params, result, body } = mathHelpers[h]
     const lines = body.map((l) => l.replace(/\$(\w+)/g, (_, n: string) => helper(n as MathHelper)))
-    return [comment(doc), `fn ${helper(h)}(${params}) -> ${result} {`, ...indent(lines), '}', '']
+    return part(helper(h), [comment(doc), `fn ${helper(h)}(${params}) -> ${result} {`, ...indent(lines), '}', ''])
   })
-  const lines = [
-    ...kernel.doc.map(comment),
-    ...(usesDims ? [dims.struct, '@group(0) @binding(0) var<uniform> dims: Dims;'] : []),
-    ...args.map((b, i) => `@group(0) @binding(${i + 1}) var<storage, ${writes.has(b) ? 'read_write' : 'read'}> ${known.get(b)!}: array<${scalarType(b.of)}>; ${comment(shapeText(b))}`),
-    '',
+  const bindings = args.map((b, i) => {
+    const { buffer } = kernel.args[i]
+    const called = buffer === b ? '' : `${buffer.name} `
+    return `@group(0) @binding(${i + 1}) var<storage, ${writes.has(b) ? 'read_write' : 'read'}> ${known.get(b)!}: array<${scalarType(b.of)}>; ${comment(called + shapeText(buffer))}`
+  })
+  const parts = [
+    part('own', [...kernel.doc.map(comment), ...constants, ...bindings, '', ...(shared ? [...shared.lines, ''] : [])]),
+    ...(usesDims ? [part('dims', [dims.struct, '@group(0) @binding(0) var<uniform> dims: Dims;', ''])] : []),
     ...helpers,
-    ...(shared ? [...shared.lines, ''] : []),
-    ...printed.flatMap((p, i) => [...(i > 0 ? [''] : []), ...p.lines]),
+    part(scheduled.variants[0].tail ? 'contraction' : 'rest', printed.flatMap((p, i) => [...(i > 0 ? [''] : []), ...p.lines])),
   ]
+  const fixed = new Map([...(scheduled.constants ?? [])].map(([s, n]): [Sym, Ix] => [s, con(n)]))
   return {
-    name, usesDims, code: `${lines.join('\n')}\n`, written: args.map((b) => writes.has(b)), entries: printed.map((p) => p.entry),
+    name, usesDims, parts, code: parts.map((x) => x.text).join(''), written: args.map((b) => writes.has(b)),
+    entries: printed.map((p) => ({ ...p.entry, groups: substitute(p.entry.groups, fixed) })),
     ...(scheduled.rows ? { rows: scheduled.rows } : {}),
   } // prettier-ignore
 }

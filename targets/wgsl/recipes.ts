@@ -7,13 +7,14 @@ import type { NestKernel } from '../../src/kernel/nest.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { cse, hoist, simplify } from '../../src/kernel/schedule/index.ts'
 import { structureOf } from '../../src/kernel/structure.ts'
-import type { Ix } from '../../src/types/ix.ts'
+import type { Ix, Sym } from '../../src/types/ix.ts'
 import { isConst } from '../../src/types/ix.ts'
 import { carried } from './recipes/carried.ts'
 import type { Tail } from './recipes/contraction.ts'
 import { few, productOf, tiled } from './recipes/contraction.ts'
 import { each } from './recipes/each.ts'
 import { epilogueOf } from './recipes/epilogue.ts'
+import { generic } from './recipes/generic.ts'
 import { rows } from './recipes/rows.ts'
 
 export interface Variant {
@@ -28,6 +29,8 @@ export interface Variant {
 export interface Scheduled {
   /** What variants are chosen by. */
   readonly rows?: Ix
+  /** Sizes that the nests call by name, as parameters. */
+  readonly constants?: ReadonlyMap<Sym, number>
   readonly variants: readonly Variant[]
 }
 
@@ -50,7 +53,9 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
       const first = kernel.stages[0] === structure.stage && !(structure.stage.body.k === 'reduce' && structure.stage.body.where)
       const epilogue = first ? epilogueOf(structure.stage, structure.epilogue) : undefined
       if (epilogue === undefined) return only('each', each(given))
-      const p = productOf(kernel, structure, epilogue)
+      const plain = productOf(kernel, structure, epilogue)
+      const named = generic(plain, structure.epilogue)
+      const p = named?.product ?? plain
       const count = isConst(p.rows.count)
       const one: Variant = { suffix: '_one', schedule: 'few', ...few(p, 1), upTo: ONE }
       const some: Variant = { suffix: '_few', schedule: 'few', ...few(p, FEW_ROWS), upTo: FEW }
@@ -59,7 +64,7 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
       const wanted = { one: [one, some], many: [some, many], both: [one, many] }[options.used ?? 'many']
       const fits = count === undefined ? wanted : wanted.filter((v, i) => count <= (v.upTo ?? Infinity) || i === wanted.length - 1).slice(0, 1)
       const { upTo: _, ...last } = fits[fits.length - 1]
-      return { rows: p.rows.count, variants: [...fits.slice(0, -1), { ...last, suffix: '' }] }
+      return { rows: p.rows.count, variants: [...fits.slice(0, -1), { ...last, suffix: '' }], ...(named ? { constants: named.constants } : {}) }
     }
     case 'carried': {
       const nest = carried(kernel)

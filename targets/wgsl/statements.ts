@@ -100,7 +100,7 @@ export function statements(body: readonly Stmt[], b: Block): string[] {
 function runOf(body: readonly Stmt[], from: number): readonly Stmt[] {
   const kind = body[from].k
   const simple = (s: Stmt): boolean =>
-    s.k === kind && (kind === 'var' || kind === 'let' || kind === 'assign' || (s.k === 'store' && s.buf.space === 'private')) && exprsOf(s).every((e) => sharedIn(e).length === 0)
+    s.k === kind && (kind === 'var' || kind === 'let' || kind === 'assign' || (s.k === 'store' && s.buf.space === 'private')) && exprsOf(s).every((e) => sharedIn(e).length === 0 && (kind !== 'let' || operands(e).length === 0))
   let to = from
   while (to < body.length && simple(body[to])) to++
   return body.slice(from, to)
@@ -127,6 +127,9 @@ function statement(s: Stmt, b: Block): string[] {
     case 'store': {
       const { lines, inner } = share([s.e], b)
       const at = ixText(offsetOf(s.buf, s.at), inner.scope)
+      const { e } = s
+      const own = e.k === 'bin' && e.f === 'add' && e.a.k === 'load' && e.a.buf === s.buf && e.a.at.every((x, i) => x === s.at[i])
+      if (own) return [...lines, `${b.scope.buffer(s.buf)}[${at}] += ${exprText(e.b, inner.scope)};`]
       return [...lines, `${b.scope.buffer(s.buf)}[${at}] = ${storedText(s.e, inner.scope)};`]
     }
     case 'if': {

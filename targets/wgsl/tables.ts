@@ -11,12 +11,37 @@ import type { PrintedKernel } from './kernel.ts'
 /** WGSL as a template literal: nothing in it can end the literal, nor a script element around it. */
 export const templateText = (code: string): string => code.replace(/[\\`]|\$(?=\{)/g, '\\$&').replace(/<(?=[/!])/g, '\\x3c')
 
-export function kernelLines(kernels: readonly PrintedKernel[], p: Printer): string[] {
+/** Parts of kernels that several have are constants of the module; `names` gives their names by text. */
+export function sharedParts(kernels: readonly PrintedKernel[], p: Printer): { readonly lines: readonly string[]; readonly names: ReadonlyMap<string, string> } {
+  const uses = new Map<string, number>()
+  const parts = kernels.flatMap((k) => k.parts)
+  for (const { text } of parts) uses.set(text, (uses.get(text) ?? 0) + 1)
+  const names = new Map<string, string>()
+  const lines = parts.flatMap(({ name, text }) => {
+    if (names.has(text) || uses.get(text) === 1) return []
+    const made = p.names.name(`wgsl_${name}`)
+    names.set(text, made)
+    return [`const ${made} = ${codeText(text)}`, '']
+  })
+  return { lines, names }
+}
+const codeText = (text: string): string => `/* wgsl */ \`\n${templateText(text)}\``
+
+export function kernelLines(kernels: readonly PrintedKernel[], shared: ReadonlyMap<string, string>, p: Printer): string[] {
   return kernels.flatMap((k) => {
     const entries = k.entries.map((e) => {
       const limit = e.upTo === undefined ? '' : `, upTo: ${e.upTo}`
       return `{ name: ${quote(e.entry)}${limit}, groups: ${formula(e.groups, p)}, threads: ${e.invocations}, shared: ${e.workgroupBytes} },`
     })
+    // Parts in a row that are the kernel's own are one literal.
+    const code: { text: string; name?: string }[] = []
+    for (const { text } of k.parts) {
+      const name = shared.get(text)
+      const last = code[code.length - 1]
+      if (name !== undefined) code.push({ text, name })
+      else if (last !== undefined && last.name === undefined) last.text += text
+      else code.push({ text })
+    }
     return [
       `${property(k.name)}: {`,
       ...indent([
@@ -25,13 +50,17 @@ export function kernelLines(kernels: readonly PrintedKernel[], p: Printer): stri
         ...(k.rows !== undefined && k.entries.length > 1 ? [`rows: ${formula(k.rows, p)},`] : []),
         'entries: [', ...indent(entries), '],',
       ]),
-      `  code: /* wgsl */ \`\n${templateText(k.code)}\`,`,
+      `  code: ${code.map((c) => c.name ?? codeText(c.text)).join(' + ')},`,
       '},',
     ] // prettier-ignore
   })
 }
 
-export function programLines(program: Program, module: Module, kernels: readonly PrintedKernel[], p: Printer): string[] {
+/** Dispatches as list entries. */
+export const stepsOf = (program: Program, kernels: readonly PrintedKernel[]): string[] => stepLines(program.steps, kernels, undefined)
+
+/** `steps` names the list of dispatches where several programs have the same. */
+export function programLines(program: Program, module: Module, kernels: readonly PrintedKernel[], steps: string | undefined, p: Printer): string[] {
   const ports = (list: readonly Port[]): string[] => indent(list.map((port) => `${portText(port, module, p)},`))
   const checks = checkLines(program, p)
   const list = (name: string, lines: readonly string[]): string[] => (lines.length === 0 ? [`${name}: [],`] : [`${name}: [`, ...indent(lines), '],'])
@@ -42,7 +71,7 @@ export function programLines(program: Program, module: Module, kernels: readonly
       'outputs: [', ...ports(program.outputs), '],',
       ...list('checks', checks),
       ...list('slots', program.slots.map((x) => `${formula(x, p)},`)),
-      ...list('steps', stepLines(program.steps, kernels, undefined)),
+      ...(steps === undefined ? list('steps', stepsOf(program, kernels)) : [steps === 'steps' ? 'steps,' : `steps: ${steps},`]),
     ]),
     '},',
   ] // prettier-ignore
@@ -52,7 +81,7 @@ function stepLines(steps: readonly HostStep[], kernels: readonly PrintedKernel[]
   return steps.flatMap((s) => {
     if (s.k === 'dispatch') return [`[${[quote(kernels[s.kernel].name), ...s.args.map((a) => slotText(a, layer))].join(', ')}],`]
     const i = layer === undefined ? 'i' : `${layer}${layer}`
-    return [`...layers(${s.count}, (${i}) => steps([`, ...indent(stepLines(s.body, kernels, i)), '])),']
+    return [`...layers(${s.count}, (${i}) => list([`, ...indent(stepLines(s.body, kernels, i)), '])),']
   })
 }
 
@@ -70,6 +99,15 @@ function slotText(slot: Slot, layer: string | undefined): string {
     case 'perLayer':
       return layerName(slot.names.map((n) => `${slot.of === 'weight' ? 'w' : 's'}:${n}`), layer ?? '0')
   }
+}
+
+/** Slots that must be listed: all but tensors that are taken as they are and are part of no other slot. */
+export function listedSlots(module: Module): Module {
+  const parts = new Set(module.weights.filter((w) => w.pack !== undefined || w.from[0] !== w.name).flatMap((w) => [w.name, ...w.from]))
+  const kept = module.weights.filter((w) => parts.has(w.name) || w.pack !== undefined || w.from.length !== 1 || w.from[0] !== w.name)
+  const plain = module.weights.length - kept.length
+  // Tensors that nothing uses are not to be loaded: then all are listed.
+  return module.params.every((p) => parts.has(p.name) || module.weights.some((w) => w.name === p.name)) && plain > 0 ? { ...module, weights: kept } : module
 }
 
 /** A packing kernel that copies a tensor to where it already lies is none. */

@@ -2,7 +2,7 @@
  * Contractions out[m, n] = sum over k of a[m, k] * b[k, n], with any number of axes in each place, and pointwise stages after them.
  *
  * `tiled`: a workgroup makes a 64 × 64 tile; 16 × 16 threads hold 4 × 4 sums each; slices of a and b pass through workgroup memory.
- * `few`: for few rows. A workgroup makes `rows` × 16 or 32 results; k is split over its threads, whose partial sums are added at the end,
+ * `few`: for few rows. A workgroup makes `rows` × 32 results; k is split over its threads, whose partial sums are added at the end,
  * so that every element of b is read once per `rows` rows.
  * Loads are clamped to the last row, column and k; stores are guarded.
  */
@@ -49,7 +49,7 @@ export function productOf(kernel: StageKernel, c: Contraction, epilogue: Epilogu
 }
 
 const TILE = 64
-const SIDE = 16
+export const SIDE = 16
 const PER = TILE / SIDE
 
 type Syms = ReadonlyMap<Sym, Ix>
@@ -107,7 +107,7 @@ export function tiled(p: Product): Made {
     const line = add(alongK ? ly : lx, mul(SIDE, of(u)))
     const k = of(alongK ? lx : ly)
     const at = bound(own === p.c.m ? 'row' : 'column', clamp(add(first, line), axis.count, TILE), axis.count)
-    const deep = bound('k', whole ? add(k0, k) : min(add(k0, k), sub(depth, 1)), depth)
+    const deep = bound('ki', whole ? add(k0, k) : min(add(k0, k), sub(depth, 1)), depth)
     const value = operand(p, e, join(g.batch, axis.at(at.v), p.depth.at(deep.v)))
     return serial(u, [at.stmt, deep.stmt, put(line, k, value)])
   }
@@ -122,7 +122,7 @@ export function tiled(p: Product): Made {
     const [r, c] = [loopSymbol('r', PER), loopSymbol('c', PER)]
     return serial(r, [...before(r), serial(c, each(r, c))])
   }
-  const k = loopSymbol('k', SIDE)
+  const k = loopSymbol('ki', SIDE)
   const left = newLocal('a', type)
   const step = square(
     (r, c) => {
@@ -152,15 +152,14 @@ export function tiled(p: Product): Made {
 }
 
 export function few(p: Product, rows: number): Made {
-  const wide = (isConst(p.columns.count) ?? 0) >= 2048
-  const [columns, slices] = wide ? [32, 8] : [16, 16]
+  const [columns, slices] = [32, 8]
   const g = gridOf(p, rows, columns)
   const type = accumulator(p)
   const [lx, ly] = [loopSymbol('lx', columns), loopSymbol('ly', slices)]
   const column = bound('column', clamp(add(mul(columns, g.x), lx), p.columns.count, columns), p.columns.count)
   const row = range(rows).map((i) => bound(rows === 1 ? 'row' : `row${i}`, clamp(add(mul(rows, g.y), i), p.rows.count, rows), p.rows.count))
   const sums = row.map((_, i) => newLocal(rows === 1 ? 'acc' : `acc${i}`, type))
-  const k = loopSymbol('k', p.depth.count)
+  const k = loopSymbol('ki', p.depth.count)
   const weight = newLocal('b', type)
   const step: Stmt[] = [
     { k: 'let', v: weight, e: operand(p, p.c.b, join(g.batch, p.columns.at(column.v), p.depth.at(k))) },

@@ -46,7 +46,10 @@ export async function openSession(parts: Parts, options: OpenOptions): Promise<S
   }
 }
 
-async function loadSlots(buffers: Buffers, { specs, rules, slots }: Parts, options: OpenOptions): Promise<void> {
+/** Tensors that no slot names are slots of their own. */
+async function loadSlots(buffers: Buffers, { specs, rules, slots: listed }: Parts, options: OpenOptions): Promise<void> {
+  const named = new Set(listed.flatMap((s) => [s.name, ...(s.from ?? [])]))
+  const slots: readonly WeightSlot[] = [...listed, ...specs.filter((s) => !named.has(s.name))]
   const raw = new Map<string, Float32Array>()
   const open = new Set(slots)
   const tied = new Set(specs.map((s) => s.fallback))

@@ -45,6 +45,8 @@ interface Bound {
   readonly steps: readonly { readonly name: string; readonly kernel: Kernel; readonly group: GPUBindGroup }[]
 }
 
+/** For type inference only. */
+export const list = (steps: readonly Step[]): readonly Step[] => steps
 /** One list of entries for each layer. */
 export function layers<T>(count: number, entries: (i: number) => T | readonly T[]): T[] {
   return Array.from({ length: count }, (_, i) => i).flatMap((i) => entries(i))

@@ -94,9 +94,10 @@ export async function check(c: Compiled, variant: number, params: Values, dims: 
   const copy = (): Cells[] => start.map((x) => ({ value: x.value.slice(), error: x.error.slice() }))
   const nest = c.scheduled.variants[variant].nest
   const bounded = copy()
-  compileExecutor(nest, floats, 'worst', { checked: true })(new Map(nest.args.map((a, i) => [a.buffer, bounded[i]])), params)
+  const named = new Map([...params, ...(c.scheduled.constants ?? [])])
+  compileExecutor(nest, floats, 'worst', { checked: true })(new Map(nest.args.map((a, i) => [a.buffer, bounded[i]])), named)
   const exact = copy()
-  compileExecutor(naiveNest(c.kernel), floats, 'worst', { checked: true })(new Map(nest.args.map((a, i) => [a.buffer, exact[i]])), params)
+  compileExecutor(naiveNest(c.kernel), floats, 'worst', { checked: true })(new Map(c.kernel.args.map((a, i) => [a.buffer, exact[i]])), params)
   const got = await runOnDevice(c, variant, params, dims, start, limit)
   const written = c.kernel.args.map((a, i) => ({ a, i })).filter(({ a }) => a.access !== 'read')
   let worst = 0

@@ -18,7 +18,10 @@ const cases = {
   permuted: K.permuted(),
 }
 const nests = Object.entries(cases).flatMap(([name, { kernel }]) =>
-  (['one', 'many'] as const).flatMap((used) => schedule(kernel, { used }).variants.map((v) => [`${name}, used with ${used}${v.suffix}`, v.nest] as const)),
+  (['one', 'many'] as const).flatMap((used) => {
+    const { variants, constants } = schedule(kernel, { used })
+    return variants.map((v) => [`${name}, used with ${used}${v.suffix}`, v.nest, [...(constants ?? [])]] as const)
+  }),
 )
 
 /** The nest without its nth barrier. */
@@ -35,10 +38,10 @@ const barriers = (nest: NestKernel): number => {
   return n
 }
 
-describe.each(nests)('%s', (name, nest) => {
+describe.each(nests)('%s', (name, nest, constants) => {
   test('is well-formed', () => {
     // The table of positions has 64 rows.
-    const given = name.startsWith('embedding') ? [bin('le', index(of(K.T)), index(con(64)))] : []
+    const given = [...constants.map(([s, n]) => bin('eq', index(of(s)), index(con(n)))), ...(name.startsWith('embedding') ? [bin('le', index(of(K.T)), index(con(64)))] : [])]
     const issues = verify(nest, { limits: webgpuLimits, given }).map((i) => `${i.rule}: ${i.message}`)
     // Its stage stores two of three columns at `c mod 2`, which is beyond the prover.
     expect(issues.filter((m) => !m.startsWith('disjoint: evens'))).toEqual([])

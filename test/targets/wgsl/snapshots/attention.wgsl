@@ -1,9 +1,10 @@
-struct Dims { T: i32, P: i32 }
-@group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<storage, read> q: array<f32>; // f32[2, T, 64]
 @group(0) @binding(2) var<storage, read> k: array<f32>; // f32[2, T + P, 64]
 @group(0) @binding(3) var<storage, read> v: array<f32>; // f32[2, T + P, 64]
 @group(0) @binding(4) var<storage, read_write> out: array<f32>; // f32[T, 2, 64]
+
+struct Dims { T: i32, P: i32 }
+@group(0) @binding(0) var<uniform> dims: Dims;
 
 // exp within 2e-7: 2^n * e^r with |r| <= ln(2)/2; 0 below -103, largest finite value above 88.72.
 fn exp_f32(x: f32) -> f32 {
@@ -47,7 +48,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     var lj = 0.0;
     let j_end2 = min(64, dims.P + i - j0 + 1);
     for (var j3 = 0; j3 < j_end2; j3++) { lj += p[j3]; }
-    let m_next = max(m, mj); let exp3 = exp_f32(m - m_next); let l_next = l * exp3 + lj * exp_f32(mj - m_next);
+    let m_next = max(m, mj);
+    let exp3 = exp_f32(m - m_next);
+    let l_next = l * exp3 + lj * exp_f32(mj - m_next);
     let e = lane;
     var oj = 0.0;
     let v_base = k_base + j0 * 64 + e;

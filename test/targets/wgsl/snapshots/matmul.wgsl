@@ -1,55 +1,60 @@
-struct Dims { T: i32, P: i32 }
-@group(0) @binding(0) var<uniform> dims: Dims;
-@group(0) @binding(1) var<storage, read> x: array<f32>; // f32[T, 64]
-@group(0) @binding(2) var<storage, read> w: array<f32>; // f32[64, 128]
-@group(0) @binding(3) var<storage, read> b: array<f32>; // f32[128]
+const K = 64;
+const N = 128;
+@group(0) @binding(1) var<storage, read> a: array<f32>; // x f32[T, 64]
+@group(0) @binding(2) var<storage, read> b: array<f32>; // w f32[64, 128]
+@group(0) @binding(3) var<storage, read> b2: array<f32>; // f32[128]
 @group(0) @binding(4) var<storage, read_write> y: array<f32>; // f32[T, 128]
 @group(0) @binding(5) var<storage, read_write> z: array<f32>; // f32[127, T]
 
 // What becomes of one sum.
 fn finish(row: i32, column: i32, sum: f32) {
-  y[row * 128 + column] = max(sum + b[column], 0.0);
-  if (column < 127) { z[dims.T * column + row] = sum + b[column]; }
+  y[row * 128 + column] = max(sum + b2[column], 0.0);
+  if (column < 127) { z[dims.T * column + row] = sum + b2[column]; }
 }
 
+struct Dims { T: i32, P: i32 }
+@group(0) @binding(0) var<uniform> dims: Dims;
+
 var<workgroup> partial_few: array<f32, 1024>;
-@compute @workgroup_size(16, 16)
+@compute @workgroup_size(32, 8)
 fn main_few(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) thread: vec3u) {
   let tile = i32(group.x + group.y * groups.x);
-  if (tile >= (dims.T + 3) / 4 * 8) { return; }
-  let tile_n = tile % 8;
-  let tile_m = tile / 8;
+  if (tile >= (N + 31) / 32 * ((dims.T + 3) / 4)) { return; }
+  let tile_n = tile % ((N + 31) / 32);
+  let tile_m = tile / ((N + 31) / 32);
   let ly = i32(thread.y);
   let lx = i32(thread.x);
-  let column = tile_n * 16 + lx;
+  let column = min(N - 1, tile_n * 32 + lx);
   let row0 = tile_m * 4;
   let row1 = min(dims.T - 1, tile_m * 4 + 1);
   let row2 = min(dims.T - 1, tile_m * 4 + 2);
   let row3 = min(dims.T - 1, tile_m * 4 + 3);
   var acc0 = 0.0; var acc1 = 0.0; var acc2 = 0.0; var acc3 = 0.0;
-  let x_base = row0 * 64;
-  let x_base2 = row1 * 64;
-  let x_base3 = row2 * 64;
-  let x_base4 = row3 * 64;
-  for (var k = ly; k < 64; k += 16) {
-    let b2 = w[column + k * 128];
-    acc0 += x[x_base + k] * b2; acc1 += x[x_base2 + k] * b2; acc2 += x[x_base3 + k] * b2;
-    acc3 += x[x_base4 + k] * b2;
+  let a_base = K * row0;
+  let a_base2 = K * row1;
+  let a_base3 = K * row2;
+  let a_base4 = K * row3;
+  for (var ki = ly; ki < K; ki += 8) {
+    let b3 = b[N * ki + column];
+    acc0 += a[a_base + ki] * b3; acc1 += a[a_base2 + ki] * b3; acc2 += a[a_base3 + ki] * b3;
+    acc3 += a[a_base4 + ki] * b3;
   }
-  partial_few[lx + ly * 16] = acc0;
-  partial_few[lx + ly * 16 + 256] = acc1;
-  partial_few[lx + ly * 16 + 512] = acc2;
-  partial_few[lx + ly * 16 + 768] = acc3;
+  partial_few[lx + ly * 32] = acc0;
+  partial_few[lx + ly * 32 + 256] = acc1;
+  partial_few[lx + ly * 32 + 512] = acc2;
+  partial_few[lx + ly * 32 + 768] = acc3;
   workgroupBarrier();
   if (ly == 0) {
-    let column2 = tile_n * 16 + lx;
-    for (var r = 0; r < 4; r++) {
-      let row = tile_m * 4 + r;
-      if (row < dims.T) {
-        var sum = 0.0;
-        let partial_base = lx + r * 256;
-        for (var s = 0; s < 16; s++) { sum += partial_few[partial_base + s * 16]; }
-        finish(row, column2, sum);
+    let column2 = tile_n * 32 + lx;
+    if (column2 < N) {
+      for (var r = 0; r < 4; r++) {
+        let row = tile_m * 4 + r;
+        if (row < dims.T) {
+          var sum = 0.0;
+          let partial_base = lx + r * 256;
+          for (var s = 0; s < 8; s++) { sum += partial_few[partial_base + s * 32]; }
+          finish(row, column2, sum);
+        }
       }
     }
   }
@@ -60,9 +65,9 @@ var<workgroup> tile_b: array<f32, 1040>;
 @compute @workgroup_size(16, 16)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) thread: vec3u) {
   let tile = i32(group.x + group.y * groups.x);
-  if (tile >= (dims.T + 63) / 64 * 2) { return; }
-  let tile_n = tile % 2;
-  let tile_m = tile / 2;
+  if (tile >= (N + 63) / 64 * ((dims.T + 63) / 64)) { return; }
+  let tile_n = tile % ((N + 63) / 64);
+  let tile_m = tile / ((N + 63) / 64);
   let ly = i32(thread.y);
   let lx = i32(thread.x);
   var acc: array<f32, 16>;
@@ -73,28 +78,26 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let tile_a_base = lx + ly * 17;
   let tile_b_base = lx + ly * 65;
   let tile_a_base2 = ly * 17;
-  for (var k0 = 0; k0 < 64; k0 += 16) {
+  for (var k0 = 0; k0 < K; k0 += 16) {
     let tile_a_base3 = tile_a_base2 + lx;
     for (var u = 0; u < 4; u++) {
       let row = min(dims.T - 1, tile_m * 64 + ly + u * 16);
-      let k = lx + k0;
-      tile_a[tile_a_base3 + u * 272] = x[row * 64 + k];
+      let ki = lx + k0;
+      tile_a[tile_a_base3 + u * 272] = a[K * row + ki];
     }
     for (var u = 0; u < 4; u++) {
-      let column = tile_n * 64 + lx + u * 16;
-      let k = ly + k0;
-      tile_b[tile_b_base + u * 16] = w[column + k * 128];
+      let column = min(N - 1, tile_n * 64 + lx + u * 16);
+      let ki = ly + k0;
+      tile_b[tile_b_base + u * 16] = b[N * ki + column];
     }
     workgroupBarrier();
-    for (var k = 0; k < 16; k++) {
-      let tile_a_base4 = tile_a_base2 + k;
-      let tile_b_base2 = lx + k * 65;
+    for (var ki = 0; ki < 16; ki++) {
+      let tile_a_base4 = tile_a_base2 + ki;
+      let tile_b_base2 = lx + ki * 65;
       for (var r = 0; r < 4; r++) {
-        let a = tile_a[tile_a_base4 + r * 272];
+        let a2 = tile_a[tile_a_base4 + r * 272];
         let acc_base = r * 4;
-        for (var c = 0; c < 4; c++) {
-          acc[acc_base + c] = acc[acc_base + c] + a * tile_b[tile_b_base2 + c * 16];
-        }
+        for (var c = 0; c < 4; c++) { acc[acc_base + c] += a2 * tile_b[tile_b_base2 + c * 16]; }
       }
     }
     workgroupBarrier();
@@ -105,8 +108,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let acc_base = r * 4;
       for (var c = 0; c < 4; c++) {
         let column = tile_n * 64 + lx + c * 16;
-        let sum = acc[acc_base + c];
-        finish(row, column, sum);
+        if (column < N) {
+          let sum = acc[acc_base + c];
+          finish(row, column, sum);
+        }
       }
     }
   }

@@ -1,11 +1,12 @@
-struct Dims { T: i32, P: i32 }
-@group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<storage, read> a: array<f32>; // f32[T, 300]
 @group(0) @binding(2) var<storage, read> h: array<f32>; // f32[T, 300]
 @group(0) @binding(3) var<storage, read> g: array<f32>; // f32[300]
 @group(0) @binding(4) var<storage, read> b: array<f32>; // f32[300]
 @group(0) @binding(5) var<storage, read_write> s: array<f32>; // f32[T, 300]
 @group(0) @binding(6) var<storage, read_write> y: array<f32>; // f32[T, 300]
+
+struct Dims { T: i32, P: i32 }
+@group(0) @binding(0) var<uniform> dims: Dims;
 
 var<workgroup> folded: array<f32, 128>;
 var<workgroup> parts: array<f32, 8>;
