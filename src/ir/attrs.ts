@@ -12,12 +12,21 @@ function keyOf(a: Attr): string {
   return isDim(a) ? `#${a.id}` : `[${a.map(keyOf).join(',')}]`
 }
 
-/** Equal for equal attributes, whatever the order they were written in. */
+const keys = new Map<Attrs, string>()
+/** Beyond this the memo starts anew, so that it cannot grow with the number of compilations. */
+const capacity = 1 << 14
+
+/** Equal for equal attributes, whatever the order they were written in. Attributes are immutable, so it is computed once per object. */
 export function attrsKey(attrs: Attrs): string {
-  return Object.keys(attrs)
-    .sort()
-    .map((name) => `${name}=${keyOf(attrs[name])}`)
-    .join(';')
+  let key = keys.get(attrs)
+  if (key === undefined) {
+    const names = Object.keys(attrs)
+    if (names.length > 1) names.sort()
+    key = names.map((name) => `${name}=${keyOf(attrs[name])}`).join(';')
+    if (keys.size >= capacity) keys.clear()
+    keys.set(attrs, key)
+  }
+  return key
 }
 
 function mapDims<To>(

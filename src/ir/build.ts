@@ -55,8 +55,23 @@ function withGiven(op: string, inputs: readonly (Node | undefined)[], attrs: Att
   return optional.length === 0 ? attrs : { ...attrs, given: optional.map((p) => p.name).join(' ') }
 }
 
+const sameType = (a: TensorType, b: TensorType): boolean =>
+  a === b || (a.dtype === b.dtype && a.shape.length === b.shape.length && a.shape.every((d, i) => d === b.shape[i]))
+
+function rebuilt(n: Node, inputs: readonly Node[], attrs: Attrs): Node {
+  if (attrs !== n.attrs && attrsKey(attrs) !== attrsKey(n.attrs)) return makeNode(n.op, inputs, attrs, n.origin)
+  if (inputs.length === n.inputs.length && inputs.every((x, i) => x === n.inputs[i])) return n
+  if (!inputs.every((x, i) => sameType(x.type, n.inputs[i].type))) return makeNode(n.op, inputs, attrs, n.origin)
+  return { ...n, id: nextNode++, inputs }
+}
+
 export interface Builder {
   readonly node: (op: string, inputs: readonly (Node | undefined)[], attrs: Attrs, origin: Origin) => Node
+  /**
+   * `n` on other inputs, perhaps with other attributes; `n` itself where nothing changes. Passes rebuild most nodes this way: the shape rule
+   * runs again only where a type or an attribute differs.
+   */
+  readonly again: (n: Node, inputs: readonly Node[], attrs?: Attrs) => Node
   /** A scalar of shape []. */
   readonly scalar: (value: number, dtype: DType, origin: Origin) => Node
   /** A tensor of `value`s with the type of `like`. */
@@ -81,9 +96,19 @@ export function makeBuilder(options: { readonly share?: boolean; readonly from?:
     if (made === undefined) known.set(key, (made = makeNode(op, inputs, attrs, origin)))
     return made
   }
+  const again: Builder['again'] = (n, inputs, attrs = n.attrs) => {
+    const key = options.share === true ? keyOf(n.op, inputs, attrs) : ''
+    let made = key === '' ? undefined : known.get(key)
+    if (made === undefined) {
+      made = rebuilt(n, inputs, attrs)
+      if (key !== '') known.set(key, made)
+    }
+    return made
+  }
   const full: Builder['full'] = (value, dtype, shape, origin) => node('full', [], { value, shape, dtype }, origin)
   return {
     node,
+    again,
     full,
     scalar: (value, dtype, origin) => full(value, dtype, [], origin),
     fullLike: (like, value, origin) => full(value, like.type.dtype, like.type.shape, origin),

@@ -2,23 +2,27 @@
 import { attrsKey } from './attrs.ts'
 import type { Node } from './types.ts'
 
-const keys = new WeakMap<Node, string>()
+/** Beyond this many nodes a memo starts anew, so that none grows with the number of compilations. */
+const capacity = 1 << 14
+const keys = new Map<Node, string>()
 
 /** Equal for nodes of equal op, attributes and operand types. */
 export function structuralKey(n: Node): string {
   let key = keys.get(n)
   if (key === undefined) {
-    const types = n.inputs.map((x) => `${x.type.dtype}[${x.type.shape.map((d) => d.id).join()}]`)
-    keys.set(n, (key = `${n.op}|${attrsKey(n.attrs)}|${types.join(';')}`))
+    key = `${n.op}|${attrsKey(n.attrs)}`
+    for (const { type } of n.inputs) {
+      key += `;${type.dtype}`
+      for (const d of type.shape) key += `,${d.id}`
+    }
+    if (keys.size >= capacity) keys.clear()
+    keys.set(n, key)
   }
   return key
 }
 
-/** More structures than any model has; the memo starts anew beyond it, since dims are fresh symbols in each compilation. */
-const capacity = 4096
-
 export function memoByStructure<X>(f: (n: Node) => X): (n: Node) => X {
-  const byNode = new WeakMap<Node, { readonly value: X }>()
+  const byNode = new Map<Node, { readonly value: X }>()
   const byKey = new Map<string, { readonly value: X }>()
   return (n) => {
     let found = byNode.get(n)
@@ -29,6 +33,7 @@ export function memoByStructure<X>(f: (n: Node) => X): (n: Node) => X {
         if (byKey.size >= capacity) byKey.clear()
         byKey.set(key, (found = { value: f(n) }))
       }
+      if (byNode.size >= capacity) byNode.clear()
       byNode.set(n, found)
     }
     return found.value

@@ -6,17 +6,28 @@ import type { Graph, Node } from './types.ts'
 export function topological(roots: readonly Node[], inputsOf: (n: Node) => readonly Node[] = (n) => n.inputs): Node[] {
   const done = new Set<Node>()
   const order: Node[] = []
+  const stack: Node[] = []
+  const next: number[] = []
   for (const root of roots) {
-    const stack: { node: Node; next: number }[] = [{ node: root, next: 0 }]
+    if (done.has(root)) continue
+    stack.push(root)
+    next.push(0)
     while (stack.length > 0) {
-      const top = stack[stack.length - 1]
-      if (done.has(top.node)) stack.pop()
-      else if (top.next < inputsOf(top.node).length) stack.push({ node: inputsOf(top.node)[top.next++], next: 0 })
-      else {
-        done.add(top.node)
-        order.push(top.node)
-        stack.pop()
+      const top = stack.length - 1
+      const node = stack[top]
+      const inputs = inputsOf(node)
+      let i = next[top]
+      while (i < inputs.length && done.has(inputs[i])) i++
+      next[top] = i + 1
+      if (i < inputs.length) {
+        stack.push(inputs[i])
+        next.push(0)
+        continue
       }
+      done.add(node)
+      order.push(node)
+      stack.pop()
+      next.pop()
     }
   }
   return order

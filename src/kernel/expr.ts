@@ -50,32 +50,57 @@ export type Expr =
   | (Common & { readonly k: 'select'; readonly c: Expr; readonly x: Expr; readonly y: Expr })
   | (Common & { readonly k: 'cast'; readonly x: Expr })
 
-const interned = new Map<string, Expr>()
+/**
+ * Interned expressions by kind. Keys of one or two operands are numbers: ids since the last reset are below 2^26, so a pair fits
+ * into a double exactly.
+ */
+const interned = new Map<string, Map<number | string, Expr>>()
+const memos: Map<Expr, unknown>[] = []
 let nextId = 0
+let firstId = 0
 let nextLocal = 0
+const pairs = 2 ** 26
 
 type Draft = Expr extends infer E ? (E extends Expr ? Omit<E, 'id'> : never) : never
-function intern(key: string, draft: Draft): Expr {
-  const found = interned.get(key)
-  if (found !== undefined) return found
-  const made = { ...draft, id: nextId++ } as Expr
-  interned.set(key, made)
-  return made
+function tableOf(kind: string): Map<number | string, Expr> {
+  let table = interned.get(kind)
+  if (table === undefined) interned.set(kind, (table = new Map()))
+  return table
 }
+function made(table: Map<number | string, Expr>, key: number | string, draft: Draft): Expr {
+  const expr = { ...draft, id: nextId++ } as Expr
+  if (nextId - firstId >= pairs) throw new Error('internal: more expressions than a compilation can have')
+  table.set(key, expr)
+  return expr
+}
+const pairKey = (a: Expr, b: Expr): number => (a.id - firstId) * pairs + (b.id - firstId)
 
 /** Forgets all interned expressions. Only between compilations: expressions made before and after must not be mixed. */
 export function resetExpressions(): void {
   interned.clear()
+  for (const memo of memos) memo.clear()
+  firstId = nextId
+}
+
+/** A table of facts about expressions, which is forgotten with them. */
+export function expressionMemo<X>(): Map<Expr, X> {
+  const memo = new Map<Expr, X>()
+  memos.push(memo)
+  return memo
 }
 
 export function constant(value: number, of: Scalar = 'f32'): Expr {
-  return intern(`c${of}${Object.is(value, -0) ? '-0' : value}`, { k: 'const', of, lanes: 1, value })
+  const table = tableOf(of)
+  const key = Object.is(value, -0) ? '-0' : value
+  return table.get(key) ?? made(table, key, { k: 'const', of, lanes: 1, value })
 }
 export function index(ix: Ix): Expr {
-  return intern(`i${ix.id}`, { k: 'index', of: 'i32', lanes: 1, ix })
+  const table = tableOf('index')
+  return table.get(ix.id) ?? made(table, ix.id, { k: 'index', of: 'i32', lanes: 1, ix })
 }
 export function local(v: Local): Expr {
-  return intern(`v${v.id}`, { k: 'local', of: v.of, lanes: v.lanes, v })
+  const table = tableOf('local')
+  return table.get(v.id) ?? made(table, v.id, { k: 'local', of: v.of, lanes: v.lanes, v })
 }
 export function newLocal(name: string, of: Scalar, lanes: Lanes = 1): Local {
   return { id: nextLocal++, name, of, lanes }
@@ -85,12 +110,16 @@ export function load(buf: Buffer, at: readonly Ix[]): Expr {
   if (at.length !== buf.shape.length) {
     throw new Error(`internal: ${buf.name} has ${buf.shape.length} axes, loaded at ${at.length} coordinates`)
   }
-  return intern(`l${buf.id}@${at.map((x) => x.id).join(',')}`, { k: 'load', of: buf.of, lanes: 1, buf, at })
+  let key = `${buf.id}`
+  for (const x of at) key += `,${x.id}`
+  const table = tableOf('load')
+  return table.get(key) ?? made(table, key, { k: 'load', of: buf.of, lanes: 1, buf, at })
 }
 export function un(f: UnaryFn, x: Expr): Expr {
   const position = f === 'neg' ? asIx(x) : undefined
   if (position !== undefined) return index(neg(position))
-  return intern(`u${f}(${x.id}`, { k: 'un', of: f === 'not' ? 'bool' : x.of, lanes: x.lanes, f, x })
+  const table = tableOf(f)
+  return table.get(x.id) ?? made(table, x.id, { k: 'un', of: f === 'not' ? 'bool' : x.of, lanes: x.lanes, f, x })
 }
 /** An i32 expression as an index polynomial, where it is a position or a constant. */
 export function asIx(e: Expr): Ix | undefined {
@@ -126,14 +155,22 @@ export function bin(f: BinaryFn, a: Expr, b: Expr): Expr {
   if (a.of !== b.of) throw new Error(`internal: ${f} of ${a.of} and ${b.of}`)
   const position = onPositions(f, a, b)
   if (position !== undefined) return index(position)
-  return intern(`b${f}(${a.id},${b.id}`, { k: 'bin', of: comparisons.has(f) ? 'bool' : a.of, lanes: a.lanes, f, a, b })
+  const table = tableOf(f)
+  const key = pairKey(a, b)
+  const found = table.get(key)
+  return found ?? made(table, key, { k: 'bin', of: comparisons.has(f) ? 'bool' : a.of, lanes: a.lanes, f, a, b })
 }
 export function select(c: Expr, x: Expr, y: Expr): Expr {
   if (x.of !== y.of) throw new Error(`internal: select of ${x.of} and ${y.of}`)
-  return intern(`s(${c.id},${x.id},${y.id}`, { k: 'select', of: x.of, lanes: x.lanes, c, x, y })
+  const table = tableOf('select')
+  const key = `${c.id},${x.id},${y.id}`
+  return table.get(key) ?? made(table, key, { k: 'select', of: x.of, lanes: x.lanes, c, x, y })
 }
+const casts = { f32: 'to f32', f64: 'to f64', i32: 'to i32', bool: 'to bool' } as const
 export function cast(of: Scalar, x: Expr): Expr {
-  return x.of === of ? x : intern(`t${of}(${x.id}`, { k: 'cast', of, lanes: x.lanes, x })
+  if (x.of === of) return x
+  const table = tableOf(casts[of])
+  return table.get(x.id) ?? made(table, x.id, { k: 'cast', of, lanes: x.lanes, x })
 }
 /** An i32 expression as a coordinate (a data-dependent index). `lo`, `hi` are the proven inclusive bounds it is clamped to. */
 export function dataIndex(e: Expr, lo: Ix | number, hi: Ix | number): Ix {

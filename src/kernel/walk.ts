@@ -4,7 +4,7 @@ import { add, con, INF, isConst, mapValues, of, sub, substitute, sym, symbolsOf,
 import type { Buffer } from './buffer.ts'
 import { newBuffer } from './buffer.ts'
 import type { Expr, Local } from './expr.ts'
-import { bin, cast, dataIndex, index, load, local, newLocal, operands, rewrite, select, un } from './expr.ts'
+import { bin, cast, dataIndex, expressionMemo, index, load, local, newLocal, operands, rewrite, select, un } from './expr.ts'
 import type { For, Stmt } from './nest.ts'
 
 /** What to replace. `load` sees coordinates that are already rewritten; undefined keeps the load. */
@@ -59,7 +59,7 @@ export function visitExpr(e: Expr, f: (e: Expr) => void, seen = new Set<Expr>())
 /** The index polynomials that an expression node holds itself. */
 export const indicesOf = (e: Expr): readonly Ix[] => (e.k === 'load' ? e.at : e.k === 'index' ? [e.ix] : [])
 
-const loadMemo = new WeakMap<Expr, readonly (Expr & { k: 'load' })[]>()
+const loadMemo = expressionMemo<readonly (Expr & { k: 'load' })[]>()
 /** The loads in an expression, also in data-dependent indices, each once. Expressions never change, so the list is kept. */
 export function loadsOf(e: Expr): readonly (Expr & { k: 'load' })[] {
   let out = loadMemo.get(e)
@@ -80,7 +80,7 @@ export function symbolsOfIx(x: Ix): ReadonlySet<Sym> {
   for (const v of values) for (const s of symbolsOfExpr(v.value as Expr)) out.add(s)
   return out
 }
-const symbolMemo = new WeakMap<Expr, ReadonlySet<Sym>>()
+const symbolMemo = expressionMemo<ReadonlySet<Sym>>()
 export function symbolsOfExpr(e: Expr): ReadonlySet<Sym> {
   let out = symbolMemo.get(e)
   if (out === undefined) {
@@ -91,7 +91,7 @@ export function symbolsOfExpr(e: Expr): ReadonlySet<Sym> {
   }
   return out
 }
-const localMemo = new WeakMap<Expr, ReadonlySet<Local>>()
+const localMemo = expressionMemo<ReadonlySet<Local>>()
 export function localsOf(e: Expr): ReadonlySet<Local> {
   let out = localMemo.get(e)
   if (out === undefined) {

@@ -35,7 +35,11 @@ export interface LoweredModule {
 }
 
 /** Lowers all programs against a target's weight layout. With `fuse` off every kernel is one node (views still cost nothing). */
-export function lowerModule(source: ModuleSource, target: { readonly panelLayout: PanelLayout }, fuse = true): LoweredModule {
+export function lowerModule(
+  source: ModuleSource,
+  target: { readonly panelLayout: PanelLayout },
+  fuse = true,
+): LoweredModule {
   const flows = source.programs.map((p) => analyse(p.graph))
   const weights = planWeights(flows, target.panelLayout)
   const table: KernelTable = { kernels: [], byKey: new Map(), name: uniqueNames() }

@@ -6,7 +6,8 @@ import type { Pass } from './pass.ts'
 import type { Rule } from './rewrite.ts'
 import { rebuild } from './rewrite.ts'
 
-const sameShape = (a: readonly Ix[], b: readonly Ix[]): boolean => a.length === b.length && a.every((d, i) => d === b[i])
+const sameShape = (a: readonly Ix[], b: readonly Ix[]): boolean =>
+  a.length === b.length && a.every((d, i) => d === b[i])
 const scalar = (n: Node, value: number): boolean => n.op === 'full' && n.attrs.value === value
 const asIx = (a: unknown): Ix => of(a as Ix | number)
 
@@ -33,7 +34,10 @@ const views: Rule[] = [
   },
   {
     law: 'reshape of a reshape is one reshape',
-    apply: (n, b) => (n.op === 'reshape' && n.inputs[0].op === 'reshape' ? b.node('reshape', [n.inputs[0].inputs[0]], n.attrs, n.origin) : undefined),
+    apply: (n, b) =>
+      n.op === 'reshape' && n.inputs[0].op === 'reshape'
+        ? b.node('reshape', [n.inputs[0].inputs[0]], n.attrs, n.origin)
+        : undefined,
   },
   {
     law: 'permutations compose',
@@ -49,7 +53,12 @@ const views: Rule[] = [
     apply: (n, b) => {
       const x = n.inputs[0]
       if (n.op !== 'slice' || x.op !== 'slice' || n.attrs.axis !== x.attrs.axis) return undefined
-      return b.node('slice', [x.inputs[0]], { ...n.attrs, start: add(asIx(n.attrs.start), asIx(x.attrs.start)) }, n.origin)
+      return b.node(
+        'slice',
+        [x.inputs[0]],
+        { ...n.attrs, start: add(asIx(n.attrs.start), asIx(x.attrs.start)) },
+        n.origin,
+      )
     },
   },
   {
@@ -62,7 +71,8 @@ const views: Rule[] = [
       let from: Ix = con(0)
       for (const part of x.inputs) {
         const to = add(from, part.type.shape[n.attrs.axis as number])
-        if (proveLe(from, start) && proveLe(end, to)) return b.node('slice', [part], { ...n.attrs, start: sub(start, from) }, n.origin)
+        if (proveLe(from, start) && proveLe(end, to))
+          return b.node('slice', [part], { ...n.attrs, start: sub(start, from) }, n.origin)
         from = to
       }
       return undefined
@@ -75,7 +85,14 @@ const views: Rule[] = [
       const axis = n.attrs.axis as number
       for (let i = 0; i + 1 < n.inputs.length; i++) {
         const [p, q] = [n.inputs[i], n.inputs[i + 1]]
-        if (p.op !== 'slice' || q.op !== 'slice' || p.inputs[0] !== q.inputs[0] || p.attrs.axis !== axis || q.attrs.axis !== axis) continue
+        if (
+          p.op !== 'slice' ||
+          q.op !== 'slice' ||
+          p.inputs[0] !== q.inputs[0] ||
+          p.attrs.axis !== axis ||
+          q.attrs.axis !== axis
+        )
+          continue
         if (add(asIx(p.attrs.start), asIx(p.attrs.size)) !== asIx(q.attrs.start)) continue
         const size = add(asIx(p.attrs.size), asIx(q.attrs.size))
         const joined = b.node('slice', [p.inputs[0]], { ...p.attrs, size }, p.origin)
@@ -98,7 +115,8 @@ const arithmetic: Rule[] = [
   },
   {
     law: 'a conversion to the type it has is the identity',
-    apply: (n) => (['f32', 'i32', 'bool'].includes(n.op) && n.inputs[0].type.dtype === n.type.dtype ? n.inputs[0] : undefined),
+    apply: (n) =>
+      ['f32', 'i32', 'bool'].includes(n.op) && n.inputs[0].type.dtype === n.type.dtype ? n.inputs[0] : undefined,
   },
 ]
 

@@ -18,10 +18,17 @@ function foldScalar(n: Node, build: Builder): Node | undefined {
   if (n.inputs.length === 0 || n.type.shape.length !== 0 || n.results !== undefined) return undefined
   const inputs = n.inputs.map(valueOf)
   if (inputs.some((x) => x === undefined)) return undefined
-  if (Object.values(n.attrs).some((a) => typeof a === 'object' && !Array.isArray(a) && isConst(a as Parameters<typeof isConst>[0]) === undefined)) return undefined
+  if (
+    Object.values(n.attrs).some(
+      (a) => typeof a === 'object' && !Array.isArray(a) && isConst(a as Parameters<typeof isConst>[0]) === undefined,
+    )
+  )
+    return undefined
   const out = opOf(n.op).evaluate(inputs as Tensor[], n.attrs as Resolved<Attrs>, [[]])
   const value = (Array.isArray(out) ? (out as Tensor[])[0] : (out as Tensor)).data[0]
-  return Number.isFinite(value) ? build.node('full', [], { value, dtype: n.type.dtype, shape: [] }, n.origin) : undefined
+  return Number.isFinite(value)
+    ? build.node('full', [], { value, dtype: n.type.dtype, shape: [] }, n.origin)
+    : undefined
 }
 
 export const fold: Pass = {

@@ -30,12 +30,14 @@ function run(graph: Graph): Graph {
 
   const branch = (n: Node): Branch | undefined => {
     const [x, weight] = n.inputs
-    if (n.op !== 'matmul' || constant.get(x) || !constant.get(weight) || weight.type.shape.length !== 2) return undefined
+    if (n.op !== 'matmul' || constant.get(x) || !constant.get(weight) || weight.type.shape.length !== 2)
+      return undefined
     const width = isConst(weight.type.shape[1])
     if (width === undefined) return undefined
     const [sum, ...others] = users.get(n)!
     const bias = sum?.op === 'add' ? sum.inputs.find((y) => y !== n) : undefined
-    if (others.length > 0 || results.has(n) || bias === undefined || !constant.get(bias)) return { product: n, weight, width }
+    if (others.length > 0 || results.has(n) || bias === undefined || !constant.get(bias))
+      return { product: n, weight, width }
     if (bias.type.shape.length !== 1 || isConst(bias.type.shape[0]) !== width) return { product: n, weight, width }
     return { product: n, weight, width, sum, bias }
   }
@@ -64,9 +66,14 @@ function run(graph: Graph): Graph {
   }
   const make = (n: Node): Node => {
     const p = place.get(n)
-    if (p === undefined) return build.node(n.op, n.inputs.map(go), n.attrs, n.origin)
+    if (p === undefined) return build.again(n, n.inputs.map(go))
     const whole = merged(p.set, build, go)
-    return build.node('slice', [whole], { axis: n.type.shape.length - 1, start: con(p.start), size: con(p.width) }, n.origin)
+    return build.node(
+      'slice',
+      [whole],
+      { axis: n.type.shape.length - 1, start: con(p.start), size: con(p.width) },
+      n.origin,
+    )
   }
   return {
     ...graph,
@@ -78,7 +85,12 @@ function run(graph: Graph): Graph {
 function merged(set: readonly Branch[], build: Builder, go: (n: Node) => Node): Node {
   const [first] = set
   const weights = build.node('concat', set.map((b) => go(b.weight)), { axis: 1 }, first.weight.origin) // prettier-ignore
-  const product = build.node('matmul', [go(first.product.inputs[0]), weights], first.product.attrs, first.product.origin)
+  const product = build.node(
+    'matmul',
+    [go(first.product.inputs[0]), weights],
+    first.product.attrs,
+    first.product.origin,
+  )
   if (first.bias === undefined) return product
   const bias = build.node('concat', set.map((b) => go(b.bias!)), { axis: 0 }, first.bias.origin) // prettier-ignore
   return build.node('add', [product, bias], first.sum!.attrs, first.sum!.origin)

@@ -18,11 +18,18 @@ export function rebuild(graph: Graph, rules: readonly Rule[]): Graph {
   const build = makeBuilder({ share: true })
   const made = new Map<Node, Node>()
   const settled = new Set<Node>()
+  const applied = (n: Node): Node | undefined => {
+    for (const rule of rules) {
+      const out = rule.apply(n, build)
+      if (out !== undefined && out !== n) return out
+    }
+    return undefined
+  }
   const settle = (start: Node): Node => {
     let n = start
     for (let i = 0; i < patience; i++) {
       if (settled.has(n)) return n
-      const next = rules.map((r) => r.apply(n, build)).find((x) => x !== undefined && x !== n)
+      const next = applied(n)
       if (next === undefined) {
         settled.add(n)
         return n
@@ -31,8 +38,19 @@ export function rebuild(graph: Graph, rules: readonly Rule[]): Graph {
     }
     throw new Error(`internal: rewrite rules do not settle on ${n.op}`)
   }
-  for (const n of topological([...graph.inputs.flatMap((i) => [i.node, ...(i.default ? [i.default] : [])]), ...graph.outputs.map((o) => o.node)])) {
-    made.set(n, settle(build.node(n.op, n.inputs.map((x) => made.get(x)!), n.attrs, n.origin)))
+  for (const n of topological([
+    ...graph.inputs.flatMap((i) => [i.node, ...(i.default ? [i.default] : [])]),
+    ...graph.outputs.map((o) => o.node),
+  ])) {
+    made.set(
+      n,
+      settle(
+        build.again(
+          n,
+          n.inputs.map((x) => made.get(x)!),
+        ),
+      ),
+    )
   }
   const at = (n: Node): Node => made.get(n)!
   return {

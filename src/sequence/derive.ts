@@ -104,7 +104,7 @@ function deriveOrStop(graph: Graph, T: Sym, at: (output: string) => void): Deriv
     memo.set(n, new Map([['', made]]))
     return made
   }
-  const copy = (n: Node): Node => builder.node(n.op, n.inputs.map(outside), n.attrs, n.origin)
+  const copy = (n: Node): Node => builder.again(n, n.inputs.map(outside))
   const keep = (n: Node): Node => {
     const name = fresh(label(n))
     state.set(name, { name, dtype: n.type.dtype, shape: n.type.shape })
@@ -144,7 +144,7 @@ function deriveOrStop(graph: Graph, T: Sym, at: (output: string) => void): Deriv
       )
       return build(x, wanted)
     })
-    return builder.node(n.op, inputs, advanced(n, forms), n.origin)
+    return builder.again(n, inputs, advanced(n, forms))
   }
 
   const formOf = (

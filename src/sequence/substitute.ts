@@ -10,8 +10,7 @@ export function substituteGraph(graph: Graph, map: ReadonlyMap<Sym, Ix>): Graph 
   const builder = makeBuilder({ share: true })
   const made = new Map<Node, Node>()
   const at = (n: Node): Node => made.get(n)!
-  for (const n of nodesOf(graph))
-    made.set(n, builder.node(n.op, n.inputs.map(at), substituteAttrs(n.attrs, map), n.origin))
+  for (const n of nodesOf(graph)) made.set(n, builder.again(n, n.inputs.map(at), substituteAttrs(n.attrs, map)))
   return {
     ...graph,
     inputs: graph.inputs.map((i) => ({ ...i, node: at(i.node), ...(i.default ? { default: at(i.default) } : {}) })),
