@@ -37,7 +37,7 @@ function testOf(kernel: StageKernel, name: string, rules: FloatRules): string[] 
       for (const part of [0.37, 0.71]) {
         const coords = stage.domain.map((v) => Math.floor(part * evaluate(extentOf(v), value)))
         const found = point(stage, coords)
-        if (found === undefined || !Number.isFinite(found.value)) continue
+        if (found === undefined || !Number.isFinite(found.value + found.bound)) continue
         const bound = found.bound + Math.abs(found.value) * 2 ** -23 + 1e-12
         expected.push(
           `[${argument}, ${found.offset}, ${Number(found.value.toPrecision(9))}, ${Number((bound * 1.01).toPrecision(3))}]`,

@@ -21,7 +21,7 @@ export const tidy = (nest: NestKernel): NestKernel =>
   renameLoads(loadsFirst(inlineOnce(withoutDead(withoutCopies(nest)))))
 
 /** `let a = b`, where neither changes, is `b` itself. */
-function withoutCopies(nest: NestKernel): NestKernel {
+export function withoutCopies(nest: NestKernel): NestKernel {
   const assigned = effectsOf(nest.body).assigns
   const variables = new Set<Local>()
   const same = new Map<Local, Expr>()
