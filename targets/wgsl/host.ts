@@ -93,7 +93,7 @@ export function printModule(given: Module, options: { readonly language: Languag
 }
 
 /** Indented, except for the code inside template literals. */
-const kernelText = (lines: readonly string[]): string[] => lines.flatMap((l) => (l.includes('\n') ? [l] : [`  ${l}`]))
+const kernelText = (lines: readonly string[]): string[] => lines.map((l) => `  ${l}`)
 
 const exportPublic = (text: string): string =>
   text.replace(/^(type|interface|class) (\w+)/gm, (all, kind: string, name: string) => (publicTypes.includes(name) ? `export ${kind} ${name}` : all))

@@ -92,7 +92,7 @@ export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dim
     return made
   }
   const both = args.some((b) => writes.has(b) && reads.has(b))
-  const barrier = both ? ['storageBarrier();', 'workgroupBarrier();'] : ['workgroupBarrier();']
+  const barrier = both ? ['storageBarrier(); workgroupBarrier();'] : ['workgroupBarrier();']
   const parent: BlockParent = { names: top, known, bases: [], barrier, helper }
   const shared = scheduled.variants.length > 1 ? printTail(scheduled.variants, top, parent) : undefined
   const printed = scheduled.variants.map((v) => printEntry(v, top, v.tail && shared ? { ...parent, call: { name: shared.name, tail: v.tail } } : parent))

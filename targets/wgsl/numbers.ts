@@ -49,18 +49,19 @@ function ix(x: Ix, scope: Scope): Text {
       ? { s: `${base.name} ${ix(base.rest, scope).s.replace(/^-/, '- ')}`, p: P.add }
       : infix('+', P.add, atomText(base.name), ix(base.rest, scope), true)
   }
-  const first = terms.findIndex((t) => t.coef > 0)
-  const order = first > 0 ? [terms[first], ...terms.filter((_, i) => i !== first)] : terms
-  return order
-    .slice(1)
-    .reduce<Text>(
-      (sum, t) => (t.coef < 0 ? infix('-', P.add, sum, term({ ...t, coef: -t.coef }, scope)) : infix('+', P.add, sum, term(t, scope), true)),
-      term(order[0], scope),
-    )
+  // The order of terms must not depend on what was compiled before: positive ones first, then by their text, numbers last.
+  const spelled = terms.map((t) => ({ t, text: term({ ...t, coef: Math.abs(t.coef) }, scope) }))
+  const rank = (t: Term): number => (t.coef > 0 ? 0 : 2) + (t.atoms.length === 0 ? 1 : 0)
+  spelled.sort((x, y) => rank(x.t) - rank(y.t) || compare(x.text.s, y.text.s))
+  const [head, ...rest] = spelled
+  const start = head.t.coef < 0 ? term(head.t, scope) : head.text
+  return rest.reduce<Text>((sum, { t, text }) => (t.coef < 0 ? infix('-', P.add, sum, text) : infix('+', P.add, sum, text, true)), start)
 }
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 function term(t: Term, scope: Scope): Text {
   if (t.atoms.length === 0) return integer(t.coef)
-  const product = t.atoms.map((a) => atom(a, scope)).reduce((a, b) => infix('*', P.mul, a, b))
+  const factors = t.atoms.map((a) => atom(a, scope)).sort((a, b) => compare(a.s, b.s))
+  const product = factors.reduce((a, b) => infix('*', P.mul, a, b))
   if (t.coef === 1) return product
   if (t.coef === -1) return negated(product)
   return infix('*', P.mul, product, integer(t.coef))
@@ -78,7 +79,7 @@ function atom(a: Atom, scope: Scope): Text {
     }
     case 'min':
     case 'max':
-      return call(a.k, ix(a.a, scope), ix(a.b, scope))
+      return call(a.k, ...[ix(a.a, scope), ix(a.b, scope)].sort((x, y) => compare(x.s, y.s)))
     case 'value':
       return call('clamp', expr(a.value as Expr, scope), ix(a.lo, scope), ix(a.hi, scope))
   }

@@ -9,6 +9,7 @@ import { cse, hoist, simplify } from '../../src/kernel/schedule/index.ts'
 import { structureOf } from '../../src/kernel/structure.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { isConst } from '../../src/types/ix.ts'
+import { withoutCopies } from '../typescript/tidy.ts'
 import { carried } from './recipes/carried.ts'
 import type { Tail } from './recipes/contraction.ts'
 import { few, productOf, tiled } from './recipes/contraction.ts'
@@ -44,10 +45,13 @@ const ONE = 4
 const FEW = 16
 const FEW_ROWS = 4
 
+/** What whole nests get: nothing computed twice, or in a loop without need. */
+const finish = (nest: NestKernel): NestKernel => withoutCopies(cse(hoist(cse(simplify(nest)))))
+
 export function schedule(given: StageKernel, options: ScheduleOptions = {}): Scheduled {
   const kernel: StageKernel = { ...given, stages: inlineStages(given.stages) }
   const structure = structureOf(kernel)
-  const only = (name: Variant['schedule'], nest: NestKernel): Scheduled => ({ variants: [{ suffix: '', schedule: name, nest: cse(hoist(cse(simplify(nest)))) }] })
+  const only = (name: Variant['schedule'], nest: NestKernel): Scheduled => ({ variants: [{ suffix: '', schedule: name, nest: finish(nest) }] })
   switch (structure.k) {
     case 'contraction': {
       const first = kernel.stages[0] === structure.stage && !(structure.stage.body.k === 'reduce' && structure.stage.body.where)

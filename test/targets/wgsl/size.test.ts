@@ -11,6 +11,7 @@ test('GPT-2 with its kernels is at most 60 KB, and has at most 40 pipelines', ()
   const size = (language: 'ts' | 'js'): number => wgsl.emit(module, { language })[0].text.length
   const [host, ...kernels] = wgsl.emit(module, { language: 'js' })
   expect(host.text.length).toBeLessThan(60_000)
+  expect(wgsl.emit(module, { language: 'js' })[0].text).toBe(host.text)
   // Types and their comments come on top.
   expect(size('ts')).toBeLessThan(76_000)
   expect(host.text).not.toMatch(/^import |\bimport\(|\brequire\(/m)

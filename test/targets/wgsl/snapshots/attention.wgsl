@@ -29,9 +29,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let lane = i32(thread.x);
   var m = -3e38; var l = 0.0; var o = 0.0;
   let q_base = dims.T * h * 64 + i * 64;
-  let k_base = dims.T * h * 64 + dims.P * h * 64;
+  let k_base = dims.P * h * 64 + dims.T * h * 64;
   for (var j0 = 0; j0 < dims.P + i + 1; j0 += 64) {
-    let j = lane + j0;
+    let j = j0 + lane;
     if (j < dims.P + i + 1) {
       var s2 = 0.0;
       let k_base2 = k_base + j * 64;
@@ -40,24 +40,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     workgroupBarrier();
     var mj = -3e38;
-    let j_end = min(64, dims.P + i - j0 + 1);
+    let j_end = min(64, dims.P + i + 1 - j0);
     for (var j2 = 0; j2 < j_end; j2++) { mj = max(mj, s[j2]); }
-    let j2 = lane + j0;
+    let j2 = j0 + lane;
     if (j2 < dims.P + i + 1) { p[lane] = exp_f32(s[j2 - j0] - mj); }
     workgroupBarrier();
     var lj = 0.0;
-    let j_end2 = min(64, dims.P + i - j0 + 1);
+    let j_end2 = min(64, dims.P + i + 1 - j0);
     for (var j3 = 0; j3 < j_end2; j3++) { lj += p[j3]; }
     let m_next = max(m, mj);
     let exp3 = exp_f32(m - m_next);
     let l_next = l * exp3 + lj * exp_f32(mj - m_next);
     let e = lane;
     var oj = 0.0;
-    let v_base = k_base + j0 * 64 + e;
-    let j_end3 = min(64, dims.P + i - j0 + 1);
+    let v_base = k_base + e + j0 * 64;
+    let j_end3 = min(64, dims.P + i + 1 - j0);
     for (var j3 = 0; j3 < j_end3; j3++) { oj += p[j3] * v[v_base + j3 * 64]; }
     o = o * exp3 + oj * exp_f32(mj - m_next); m = m_next; l = l_next;
   }
   let e = lane;
-  out[h * 64 + i * 128 + e] = o / l;
+  out[e + h * 64 + i * 128] = o / l;
 }

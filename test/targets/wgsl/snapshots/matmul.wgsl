@@ -8,8 +8,8 @@ const N = 128;
 
 // What becomes of one sum.
 fn finish(row: i32, column: i32, sum: f32) {
-  y[row * 128 + column] = max(sum + b2[column], 0.0);
-  if (column < 127) { z[dims.T * column + row] = sum + b2[column]; }
+  y[column + row * 128] = max(sum + b2[column], 0.0);
+  if (column < 127) { z[column * dims.T + row] = sum + b2[column]; }
 }
 
 struct Dims { T: i32, P: i32 }
@@ -24,7 +24,7 @@ fn main_few(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups
   let tile_m = tile / ((N + 31) / 32);
   let ly = i32(thread.y);
   let lx = i32(thread.x);
-  let column = min(N - 1, tile_n * 32 + lx);
+  let column = min(N - 1, lx + tile_n * 32);
   let row0 = tile_m * 4;
   let row1 = min(dims.T - 1, tile_m * 4 + 1);
   let row2 = min(dims.T - 1, tile_m * 4 + 2);
@@ -45,10 +45,10 @@ fn main_few(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups
   partial_few[lx + ly * 32 + 768] = acc3;
   workgroupBarrier();
   if (ly == 0) {
-    let column2 = tile_n * 32 + lx;
+    let column2 = lx + tile_n * 32;
     if (column2 < N) {
       for (var r = 0; r < 4; r++) {
-        let row = tile_m * 4 + r;
+        let row = r + tile_m * 4;
         if (row < dims.T) {
           var sum = 0.0;
           let partial_base = lx + r * 256;
@@ -81,19 +81,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var k0 = 0; k0 < K; k0 += 16) {
     let tile_a_base3 = tile_a_base2 + lx;
     for (var u = 0; u < 4; u++) {
-      let row = min(dims.T - 1, tile_m * 64 + ly + u * 16);
-      let ki = lx + k0;
+      let row = min(dims.T - 1, ly + tile_m * 64 + u * 16);
+      let ki = k0 + lx;
       tile_a[tile_a_base3 + u * 272] = a[K * row + ki];
     }
     for (var u = 0; u < 4; u++) {
-      let column = min(N - 1, tile_n * 64 + lx + u * 16);
-      let ki = ly + k0;
+      let column = min(N - 1, lx + tile_n * 64 + u * 16);
+      let ki = k0 + ly;
       tile_b[tile_b_base + u * 16] = b[N * ki + column];
     }
     workgroupBarrier();
     for (var ki = 0; ki < 16; ki++) {
       let tile_a_base4 = tile_a_base2 + ki;
-      let tile_b_base2 = lx + ki * 65;
+      let tile_b_base2 = ki * 65 + lx;
       for (var r = 0; r < 4; r++) {
         let a2 = tile_a[tile_a_base4 + r * 272];
         let acc_base = r * 4;
@@ -103,11 +103,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     workgroupBarrier();
   }
   for (var r = 0; r < 4; r++) {
-    let row = tile_m * 64 + ly + r * 16;
+    let row = ly + r * 16 + tile_m * 64;
     if (row < dims.T) {
       let acc_base = r * 4;
       for (var c = 0; c < 4; c++) {
-        let column = tile_n * 64 + lx + c * 16;
+        let column = c * 16 + lx + tile_n * 64;
         if (column < N) {
           let sum = acc[acc_base + c];
           finish(row, column, sum);

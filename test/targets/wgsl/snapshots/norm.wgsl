@@ -20,16 +20,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var total_own = 0.0;
   for (var c = lane; c < 300; c += 128) { total_own += s[a_base + c]; }
   folded[lane] = total_own;
-  storageBarrier();
-  workgroupBarrier();
+  storageBarrier(); workgroupBarrier();
   if (lane < 8) {
     var part = folded[lane * 16];
     let folded_base = lane * 16;
     for (var i = 1; i < 16; i++) { part += folded[folded_base + i]; }
     parts[lane] = part;
   }
-  storageBarrier();
-  workgroupBarrier();
+  storageBarrier(); workgroupBarrier();
   var total = parts[0];
   for (var i = 1; i < 8; i++) { total += parts[i]; }
   var spread_own = 0.0;
@@ -39,21 +37,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     spread_own += difference * difference;
   }
   folded[lane] = spread_own;
-  storageBarrier();
-  workgroupBarrier();
+  storageBarrier(); workgroupBarrier();
   if (lane < 8) {
     var part = folded[lane * 16];
     let folded_base = lane * 16;
     for (var i = 1; i < 16; i++) { part += folded[folded_base + i]; }
     parts[lane] = part;
   }
-  storageBarrier();
-  workgroupBarrier();
+  storageBarrier(); workgroupBarrier();
   var spread = parts[0];
   for (var i = 1; i < 8; i++) { spread += parts[i]; }
-  let quotient2 = quotient;
   let sqrt2 = sqrt(spread / 300.0 + 1e-5);
   for (var c = lane; c < 300; c += 128) {
-    y[a_base + c] = (s[a_base + c] - quotient2) / sqrt2 * g[c] + b[c];
+    y[a_base + c] = (s[a_base + c] - quotient) / sqrt2 * g[c] + b[c];
   }
 }
