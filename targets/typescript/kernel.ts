@@ -3,7 +3,7 @@ import type { Buffer } from '../../src/kernel/buffer.ts'
 import { storageOf } from '../../src/kernel/address.ts'
 import type { Expr, Local } from '../../src/kernel/expr.ts'
 import type { For, NestKernel, Stmt } from '../../src/kernel/nest.ts'
-import { loadsOf } from '../../src/kernel/walk.ts'
+import { exprsOf, loadsOf, ownIndices, symbolsOfExpr, symbolsOfIx, visitStmts } from '../../src/kernel/walk.ts'
 import { operands } from '../../src/kernel/expr.ts'
 import type { Sym } from '../../src/types/ix.ts'
 import { isConst, print } from '../../src/types/ix.ts'
@@ -103,8 +103,10 @@ function statements(body: readonly Stmt[], scope: FunctionScope, p: Printer): st
     const s = body[i]
     const segment = s.k === 'var' && !scope.inline ? segmentAt(body, i, scope.inductions) : undefined
     if (segment !== undefined) {
-      lines.push(...outlined(segment, scope, p))
       i += segment.length - 1
+      const later = symbolsIn(body.slice(i + 1))
+      lines.push(...statements(segment.binds.filter((b) => later.has(b.v)), scope, p)) // prettier-ignore
+      lines.push(...outlined(segment, scope, p))
       continue
     }
     switch (s.k) {
@@ -155,6 +157,16 @@ function statements(body: readonly Stmt[], scope: FunctionScope, p: Printer): st
     }
   }
   return lines
+}
+
+/** The symbols that statements mention. */
+function symbolsIn(body: readonly Stmt[]): Set<Sym> {
+  const found = new Set<Sym>()
+  visitStmts(body, (s) => {
+    for (const x of ownIndices(s)) symbolsOfIx(x).forEach((v) => found.add(v))
+    for (const e of exprsOf(s)) symbolsOfExpr(e).forEach((v) => found.add(v))
+  })
+  return found
 }
 
 /** A call of the function that computes a segment; the function is printed when it is first asked for. */

@@ -17,6 +17,8 @@ export interface Segment {
   /** Arrays and numbers that it takes, and what this kernel gives. */
   readonly buffers: readonly Buffer[]
   readonly numbers: readonly { readonly sym: Sym; readonly value: Ix; readonly name: string }[]
+  /** Names of addresses that it replaces, and that statements after it may use too. */
+  readonly binds: readonly (Stmt & { k: 'bind' })[]
   /** `4x4`, `8`. */
   readonly shape: string
 }
@@ -72,7 +74,7 @@ export function segmentAt(
   if (moving.some((m) => isConst(m.step) === undefined) || isConst(loop.lo) !== 0) return undefined
   const inside: For = { ...loop, hi: of(count) }
   return {
-    length: at - i, body: [...body.slice(i, i + sums), inside, ...stores], inductions: moving, buffers: [...buffers], numbers,
+    length: at - i, body: [...body.slice(i, i + sums), inside, ...stores], inductions: moving, buffers: [...buffers], numbers, binds,
     shape: sums === 16 ? '4x4' : String(sums),
   } // prettier-ignore
 }
