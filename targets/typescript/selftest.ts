@@ -8,19 +8,23 @@ import type { FloatRules } from '../../src/target.ts'
 import type { Sym } from '../../src/types/ix.ts'
 import { evaluate, isConst } from '../../src/types/ix.ts'
 import type { Printer } from './printer.ts'
-import { sampleInput } from './runtime/selftest.ts'
+import { sampleInput } from '../runtime/sample.ts'
 import { indent, quote } from './text.ts'
 
 /** Arguments above this many elements would make the test slow to run: their kernels are left out. */
 const largest = 2 ** 26
 
 /** The table `tests`, one entry for each kernel. */
-export function selftestLines(module: Module, names: readonly string[], rules: FloatRules, p: Printer): string[] {
-  const lines = module.kernels.flatMap((k, i) => testOf(k, names[i], rules))
+export function selftestLines(module: Module, names: readonly string[], rules: FloatRules, p: Printer, dims = inOrder): string[] {
+  const lines = module.kernels.flatMap((k, i) => testOf(k, names[i], rules, dims))
   return [`const tests${p.type('KernelTest[]')} = [`, ...indent(lines), ']', '']
 }
 
-function testOf(kernel: StageKernel, name: string, rules: FloatRules): string[] {
+/** How the dims of a test are written: by position, as kernels take them. */
+type DimsText = (params: ReadonlyMap<Sym, number>) => string
+const inOrder: DimsText = (params) => `[${[...params.values()].join(', ')}]`
+
+function testOf(kernel: StageKernel, name: string, rules: FloatRules, dimsText: DimsText): string[] {
   const params = new Map(kernel.params.map((s) => [s, smallValue(s)]))
   const value = (s: Sym): number => params.get(s) ?? 0
   const sizes = kernel.args.map((a) => evaluate(storageOf(a.buffer), value))
@@ -49,9 +53,8 @@ function testOf(kernel: StageKernel, name: string, rules: FloatRules): string[] 
   // A kernel whose every result was left out by a guard could not be told apart from an input.
   if (written.some((a) => !expected.some((e) => e.startsWith(`[${a},`)))) return []
   const lengths = kernel.args.map((a, i) => (a.buffer.of === 'i32' || a.buffer.of === 'bool' ? -sizes[i] : sizes[i]))
-  const dims = kernel.params.map((s) => params.get(s))
   return [
-    `{ name: ${quote(kernel.name)}, run: ${name}, lengths: [${lengths.join(', ')}], dims: [${dims.join(', ')}],`,
+    `{ name: ${quote(kernel.name)}, run: ${name}, lengths: [${lengths.join(', ')}], dims: ${dimsText(params)},`,
     `  expect: [${[...new Set(expected)].join(', ')}] },`,
   ]
 }

@@ -9,18 +9,20 @@ import { printer } from '../typescript/printer.ts'
 import { stateLines } from '../typescript/programs.ts'
 import { share } from '../typescript/share.ts'
 import { access, docComment, indent, property, quote } from '../typescript/text.ts'
+import { selftestLines } from '../typescript/selftest.ts'
 import { slotLines, specLines } from '../typescript/weights.ts'
+import { floats } from './floats.ts'
 import type { PrintedKernel } from './kernel.ts'
 import { dimsOf, printKernel } from './kernel.ts'
 import { schedule } from './recipes.ts'
 import { kernelLines, listedSlots, programLines, sharedParts, stepsOf, withoutIdentityPacks } from './tables.ts'
 
-const always = ['errors', 'safetensors', 'source', 'weights', 'inputs'].map((n) => `runtime/${n}.ts`)
-const ours = ['device', 'buffers', 'session', 'load'].map((n) => `wgsl/runtime/${n}.ts`)
+const always = ['errors', 'safetensors', 'source', 'weights', 'inputs', 'sample'].map((n) => `runtime/${n}.ts`)
+const ours = ['device', 'buffers', 'selftest', 'session', 'load'].map((n) => `wgsl/runtime/${n}.ts`)
 const forGeneration = ['sampling', 'generate'].map((n) => `runtime/${n}.ts`)
 /** What a caller may want to name. */
-const publicTypes = ['TfmError', 'TensorLike', 'Nested', 'Tensor', 'WeightSource', 'WeightWarning', 'ReadOptions', 'LoadOptions', 'GpuOptions', 'OpenOptions', 'SampleOptions', 'GenerateOptions']
-const fixedNames = ['Inputs', 'Outputs', 'SequenceInputs', 'SequenceOutputs', 'Model', 'load', 'specs', 'slots', 'rules', 'model', 'kernels', 'steps', 'past', 'd', 'i']
+const publicTypes = ['TfmError', 'TensorLike', 'Nested', 'Tensor', 'WeightSource', 'WeightWarning', 'ReadOptions', 'LoadOptions', 'GpuOptions', 'OpenOptions', 'SampleOptions', 'GenerateOptions', 'SelftestReport']
+const fixedNames = ['Inputs', 'Outputs', 'SequenceInputs', 'SequenceOutputs', 'Model', 'load', 'specs', 'slots', 'rules', 'model', 'kernels', 'steps', 'tests', 'past', 'd', 'i']
 
 export interface EmittedModule {
   readonly text: string
@@ -57,10 +59,10 @@ export function printModule(given: Module, options: { readonly language: Languag
   const listed = listedSlots(module)
   const packs = packKernels(listed, p)
   const shared = sharedParts(kernels, p)
-  const dispatches = module.programs.map((program) => stepsOf(program, kernels).join('\n'))
+  const dispatches = module.programs.map((program) => stepsOf(program, kernels, p).join('\n'))
   const common = dispatches.find((d, i) => dispatches.indexOf(d) !== i)
   const stepNames = dispatches.map((d) => (d === common ? 'steps' : undefined))
-  const api = apiLines(given, { selftest: false })
+  const api = apiLines(given, { selftest: true })
   const { sequence } = module
   const sections = [
     ...docComment([`${module.name}, compiled by tfm from ${module.source}. Do not edit.`, ...(module.doc === undefined ? [] : ['', module.doc])]),
@@ -85,6 +87,8 @@ export function printModule(given: Module, options: { readonly language: Languag
     `const specs${p.type('WeightSpec[]')} = [`, ...indent(specLines(module)), ']', '',
     `const slots${p.type('WeightSlot[]')} = [`, ...indent(slotLines(listed, packs.of)), ']', '',
     ...rulesLines(module, p), '',
+    ...title('Self-test'),
+    ...selftestLines(module, kernels.map((k) => quote(k.name)), floats, p, (params) => `{ ${[...params].map(([s, n]) => `${property(s.name)}: ${n}`).join(', ')} }`),
     ...loadLines(module, p, runByPrefill), '',
   ] // prettier-ignore
   const runtime = pieces.map((n) => (p.language === 'ts' ? exportPublic(runtimePieces[n].ts) : exportErrors(runtimePieces[n].js)))
@@ -129,7 +133,7 @@ function loadLines(module: Module, p: Printer, runByPrefill: boolean): string[] 
       '},',
     )
   }
-  methods.push('dispose: () => session.dispose(),')
+  methods.push('selftest: () => session.selftest(tests),', 'dispose: () => session.dispose(),')
   return [
     ...docComment(['Opens a device, compiles the kernels and reads the weights (safetensors: URL, path, bytes, File or stream), one tensor at a time.']),
     `export async function load(options${p.type('OpenOptions')})${p.type('Promise<Model>')} {`,

@@ -6,6 +6,7 @@ import type { Buffer } from '../../src/kernel/buffer.ts'
 import { storageOf } from '../../src/kernel/address.ts'
 import type { For, NestKernel, Stmt } from '../../src/kernel/nest.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
+import { passesStorage } from './storage.ts'
 import { effectsOf, extentOf, visitStmts } from '../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { con, isConst, mul, print, substitute } from '../../src/types/ix.ts'
@@ -74,7 +75,6 @@ export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dim
   const nests = scheduled.variants.map((v) => v.nest)
   const effects = nests.map((n) => effectsOf(n.body))
   const writes = new Set(effects.flatMap((e) => [...e.writes]))
-  const reads = new Set(effects.flatMap((e) => [...e.reads]))
   const args = nests[0].args.map((a) => a.buffer)
   for (const b of args) known.set(b, top.name(b.name))
   for (const s of kernel.params) known.set(s, dims.nameOf(s))
@@ -91,8 +91,7 @@ export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dim
     if (made === undefined) helperNames.set(h, (made = top.name(mathHelpers[h].name)))
     return made
   }
-  const both = args.some((b) => writes.has(b) && reads.has(b))
-  const barrier = both ? ['storageBarrier(); workgroupBarrier();'] : ['workgroupBarrier();']
+  const barrier = nests.some(passesStorage) ? ['storageBarrier(); workgroupBarrier();'] : ['workgroupBarrier();']
   const parent: BlockParent = { names: top, known, bases: [], barrier, helper }
   const shared = scheduled.variants.length > 1 ? printTail(scheduled.variants, top, parent) : undefined
   const printed = scheduled.variants.map((v) => printEntry(v, top, v.tail && shared ? { ...parent, call: { name: shared.name, tail: v.tail } } : parent))
@@ -111,6 +110,7 @@ export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dim
   })
   const parts = [
     part('own', [...kernel.doc.map(comment), ...constants, ...bindings, '', ...(shared ? [...shared.lines, ''] : [])]),
+    part('place', ['struct Place { @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u }', '']),
     ...(usesDims ? [part('dims', [dims.struct, '@group(0) @binding(0) var<uniform> dims: Dims;', ''])] : []),
     ...helpers,
     part(scheduled.variants[0].tail ? 'contraction' : 'rest', printed.flatMap((p, i) => [...(i > 0 ? [''] : []), ...p.lines])),
@@ -172,7 +172,7 @@ function printTail(variants: readonly Variant[], top: Names, parent: BlockParent
     return made
   }
   const params = [...tail.places.map((v) => `${declare(v, v.name)}: i32`), `${declare(tail.value, tail.value.name)}: ${scalarType(tail.value.of)}`]
-  return { name, lines: [comment('What becomes of one sum.'), `fn ${name}(${params.join(', ')}) {`, ...indent(statements(tail.stmts, b)), '}'] }
+  return { name, lines: [`fn ${name}(${params.join(', ')}) {`, ...indent(statements(tail.stmts, b)), '}'] }
 }
 
 function printEntry(v: Variant, top: Names, parent: BlockParent): { readonly lines: readonly string[]; readonly entry: PrintedEntry } {
@@ -193,7 +193,7 @@ function printEntry(v: Variant, top: Names, parent: BlockParent): { readonly lin
   const total = mul(...extents)
   const known65535 = isConst(total)
   const folded = known65535 === undefined || known65535 > 65535
-  const linear = folded ? 'i32(group.x + group.y * groups.x)' : 'i32(group.x)'
+  const linear = folded ? 'i32(at.group.x + at.group.y * at.groups.x)' : 'i32(at.group.x)'
   const single = loops.length === 1
   const first = b.names.name(single ? loops[0].v.name : 'tile')
   head.push(`let ${first} = ${linear};`)
@@ -221,14 +221,9 @@ function printEntry(v: Variant, top: Names, parent: BlockParent): { readonly lin
     head.push(`let ${name} = i32(thread.${s.kind.slice(-1)});`)
   }
   const body = [...head, ...statements(shape.thread, b)]
-  const builtins = [
-    '@builtin(workgroup_id) group: vec3u',
-    ...(folded ? ['@builtin(num_workgroups) groups: vec3u'] : []),
-    '@builtin(local_invocation_id) thread: vec3u',
-  ]
   const dims = size[1] === 1 ? `${size[0]}` : size.join(', ')
   return {
-    lines: [...storage, `@compute @workgroup_size(${dims})`, `fn ${entry}(${builtins.join(', ')}) {`, ...indent(body), '}'],
+    lines: [...storage, `@compute @workgroup_size(${dims})`, `fn ${entry}(at: Place, @builtin(local_invocation_id) thread: vec3u) {`, ...indent(body), '}'],
     entry: {
       entry, groups: total, invocations: size[0] * size[1],
       workgroupBytes: shape.allocs.reduce((n, x) => n + 4 * (isConst(storageOf(x)) ?? 0), 0),

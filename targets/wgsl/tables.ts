@@ -31,7 +31,7 @@ export function kernelLines(kernels: readonly PrintedKernel[], shared: ReadonlyM
   return kernels.flatMap((k) => {
     const entries = k.entries.map((e) => {
       const limit = e.upTo === undefined ? '' : `, upTo: ${e.upTo}`
-      return `{ name: ${quote(e.entry)}${limit}, groups: ${formula(e.groups, p)}, threads: ${e.invocations}, shared: ${e.workgroupBytes} },`
+      return `{ name: ${quote(e.entry)}${limit}, groups: ${formula(e.groups, p)} },`
     })
     // Parts in a row that are the kernel's own are one literal.
     const code: { text: string; name?: string }[] = []
@@ -57,7 +57,7 @@ export function kernelLines(kernels: readonly PrintedKernel[], shared: ReadonlyM
 }
 
 /** Dispatches as list entries. */
-export const stepsOf = (program: Program, kernels: readonly PrintedKernel[]): string[] => stepLines(program.steps, kernels, undefined)
+export const stepsOf = (program: Program, kernels: readonly PrintedKernel[], p: Printer): string[] => stepLines(program.steps, kernels, undefined, p.language === 'ts')
 
 /** `steps` names the list of dispatches where several programs have the same. */
 export function programLines(program: Program, module: Module, kernels: readonly PrintedKernel[], steps: string | undefined, p: Printer): string[] {
@@ -71,17 +71,18 @@ export function programLines(program: Program, module: Module, kernels: readonly
       'outputs: [', ...ports(program.outputs), '],',
       ...list('checks', checks),
       ...list('slots', program.slots.map((x) => `${formula(x, p)},`)),
-      ...(steps === undefined ? list('steps', stepsOf(program, kernels)) : [steps === 'steps' ? 'steps,' : `steps: ${steps},`]),
+      ...(steps === undefined ? list('steps', stepsOf(program, kernels, p)) : [steps === 'steps' ? 'steps,' : `steps: ${steps},`]),
     ]),
     '},',
   ] // prettier-ignore
 }
 
-function stepLines(steps: readonly HostStep[], kernels: readonly PrintedKernel[], layer: string | undefined): string[] {
+function stepLines(steps: readonly HostStep[], kernels: readonly PrintedKernel[], layer: string | undefined, typed: boolean): string[] {
   return steps.flatMap((s) => {
     if (s.k === 'dispatch') return [`[${[quote(kernels[s.kernel].name), ...s.args.map((a) => slotText(a, layer))].join(', ')}],`]
     const i = layer === undefined ? 'i' : `${layer}${layer}`
-    return [`...layers(${s.count}, (${i}) => list([`, ...indent(stepLines(s.body, kernels, i)), '])),']
+    const [open, close] = typed ? ['list([', '])),'] : ['[', ']),']
+    return [`...layers(${s.count}, (${i}) => ${open}`, ...indent(stepLines(s.body, kernels, i, typed)), close]
   })
 }
 

@@ -14,7 +14,7 @@ const reserved = new Set(
     'f32 f16 i32 u32 bool vec2 vec3 vec4 vec3u array atomic ptr mat4x4 sampler texture_2d function private workgroup uniform storage read write read_write ' +
     'abs sign floor ceil round sqrt min max clamp select exp log pow sin cos tan tanh sinh cosh asin acos atan atan2 bitcast fma ldexp frexp dot cross length mix step sinh trunc fract ' +
     'workgroupBarrier storageBarrier all any arrayLength countOneBits degrees radians determinant distance exp2 log2 inverseSqrt normalize reflect refract saturate smoothstep transpose ' +
-    'group groups thread linear dims Dims'
+    'at thread dims Dims Place'
   ).split(' '),
 )
 

@@ -1,11 +1,8 @@
 import { TfmError } from '../../runtime/errors.ts'
+import { sampleInput, type SelftestReport } from '../../runtime/sample.ts'
 
 // Kernels on made-up inputs, against values that the compiler computed in another way.
 
-/** Per kernel: how far its results were off, as a part of what rounding may cause (at most 1). */
-export interface SelftestReport {
-  readonly kernels: readonly { readonly name: string; readonly error: number }[]
-}
 /** `lengths` of the array arguments (negative: integers), which of them are results, the dims, and expected elements of the results. */
 export interface KernelTest {
   readonly name: string
@@ -13,15 +10,6 @@ export interface KernelTest {
   readonly lengths: readonly number[]
   readonly dims: readonly number[]
   readonly expect: readonly (readonly [argument: number, at: number, value: number, bound: number])[]
-}
-
-/** Element `i` of argument `seed`: Wang's integer hash of both as a number in [-1, 1), or 1, and 0 once in eight, for integers. */
-export function sampleInput(seed: number, i: number, integer: boolean): number {
-  let x = (Math.imul(i + 1, 0x9e3779b1) ^ Math.imul(seed + 1, 0x85ebca6b)) >>> 0
-  x = Math.imul(x ^ (x >>> 16) ^ 61, 9)
-  x = Math.imul(x ^ (x >>> 4), 0x27d4eb2d)
-  x = (x ^ (x >>> 15)) >>> 0
-  return integer ? Number((x & 7) > 0) : Math.fround(x / 2 ** 31 - 1)
 }
 
 export function selftest(tests: readonly KernelTest[]): SelftestReport {

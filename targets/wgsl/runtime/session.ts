@@ -4,6 +4,8 @@ import type { Dims, Extent, PortSpec, Tensor } from '../../runtime/inputs.ts'
 import { bindInputs, extent } from '../../runtime/inputs.ts'
 import { Buffers } from './buffers.ts'
 import type { Kernel } from './device.ts'
+import { selftestOn, type KernelTest } from './selftest.ts'
+import type { SelftestReport } from '../../runtime/sample.ts'
 
 /** A kernel and its buffers: `w:` weights, `s:` state, `v:` inputs and outputs, numbers for activation slots. */
 export type Step = readonly [kernel: string, ...buffers: readonly (string | number)[]]
@@ -87,6 +89,10 @@ export class Session {
   /** A run as a prefill without past, beside the model's own positions. */
   alone(inputs: Given): Promise<Results> {
     return this.inTurn(() => this.next('prefill', inputs, { past: 0, store: 'r' }))
+  }
+
+  selftest(tests: readonly KernelTest[]): Promise<SelftestReport> {
+    return this.inTurn(() => selftestOn(this.device, this.kernels, this.spec.dims, tests))
   }
 
   /** Positions after the past ones. The first call also takes what does not depend on positions (an encoder's inputs). */

@@ -52,6 +52,7 @@ interface Model {
   prefill(inputs: unknown): Promise<{ logits: { data: Float32Array; shape: number[] } }>
   step(inputs: unknown): Promise<{ logits: { data: Float32Array; shape: number[] } }>
   generate(ids: readonly number[], options: unknown): AsyncGenerator<number>
+  selftest(): Promise<{ kernels: { name: string; error: number }[] }>
   reset(): void
   dispose(): void
 }
@@ -134,6 +135,11 @@ describe('GPT-2', () => {
     await expect(model.run({})).rejects.toThrow(/TFM2002: ids: missing/)
     await expect(model.run({ ids: [] })).rejects.toThrow(/TFM2001: ids/)
     await expect(model.run({ ids: Array.from({ length: 101 }, () => 1) })).rejects.toThrow(/TFM200/)
+  })
+  test('each variant of each kernel passes its self-test', async () => {
+    const { kernels } = await model.selftest()
+    expect(kernels.length).toBe(files.filter((f) => f.path.endsWith('.wgsl')).length)
+    for (const k of kernels) expect(k.error, k.name).toBeLessThan(1)
   })
   test('a disposed model says so', async () => {
     const device = await testDevice()

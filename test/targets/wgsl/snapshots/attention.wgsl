@@ -3,6 +3,8 @@
 @group(0) @binding(3) var<storage, read> v: array<f32>; // f32[2, T + P, 64]
 @group(0) @binding(4) var<storage, read_write> out: array<f32>; // f32[T, 2, 64]
 
+struct Place { @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u }
+
 struct Dims { T: i32, P: i32 }
 @group(0) @binding(0) var<uniform> dims: Dims;
 
@@ -21,8 +23,8 @@ fn exp_f32(x: f32) -> f32 {
 var<workgroup> s: array<f32, 64>;
 var<workgroup> p: array<f32, 64>;
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) thread: vec3u) {
-  let tile = i32(group.x + group.y * groups.x);
+fn main(at: Place, @builtin(local_invocation_id) thread: vec3u) {
+  let tile = i32(at.group.x + at.group.y * at.groups.x);
   if (tile >= dims.T * 2) { return; }
   let i = tile % dims.T;
   let h = tile / dims.T;

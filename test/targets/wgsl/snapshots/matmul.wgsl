@@ -6,19 +6,20 @@ const N = 128;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>; // f32[T, 128]
 @group(0) @binding(5) var<storage, read_write> z: array<f32>; // f32[127, T]
 
-// What becomes of one sum.
 fn finish(row: i32, column: i32, sum: f32) {
   y[column + row * 128] = max(sum + b2[column], 0.0);
   if (column < 127) { z[column * dims.T + row] = sum + b2[column]; }
 }
+
+struct Place { @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u }
 
 struct Dims { T: i32, P: i32 }
 @group(0) @binding(0) var<uniform> dims: Dims;
 
 var<workgroup> partial_few: array<f32, 1024>;
 @compute @workgroup_size(32, 8)
-fn main_few(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) thread: vec3u) {
-  let tile = i32(group.x + group.y * groups.x);
+fn main_few(at: Place, @builtin(local_invocation_id) thread: vec3u) {
+  let tile = i32(at.group.x + at.group.y * at.groups.x);
   if (tile >= (N + 31) / 32 * ((dims.T + 3) / 4)) { return; }
   let tile_n = tile % ((N + 31) / 32);
   let tile_m = tile / ((N + 31) / 32);
@@ -63,8 +64,8 @@ fn main_few(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups
 var<workgroup> tile_a: array<f32, 1088>;
 var<workgroup> tile_b: array<f32, 1040>;
 @compute @workgroup_size(16, 16)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) thread: vec3u) {
-  let tile = i32(group.x + group.y * groups.x);
+fn main(at: Place, @builtin(local_invocation_id) thread: vec3u) {
+  let tile = i32(at.group.x + at.group.y * at.groups.x);
   if (tile >= (N + 63) / 64 * ((dims.T + 63) / 64)) { return; }
   let tile_n = tile % ((N + 63) / 64);
   let tile_m = tile / ((N + 63) / 64);

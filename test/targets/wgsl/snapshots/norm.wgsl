@@ -5,14 +5,16 @@
 @group(0) @binding(5) var<storage, read_write> s: array<f32>; // f32[T, 300]
 @group(0) @binding(6) var<storage, read_write> y: array<f32>; // f32[T, 300]
 
+struct Place { @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u }
+
 struct Dims { T: i32, P: i32 }
 @group(0) @binding(0) var<uniform> dims: Dims;
 
 var<workgroup> folded: array<f32, 128>;
 var<workgroup> parts: array<f32, 8>;
 @compute @workgroup_size(128)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) thread: vec3u) {
-  let row = i32(group.x + group.y * groups.x);
+fn main(at: Place, @builtin(local_invocation_id) thread: vec3u) {
+  let row = i32(at.group.x + at.group.y * at.groups.x);
   if (row >= dims.T) { return; }
   let lane = i32(thread.x);
   let a_base = row * 300;
@@ -20,14 +22,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var total_own = 0.0;
   for (var c = lane; c < 300; c += 128) { total_own += s[a_base + c]; }
   folded[lane] = total_own;
-  storageBarrier(); workgroupBarrier();
+  workgroupBarrier();
   if (lane < 8) {
     var part = folded[lane * 16];
     let folded_base = lane * 16;
     for (var i = 1; i < 16; i++) { part += folded[folded_base + i]; }
     parts[lane] = part;
   }
-  storageBarrier(); workgroupBarrier();
+  workgroupBarrier();
   var total = parts[0];
   for (var i = 1; i < 8; i++) { total += parts[i]; }
   var spread_own = 0.0;
@@ -37,14 +39,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     spread_own += difference * difference;
   }
   folded[lane] = spread_own;
-  storageBarrier(); workgroupBarrier();
+  workgroupBarrier();
   if (lane < 8) {
     var part = folded[lane * 16];
     let folded_base = lane * 16;
     for (var i = 1; i < 16; i++) { part += folded[folded_base + i]; }
     parts[lane] = part;
   }
-  storageBarrier(); workgroupBarrier();
+  workgroupBarrier();
   var spread = parts[0];
   for (var i = 1; i < 8; i++) { spread += parts[i]; }
   let sqrt2 = sqrt(spread / 300.0 + 1e-5);
