@@ -11,8 +11,10 @@ export function substituteGraph(graph: Graph, map: ReadonlyMap<Sym, Ix>): Graph 
   const made = new Map<Node, Node>()
   const at = (n: Node): Node => made.get(n)!
   for (const n of nodesOf(graph)) made.set(n, builder.again(n, n.inputs.map(at), substituteAttrs(n.attrs, map)))
+  const { sequence, ...rest } = graph
   return {
-    ...graph,
+    ...rest,
+    ...(sequence === undefined || map.has(sequence) ? {} : { sequence }),
     inputs: graph.inputs.map((i) => ({ ...i, node: at(i.node), ...(i.default ? { default: at(i.default) } : {}) })),
     outputs: graph.outputs.map((o) => ({ ...o, node: at(o.node) })),
     dims: graph.dims.filter((d) => !map.has(d)),
