@@ -28,7 +28,10 @@ export async function run(argv: readonly string[], io: Io, uninterrupted?: Unint
   }
   try {
     const program = makeProgram(version(), perform)
-    const quiet = { writeOut: (text: string) => void io.out.write(text), writeErr: (text: string) => void (wantsJson || io.err.write(text)) }
+    const quiet = {
+      writeOut: (text: string) => void io.out.write(text),
+      writeErr: (text: string) => void (wantsJson || io.err.write(text)),
+    }
     for (const command of [program, ...program.commands]) command.configureOutput(quiet).exitOverride()
     if (argv.length === 0) {
       program.outputHelp({ error: true })

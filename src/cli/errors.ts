@@ -33,7 +33,13 @@ export function failureOf(error: unknown, io: Io): Failure {
 export function diagnosticIn(error: unknown): Diagnostic | undefined {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined
   const { code, message } = error
-  if (/^TFM\d{4}$/.test(code)) return { code, severity: 'error', message: message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message, reasons: [] }
+  if (/^TFM\d{4}$/.test(code))
+    return {
+      code,
+      severity: 'error',
+      message: message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message,
+      reasons: [],
+    }
   if (error.name === 'GpuUnavailable' && 'what' in error && 'why' in error && 'help' in error) {
     const message = `${String(error.what).replace(/\.$/, '')}: ${String(error.why)}`
     return (code === 'gpu-no-binding' ? say.noWebGpu : say.noAdapter)(undefined, message, String(error.help))
@@ -68,7 +74,8 @@ function bugReport(error: unknown, io: Io): string {
 /** Writes what went wrong to stderr. */
 export function showFailure(failure: Failure, io: Io): void {
   if (failure.text !== undefined) io.err.write(failure.text)
-  else if (failure.diagnostics.length > 0) io.err.write(renderAll(failure.diagnostics, { color: wantsColor(io, io.err) }))
+  else if (failure.diagnostics.length > 0)
+    io.err.write(renderAll(failure.diagnostics, { color: wantsColor(io, io.err) }))
   else if (failure.code >= 128) io.err.write('interrupted\n')
 }
 

@@ -18,7 +18,10 @@ export function readSource(io: Io, path: string): SourceFile {
 }
 
 /** Finds imported files; their paths are relative to the same folder as the main file's. */
-export const importsFrom = (io: Io): Resolve => (path) => readText(resolve(io.cwd, path), path)
+export const importsFrom =
+  (io: Io): Resolve =>
+  (path) =>
+    readText(resolve(io.cwd, path), path)
 
 function readText(file: string, shown: string): string | undefined {
   try {

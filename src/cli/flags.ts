@@ -25,7 +25,8 @@ export function sizes(text: string, before: Readonly<Record<string, number>> = {
 /** A whole number from a flag. */
 export function wholeNumber(text: string): number {
   const n = Number(text)
-  if (!/^\d+$/.test(text.trim()) || !Number.isSafeInteger(n)) throw new InvalidArgumentError(`'${text}' is not a whole number`)
+  if (!/^\d+$/.test(text.trim()) || !Number.isSafeInteger(n))
+    throw new InvalidArgumentError(`'${text}' is not a whole number`)
   return n
 }
 export function decimal(text: string): number {
@@ -33,4 +34,3 @@ export function decimal(text: string): number {
   if (text.trim() === '' || !Number.isFinite(n)) throw new InvalidArgumentError(`'${text}' is not a number`)
   return n
 }
-

@@ -57,7 +57,9 @@ export interface BoundInputs {
   readonly tensors: ReadonlyMap<string, Tensor>
   readonly dims: ReadonlyMap<Sym, number>
   /** As `run` of an emitted module takes them. */
-  readonly values: Readonly<Record<string, { readonly data: Float32Array | Int32Array; readonly shape: readonly number[] }>>
+  readonly values: Readonly<
+    Record<string, { readonly data: Float32Array | Int32Array; readonly shape: readonly number[] }>
+  >
   /** Names of inputs that were made up. */
   readonly made: readonly string[]
 }
@@ -66,13 +68,22 @@ export interface BoundInputs {
  * The inputs of `run`: those given, checked as an emitted module checks them, and made-up ones for the rest. Throws `DiagnosticError`:
  * TFM2001 … TFM2005.
  */
-export function bindGiven(compiled: Compiled, given: Given, sizes: Readonly<Record<string, number>>, seed: number): Promise<BoundInputs> {
+export function bindGiven(
+  compiled: Compiled,
+  given: Given,
+  sizes: Readonly<Record<string, number>>,
+  seed: number,
+): Promise<BoundInputs> {
   return withDiagnostics(() => {
     const program = runOf(compiled)
     const dims: Record<string, number> = {}
     const ports = new Map(program.inputs.map((p) => [p.name, specOf(p, compiled)]))
     const own = program.inputs.filter((p) => given[p.name] !== undefined)
-    bindInputs(own.map((p) => ports.get(p.name)!), Object.fromEntries(own.map((p) => [p.name, given[p.name]])), dims)
+    bindInputs(
+      own.map((p) => ports.get(p.name)!),
+      Object.fromEntries(own.map((p) => [p.name, given[p.name]])),
+      dims,
+    )
     const all: Record<string, unknown> = { ...given }
     const made: string[] = []
     for (const port of program.inputs) {

@@ -38,11 +38,18 @@ export async function wgslKernels(compiled: Compiled, device: GPUDevice): Promis
         ...(printed.usesDims ? [{ binding: 0, visibility: COMPUTE, buffer: { type: 'uniform' } } as const] : []),
         ...printed.written.map(
           (written, i) =>
-            ({ binding: i + 1, visibility: COMPUTE, buffer: { type: written ? 'storage' : 'read-only-storage' } }) as const,
+            ({
+              binding: i + 1,
+              visibility: COMPUTE,
+              buffer: { type: written ? 'storage' : 'read-only-storage' },
+            }) as const,
         ),
       ],
     })
-    const compute = { module: device.createShaderModule({ code: printed.code }), entryPoint: printed.entries[entry].entry }
+    const compute = {
+      module: device.createShaderModule({ code: printed.code }),
+      entryPoint: printed.entries[entry].entry,
+    }
     const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [layout] })
     const making = device
       .createComputePipelineAsync({ layout: pipelineLayout, compute })

@@ -15,7 +15,10 @@ export type Inputs = Readonly<Record<string, unknown>>
 /** The API of every emitted module, as far as the command line uses it. */
 export interface LoadedModel {
   readonly run: (inputs: Inputs) => Promise<Results>
-  readonly generate?: (ids: ArrayLike<number>, options: Readonly<Record<string, unknown>>) => AsyncGenerator<number, void>
+  readonly generate?: (
+    ids: ArrayLike<number>,
+    options: Readonly<Record<string, unknown>>,
+  ) => AsyncGenerator<number, void>
   readonly dispose: () => void
 }
 interface EmittedModule {

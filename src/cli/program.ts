@@ -17,12 +17,21 @@ const option = (flags: string, about: string): Option => new Option(flags, about
 const append = (text: string, before: readonly string[] = []): string[] => [...before, text]
 
 const set = option('--set <name=value>', 'set a hyperparameter; may be repeated').argParser(setting)
-const config = option('--config <file>', 'config.json for hyperparameters (default: the one beside the weights or the source)')
+const config = option(
+  '--config <file>',
+  'config.json for hyperparameters (default: the one beside the weights or the source)',
+)
 const noConfig = option('--no-config', 'take no config.json')
 const model = option('--model <name>', 'the model, where the file declares several')
-const weights = option('-w, --weights <path>', 'checkpoint: safetensors file, index of shards, or folder (default: model.safetensors beside the source)')
+const weights = option(
+  '-w, --weights <path>',
+  'checkpoint: safetensors file, index of shards, or folder (default: model.safetensors beside the source)',
+)
 const random = option('--random-weights <seed>', 'made-up weights instead of a checkpoint').argParser(wholeNumber)
-const input = option('-i, --input <name=value>', 'an input: JSON, @file.json or @file.safetensors[:tensor]; may be repeated').argParser(append)
+const input = option(
+  '-i, --input <name=value>',
+  'an input: JSON, @file.json or @file.safetensors[:tensor]; may be repeated',
+).argParser(append)
 const dims = option('--dims <sizes>', 'sizes of dims, such as T=16,B=2').argParser(sizes)
 const source = [set, config, noConfig, model]
 const target = (about: string, initial: string): Option => option('-t, --target <name>', about).default(initial)
@@ -31,7 +40,10 @@ const commands: Readonly<Record<string, Shape>> = {
   check: {
     summary: 'check a model: names, shapes, dims',
     args: [['<file>', 'a .tfm source']],
-    options: [...source, option('--explain', 'say where each implicit value came from and what is checked at the call')],
+    options: [
+      ...source,
+      option('--explain', 'say where each implicit value came from and what is checked at the call'),
+    ],
     examples: [
       ['tfmc check model.tfm', ''],
       ['tfmc check model.tfm --set layers=6 --explain', ''],
@@ -173,7 +185,10 @@ const commands: Readonly<Record<string, Shape>> = {
   info: {
     summary: 'list the tensors of a checkpoint or the parameters of a model',
     args: [['<file>', 'a .safetensors file, an index of shards, a folder, or a .tfm source']],
-    options: [...source, option('-w, --weights <path>', 'with a .tfm source: compare its parameters with this checkpoint')],
+    options: [
+      ...source,
+      option('-w, --weights <path>', 'with a .tfm source: compare its parameters with this checkpoint'),
+    ],
     examples: [
       ['tfmc info model.safetensors', ''],
       ['tfmc info model.tfm --weights model.safetensors', 'missing, unused and misshapen tensors'],
@@ -193,7 +208,10 @@ export function makeProgram(version: string, perform: (action: Action, json: boo
     .showHelpAfterError('(tfmc --help says more)')
     .exitOverride()
   for (const [name, shape] of Object.entries(commands)) {
-    const command = program.command(name).summary(shape.summary).description(`${capital(shape.summary)}.`)
+    const command = program
+      .command(name)
+      .summary(shape.summary)
+      .description(`${capital(shape.summary)}.`)
     for (const [argument, about] of shape.args) command.argument(argument, about)
     for (const o of shape.options) command.addOption(o)
     command.option('--json', 'one JSON document on stdout, with the diagnostics')

@@ -73,7 +73,11 @@ async function random(model: OpenedModel, seed: number, onWarning: Weights['onWa
       const made = new Map<string, Tensor>()
       for (const p of params)
         if (p.fallback === undefined)
-          made.set(p.name, { dtype: 'f32', shape: p.shape, data: Float64Array.from(randomTensor(p.name, p.shape, seed)) })
+          made.set(p.name, {
+            dtype: 'f32',
+            shape: p.shape,
+            data: Float64Array.from(randomTensor(p.name, p.shape, seed)),
+          })
       for (const p of params) {
         let at = p
         while (at.fallback !== undefined) {

@@ -1,7 +1,14 @@
 /** `tfmc diff`: targets against the exact reference, per output and per kernel, within derived bounds. */
 import { compileGraph } from '../../compile.ts'
 import { renderAll, say } from '../../diagnostics/index.ts'
-import { diffKernels, diffOutputs, referenceOutputs, type KernelRow, type OutputRow, type Subject } from '../../diff/diff.ts'
+import {
+  diffKernels,
+  diffOutputs,
+  referenceOutputs,
+  type KernelRow,
+  type OutputRow,
+  type Subject,
+} from '../../diff/diff.ts'
 import type { Context, Outcome } from '../context.ts'
 import { device } from '../device.ts'
 import { jsonOf } from '../errors.ts'
@@ -37,7 +44,9 @@ export async function diff(ctx: Context, [path]: string[], options: DiffCommandO
   const reference = await ctx.progress.blocking('evaluating the reference', () =>
     referenceOutputs(any, { inputs: inputs.tensors, tensor }),
   )
-  const shapes = Object.entries(inputs.values).map(([n, v]) => `${n} [${v.shape.join(', ')}]${inputs.made.includes(n) ? ' made up' : ''}`)
+  const shapes = Object.entries(inputs.values).map(
+    ([n, v]) => `${n} [${v.shape.join(', ')}]${inputs.made.includes(n) ? ' made up' : ''}`,
+  )
   ctx.print(`${ctx.paint('bold', model.graph.name)} with ${weights.label}; inputs: ${shapes.join(', ')}\n\n`)
 
   const outputs: OutputRow[] = []
@@ -47,7 +56,9 @@ export async function diff(ctx: Context, [path]: string[], options: DiffCommandO
       const subject = await subjectOf(ctx, model, weights, name, fused, inputs)
       const common = { inputs: inputs.tensors, tensor, fused }
       const what = `${name}, ${fused ? 'fused' : 'unfused'}`
-      const rows = await ctx.progress.task(`comparing outputs of ${what}`, () => diffOutputs(subject, common, reference))
+      const rows = await ctx.progress.task(`comparing outputs of ${what}`, () =>
+        diffOutputs(subject, common, reference),
+      )
       outputs.push(...rows)
       if (!options.kernels && rows.every((r) => r.comparison.used <= 1)) continue
       kernels.push(
@@ -63,13 +74,24 @@ export async function diff(ctx: Context, [path]: string[], options: DiffCommandO
   const found = verdict(outputs, kernels)
   if (found.length > 0) ctx.note(`\n${renderAll(found, { color: wantsColor(ctx.io, ctx.io.err) })}`)
   else if (outputs.length > 0) ctx.print(`\n${ctx.paint('good', 'ok')} all within their bounds\n`)
-  return { data: { model: model.graph.name, weights: weights.label, outputs, kernels, diagnostics: jsonOf(found) }, ok: found.length === 0 }
+  return {
+    data: { model: model.graph.name, weights: weights.label, outputs, kernels, diagnostics: jsonOf(found) },
+    ok: found.length === 0,
+  }
 }
 
-async function subjectOf(ctx: Context, model: OpenedModel, weights: Weights, name: TargetName, fused: boolean, inputs: BoundInputs): Promise<Subject> {
+async function subjectOf(
+  ctx: Context,
+  model: OpenedModel,
+  weights: Weights,
+  name: TargetName,
+  fused: boolean,
+  inputs: BoundInputs,
+): Promise<Subject> {
   const target = await targetOf(name)
   const compiled = compileGraph(model.graph, model.file, target, { fuse: fused })
-  const kernel = name === 'typescript' ? await typescriptKernels(compiled) : await wgslKernels(compiled, (await device()).device)
+  const kernel =
+    name === 'typescript' ? await typescriptKernels(compiled) : await wgslKernels(compiled, (await device()).device)
   return {
     target,
     compiled,
@@ -86,10 +108,17 @@ async function subjectOf(ctx: Context, model: OpenedModel, weights: Weights, nam
   }
 }
 
-const used = (x: number): Cell => [x > 1 ? 'bad' : x > 0.5 ? 'warn' : 'good', Number.isFinite(x) ? `${x < 0.1 ? (100 * x).toPrecision(2) : Math.round(100 * x)} %` : 'NaN']
+const used = (x: number): Cell => [
+  x > 1 ? 'bad' : x > 0.5 ? 'warn' : 'good',
+  Number.isFinite(x) ? `${x < 0.1 ? (100 * x).toPrecision(2) : Math.round(100 * x)} %` : 'NaN',
+]
 const place = (index: readonly number[]): string => `[${index.join(', ')}]`
 
-function outputTable(ctx: Context, exact: readonly (readonly [string, readonly number[]])[], rows: readonly OutputRow[]): string {
+function outputTable(
+  ctx: Context,
+  exact: readonly (readonly [string, readonly number[]])[],
+  rows: readonly OutputRow[],
+): string {
   const columns = [
     { head: 'output' }, { head: 'target' }, { head: 'form' }, { head: 'error', right: true }, { head: 'bound', right: true },
     { head: 'used', right: true }, { head: 'at' }, { head: 'got', right: true }, { head: 'want', right: true },
@@ -120,7 +149,10 @@ function kernelTable(ctx: Context, rows: readonly KernelRow[], all: boolean): st
     `${kernel} #${dispatch}`, target, fused ? 'fused' : 'unfused', result, small(c.error), small(c.bound), used(c.used), place(c.index),
   ]) // prettier-ignore
   const left = rows.length - shown.length
-  return table(columns, cells, ctx.paint) + (left > 0 ? ctx.paint('dim', `… and ${left} more, all using less (--all lists them)\n`) : '')
+  return (
+    table(columns, cells, ctx.paint) +
+    (left > 0 ? ctx.paint('dim', `… and ${left} more, all using less (--all lists them)\n`) : '')
+  )
 }
 
 /** What is over its bound: each output, with the first kernel that disagrees on its own. */
@@ -128,11 +160,25 @@ function verdict(outputs: readonly OutputRow[], kernels: readonly KernelRow[]) {
   const over = outputs.filter((o) => o.comparison.used > 1)
   const about = over.map(({ output, target, fused, comparison: c }) => {
     const first = kernels.find((k) => k.target === target && k.fused === fused && k.comparison.used > 1)
-    const culprit = first ? `the first kernel that disagrees is ${first.kernel} (dispatch ${first.dispatch}, ${first.label})` : 'each kernel by itself is within its bound'
-    return say.differs(undefined, `${output} on ${target} (${fused ? 'fused' : 'unfused'}): ${value(c.got)} at ${place(c.index)}, want ${value(c.want)} within ${small(c.bound)}`, culprit)
+    const culprit = first
+      ? `the first kernel that disagrees is ${first.kernel} (dispatch ${first.dispatch}, ${first.label})`
+      : 'each kernel by itself is within its bound'
+    return say.differs(
+      undefined,
+      `${output} on ${target} (${fused ? 'fused' : 'unfused'}): ${value(c.got)} at ${place(c.index)}, want ${value(c.want)} within ${small(c.bound)}`,
+      culprit,
+    )
   })
-  const alone = kernels.filter((k) => k.comparison.used > 1 && !over.some((o) => o.target === k.target && o.fused === k.fused))
+  const alone = kernels.filter(
+    (k) => k.comparison.used > 1 && !over.some((o) => o.target === k.target && o.fused === k.fused),
+  )
   const [first] = alone
-  if (first) about.push(say.differs(undefined, `kernel ${first.kernel} on ${first.target} (dispatch ${first.dispatch}): ${small(first.comparison.error)} off at ${place(first.comparison.index)}, bound ${small(first.comparison.bound)}`))
+  if (first)
+    about.push(
+      say.differs(
+        undefined,
+        `kernel ${first.kernel} on ${first.target} (dispatch ${first.dispatch}): ${small(first.comparison.error)} off at ${place(first.comparison.index)}, bound ${small(first.comparison.bound)}`,
+      ),
+    )
   return about
 }

@@ -27,11 +27,17 @@ export async function explain(ctx: Context, [path]: string[], options: ExplainOp
   ctx.print(fusionText(ctx, found.fusions, options.fusions === true))
   ctx.print(memoryText(ctx, found))
   const refusal = fused.notSteppable
-  if (refusal) ctx.note(`cannot be stepped: ${refusal.message}\n${refusal.reasons.map((r) => `  because ${r.message}\n`).join('')}`)
+  if (refusal)
+    ctx.note(
+      `cannot be stepped: ${refusal.message}\n${refusal.reasons.map((r) => `  because ${r.message}\n`).join('')}`,
+    )
   return {
     data: {
       ...found,
-      programs: found.programs.map((p) => ({ ...p, slots: p.slots.map((s) => ({ elements: print(s.elements), bytes: s.bytes })) })),
+      programs: found.programs.map((p) => ({
+        ...p,
+        slots: p.slots.map((s) => ({ elements: print(s.elements), bytes: s.bytes })),
+      })),
       state: found.state.map((s) => ({ ...s, elements: print(s.elements) })),
     },
   }
@@ -67,7 +73,13 @@ function brief(operations: readonly string[]): string {
 function fusionText(ctx: Context, fusions: readonly FusionLine[], all: boolean): string {
   const { paint } = ctx
   const row = (f: FusionLine) => [f.program, f.law, `${f.from} → ${f.into}`, String(f.count), f.reason]
-  const columns = [{ head: 'in' }, { head: 'law' }, { head: 'what' }, { head: 'times', right: true }, { head: 'reason' }]
+  const columns = [
+    { head: 'in' },
+    { head: 'law' },
+    { head: 'what' },
+    { head: 'times', right: true },
+    { head: 'reason' },
+  ]
   const refused = fusions.filter((f) => !f.taken)
   const taken = fusions.filter((f) => f.taken)
   if (all)

@@ -25,7 +25,9 @@ export async function fmt(ctx: Context, paths: string[], options: FmtOptions): P
   }
   if (errors.length > 0) throw new DiagnosticError(errors)
   const changed = files.filter((f) => f.changed)
-  const data = { files: files.map(({ path, text, changed }) => ({ path, changed, ...(options.stdout ? { text } : {}) })) }
+  const data = {
+    files: files.map(({ path, text, changed }) => ({ path, changed, ...(options.stdout ? { text } : {}) })),
+  }
   if (options.stdout) {
     for (const { text } of files) ctx.print(text)
     return { data }

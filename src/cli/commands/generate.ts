@@ -41,17 +41,29 @@ export async function generate(ctx: Context, [path]: string[], options: Generate
   const given = await readInputs(ctx, options.input ?? [])
   const sources = takes.others.filter((o) => o.dtype === 'i32' && !o.optional && given[o.name] === undefined)
   if (options.source !== undefined) {
-    if (sources.length !== 1) throw new UsageError(`--source needs one input of ids besides ${takes.ids}; ${model.graph.name} has ${sources.length}`)
+    if (sources.length !== 1)
+      throw new UsageError(
+        `--source needs one input of ids besides ${takes.ids}; ${model.graph.name} has ${sources.length}`,
+      )
     given_(given, sources[0].name, await sourceIds(ctx, model, options, options.source))
   } else if (sources.length > 0) {
-    fail(say.cannotGenerate(undefined, model.graph.name, `nothing was given for ${sources.map((s) => s.name).join(', ')}`, '--source "text", or --input name=value'))
+    fail(
+      say.cannotGenerate(
+        undefined,
+        model.graph.name,
+        `nothing was given for ${sources.map((s) => s.name).join(', ')}`,
+        '--source "text", or --input name=value',
+      ),
+    )
   }
   const prompt = promptOf(model, options, tokenizer)
   const stop = stopOf(model, options)
   const weights = await openWeightsOf(ctx, model, options)
   const loaded = await loadModel(ctx, target, compiled, weights)
   const { maxTokens, temperature, topK, topP, seed } = options
-  const chosen = Object.fromEntries(Object.entries({ maxTokens, temperature, topK, topP, seed }).filter(([, v]) => v !== undefined))
+  const chosen = Object.fromEntries(
+    Object.entries({ maxTokens, temperature, topK, topP, seed }).filter(([, v]) => v !== undefined),
+  )
   const ids: number[] = []
   const text = tokenizer?.stream()
   let out = ''
@@ -75,7 +87,9 @@ export async function generate(ctx: Context, [path]: string[], options: Generate
   }
   const end = performance.now()
   const rate = ids.length > 1 ? (ids.length - 1) / ((end - first) / 1000) : 0
-  ctx.note(`${plural(ids.length, 'token')} in ${seconds(end - start)} on ${loaded.device}: ${rate.toFixed(1)} tokens/s after the first, which took ${seconds(first - start)} for ${plural(prompt.length, 'id')}\n`)
+  ctx.note(
+    `${plural(ids.length, 'token')} in ${seconds(end - start)} on ${loaded.device}: ${rate.toFixed(1)} tokens/s after the first, which took ${seconds(first - start)} for ${plural(prompt.length, 'id')}\n`,
+  )
   return {
     data: {
       model: model.graph.name, target: name, device: loaded.device, prompt, ids,
@@ -90,16 +104,36 @@ const given_ = (given: object, name: string, ids: readonly number[]): void => vo
 function cannot(model: OpenedModel, compiled: Compiled): never {
   const why = compiled.lowered.module.notSteppable
   if (compiled.notSteppable) fail(compiled.notSteppable)
-  return fail(say.cannotGenerate(undefined, model.graph.name, why ?? (model.graph.sequence ? 'it takes more per position than one input of ids, or gives more than one output of logits' : 'it declares no `sequence`')))
+  return fail(
+    say.cannotGenerate(
+      undefined,
+      model.graph.name,
+      why ??
+        (model.graph.sequence
+          ? 'it takes more per position than one input of ids, or gives more than one output of logits'
+          : 'it declares no `sequence`'),
+    ),
+  )
 }
 
-async function tokenizerOf(ctx: Context, model: OpenedModel, given: string | undefined, names: readonly string[]): Promise<Tokenizer | undefined> {
+async function tokenizerOf(
+  ctx: Context,
+  model: OpenedModel,
+  given: string | undefined,
+  names: readonly string[],
+): Promise<Tokenizer | undefined> {
   const path = given ?? (await findBeside(ctx.io, model.folders, names))
   return path === undefined ? undefined : readTokenizer(resolve(ctx.io.cwd, path))
 }
 
-async function sourceIds(ctx: Context, model: OpenedModel, options: GenerateCommandOptions, text: string): Promise<number[]> {
-  const names = options.tokenizer === undefined ? ['tokenizer.source.json', 'tokenizer.json'] : ['tokenizer.source.json']
+async function sourceIds(
+  ctx: Context,
+  model: OpenedModel,
+  options: GenerateCommandOptions,
+  text: string,
+): Promise<number[]> {
+  const names =
+    options.tokenizer === undefined ? ['tokenizer.source.json', 'tokenizer.json'] : ['tokenizer.source.json']
   const own = await tokenizerOf(ctx, model, options.sourceTokenizer, names)
   const tokenizer = own ?? (await tokenizerOf(ctx, model, options.tokenizer, []))
   if (!tokenizer) throw new UsageError('--source needs a tokenizer: --source-tokenizer tokenizer.json')
@@ -109,7 +143,8 @@ async function sourceIds(ctx: Context, model: OpenedModel, options: GenerateComm
 }
 
 function promptOf(model: OpenedModel, options: GenerateCommandOptions, tokenizer: Tokenizer | undefined): number[] {
-  if (options.prompt !== undefined && options.ids !== undefined) throw new UsageError('--prompt and --ids exclude each other')
+  if (options.prompt !== undefined && options.ids !== undefined)
+    throw new UsageError('--prompt and --ids exclude each other')
   if (options.ids !== undefined) return options.ids.split(/[\s,]+/).filter((t) => t !== '').map(wholeNumber) // prettier-ignore
   const start = idsIn(model, 'decoder_start_token_id')[0] ?? idsIn(model, 'bos_token_id')[0]
   if (options.prompt === undefined) {
@@ -117,7 +152,9 @@ function promptOf(model: OpenedModel, options: GenerateCommandOptions, tokenizer
     throw new UsageError('nothing to continue: --prompt "text" or --ids 1,2,3')
   }
   if (!tokenizer) throw new UsageError('--prompt needs a tokenizer: --tokenizer tokenizer.json; or give --ids')
-  return options.source === undefined || start === undefined ? tokenizer.encode(options.prompt) : [start, ...tokenizer.encode(options.prompt)]
+  return options.source === undefined || start === undefined
+    ? tokenizer.encode(options.prompt)
+    : [start, ...tokenizer.encode(options.prompt)]
 }
 
 function stopOf(model: OpenedModel, options: GenerateCommandOptions): number[] {

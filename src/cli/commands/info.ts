@@ -28,7 +28,9 @@ async function checkpoint(ctx: Context, path: string): Promise<Outcome> {
   const rows = tensors.map((t) => [t.name, t.dtype, shapeText(t.shape), bytes(t.end - t.begin)])
   ctx.print(table([{ head: 'tensor' }, { head: 'dtype' }, { head: 'shape' }, { head: 'size', right: true }], rows, ctx.paint)) // prettier-ignore
   const elements = tensors.reduce((sum, t) => sum + product(t.shape), 0)
-  ctx.print(`${plural(tensors.length, 'tensor')}, ${count(elements)} numbers, ${bytes(file.bytes)} in ${plural(file.files.length, 'file')}\n`)
+  ctx.print(
+    `${plural(tensors.length, 'tensor')}, ${count(elements)} numbers, ${bytes(file.bytes)} in ${plural(file.files.length, 'file')}\n`,
+  )
   for (const [key, value] of file.metadata) ctx.print(`${key}: ${value}\n`)
   const listed = tensors.map(({ name, dtype, shape, begin, end }) => ({ name, dtype, shape, bytes: end - begin }))
   return { data: { files: file.files.length, bytes: file.bytes, elements, tensors: listed, metadata: Object.fromEntries(file.metadata) } } // prettier-ignore

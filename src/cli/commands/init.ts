@@ -17,7 +17,9 @@ export async function init(ctx: Context, [dir = '.']: string[]): Promise<Outcome
   }
   await writeFilesAtomically(folder, files)
   const paths = [...files.keys()].map((name) => join(dir, name))
-  ctx.print(`wrote ${paths.join(' and ')}\n\nNext:\n  tfmc check ${paths[0]}\n  tfmc run ${paths[0]} --random-weights 1\n`)
+  ctx.print(
+    `wrote ${paths.join(' and ')}\n\nNext:\n  tfmc check ${paths[0]}\n  tfmc run ${paths[0]} --random-weights 1\n`,
+  )
   return { data: { files: paths } }
 }
 

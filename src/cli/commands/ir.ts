@@ -91,7 +91,9 @@ function kernelsOf(compiled: Compiled, options: IrOptions): readonly StageKernel
   const found = kernels.filter((k) => k.name === options.kernel)
   const names = kernels.map((k) => k.name)
   if (found.length > 0) return found
-  throw new UsageError(`there is no kernel '${options.kernel}'; ${didYouMean(options.kernel, names) ?? `they are ${names.join(', ')}`}`)
+  throw new UsageError(
+    `there is no kernel '${options.kernel}'; ${didYouMean(options.kernel, names) ?? `they are ${names.join(', ')}`}`,
+  )
 }
 
 /** As built, or as a target schedules them. */
@@ -102,7 +104,9 @@ async function nests(kernels: readonly StageKernel[], target: string | undefined
   }
   if (target === 'wgsl') {
     const { schedule } = await import('../../../targets/wgsl/recipes.ts')
-    return kernels.flatMap((k) => schedule(k).variants.map((v) => printNest({ ...v.nest, name: `${k.name}${v.suffix}` })))
+    return kernels.flatMap((k) =>
+      schedule(k).variants.map((v) => printNest({ ...v.nest, name: `${k.name}${v.suffix}` })),
+    )
   }
   return kernels.map((k) => printNest(naiveNest(k)))
 }

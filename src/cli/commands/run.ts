@@ -45,10 +45,15 @@ export async function run(ctx: Context, [path]: string[], options: RunOptions): 
     const { loadModel } = await import('../load.ts')
     const loaded = await loadModel(ctx, await targetOf(name), compiled, weights)
     const begin = performance.now()
-    const results = await ctx.progress.blocking(`running ${model.graph.name}`, () => loaded.model.run(inputs.values)).then((r) => r)
+    const results = await ctx.progress
+      .blocking(`running ${model.graph.name}`, () => loaded.model.run(inputs.values))
+      .then((r) => r)
     const time = performance.now() - begin
     loaded.close()
-    return { time, outputs: model.graph.outputs.map((o) => ({ name: o.name, dtype: o.node.type.dtype, ...results[o.name] })) }
+    return {
+      time,
+      outputs: model.graph.outputs.map((o) => ({ name: o.name, dtype: o.node.type.dtype, ...results[o.name] })),
+    }
   }
   for (const o of outputs) ctx.print(line(ctx, o))
   if (options.output !== undefined) await save(ctx, options.output, outputs)
