@@ -9,16 +9,16 @@ export type Report = (done: number, total: number, note?: string) => void
 export interface Progress {
   /** Runs `work`, which may report how far it has come. */
   task<T>(label: string, work: (report: Report) => Promise<T>): Promise<T>
-  /** Runs `work`, which blocks: nothing can be drawn meanwhile, and Ctrl-C ends the process at once. */
-  blocking<T>(label: string, work: () => T): Promise<T>
+  /** Runs `work`, which blocks the process and has nothing to clean up: Ctrl-C ends it at once. */
+  blocking<T>(label: string, work: (report: Report) => T | Promise<T>): Promise<T>
 }
 
 /** `uninterrupted` takes signal handlers away while it runs, see `signals.ts`. */
-export type Uninterrupted = <T>(work: () => T) => T
+export type Uninterrupted = <T>(work: () => T | Promise<T>) => Promise<T>
 
 const patience = 1000
 
-export function makeProgress(io: Io, uninterrupted: Uninterrupted = (work) => work()): Progress {
+export function makeProgress(io: Io, uninterrupted: Uninterrupted = async (work) => work()): Progress {
   return io.err.isTTY ? redrawn(io, uninterrupted) : sparse(io, uninterrupted)
 }
 
@@ -26,39 +26,35 @@ const percent = (done: number, total: number): string => `${Math.floor((100 * do
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 function redrawn(io: Io, uninterrupted: Uninterrupted): Progress {
-  const draw = (text: string): void => {
-    const room = (io.err.columns ?? 80) - 1
-    io.err.write(`\r\u001b[2K${[...text].slice(0, room).join('')}`)
-  }
   const clear = (): void => void io.err.write('\r\u001b[2K')
+  const line = (label: string) => {
+    let [state, last] = ['…', 0]
+    const draw = (): void => {
+      const room = (io.err.columns ?? 80) - 1
+      io.err.write(`\r\u001b[2K${[...`${label} ${state}`].slice(0, room).join('')}`)
+    }
+    const report: Report = (done, total, note = '') => {
+      state = `${percent(done, total)} ${note}`
+      if (performance.now() - last < 50) return
+      last = performance.now()
+      draw()
+    }
+    draw()
+    return report
+  }
   return {
     async task(label, work) {
-      const start = performance.now()
-      let [state, shown] = ['', false]
-      const show = (): void => {
-        if (!shown && performance.now() - start < 150) return
-        shown = true
-        draw(`${label} ${state}`)
-      }
-      const timer = setInterval(show, 100)
-      let last = 0
       try {
-        return await work((done, total, note = '') => {
-          state = `${percent(done, total)} ${note}`
-          if (performance.now() - last < 50) return
-          last = performance.now()
-          show()
-        })
+        return await work(line(label))
       } finally {
-        clearInterval(timer)
-        if (shown) clear()
+        clear()
       }
     },
     async blocking(label, work) {
-      draw(`${label} …`)
+      const report = line(label)
       await turn()
       try {
-        return uninterrupted(work)
+        return await uninterrupted(() => work(report))
       } finally {
         clear()
       }
@@ -66,35 +62,43 @@ function redrawn(io: Io, uninterrupted: Uninterrupted): Progress {
   }
 }
 
+/** A line after a second, then ever more rarely. */
 function sparse(io: Io, uninterrupted: Uninterrupted): Progress {
-  const say = (text: string): void => void io.err.write(`${text}\n`)
+  const watch = (label: string) => {
+    const start = performance.now()
+    let [next, state, said] = [patience, '', false]
+    const show = (): void => {
+      const past = performance.now() - start
+      if (past < next) return
+      next = 2 * past + patience
+      said = true
+      io.err.write(`${label} … ${state}`.trimEnd() + '\n')
+    }
+    const report: Report = (done, total) => {
+      state = percent(done, total)
+      show()
+    }
+    const end = (): void => {
+      const past = performance.now() - start
+      if (past > patience && !said) io.err.write(`${label}: ${seconds(past)}\n`)
+    }
+    return { show, report, end }
+  }
   return {
     async task(label, work) {
-      const start = performance.now()
-      let next = patience
-      let state = ''
-      const show = (): void => {
-        const past = performance.now() - start
-        if (past < next) return
-        next = 2 * past + patience
-        say(`${label} … ${state}`.trimEnd())
-      }
+      const { show, report } = watch(label)
       const timer = setInterval(show, 250)
       try {
-        return await work((done, total) => {
-          state = percent(done, total)
-          show()
-        })
+        return await work(report)
       } finally {
         clearInterval(timer)
       }
     },
     async blocking(label, work) {
-      const start = performance.now()
+      const { report, end } = watch(label)
       await turn()
-      const result = uninterrupted(work)
-      const past = performance.now() - start
-      if (past > patience) say(`${label}: ${seconds(past)}`)
+      const result = await uninterrupted(() => work(report))
+      end()
       return result
     },
   }

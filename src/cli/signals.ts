@@ -28,10 +28,10 @@ export function catchSignals(): Signals {
   return {
     signal: controller.signal,
     stop,
-    uninterrupted(work) {
+    async uninterrupted(work) {
       stop()
       try {
-        return work()
+        return await work()
       } finally {
         start()
       }

@@ -56,16 +56,19 @@ export async function diff(ctx: Context, [path]: string[], options: DiffCommandO
       const subject = await subjectOf(ctx, model, weights, name, fused, inputs)
       const common = { inputs: inputs.tensors, tensor, fused }
       const what = `${name}, ${fused ? 'fused' : 'unfused'}`
-      const rows = await ctx.progress.task(`comparing outputs of ${what}`, () =>
-        diffOutputs(subject, common, reference),
-      )
-      outputs.push(...rows)
-      if (!options.kernels && rows.every((r) => r.comparison.used <= 1)) continue
-      kernels.push(
-        ...(await ctx.progress.task(`comparing kernels of ${what}`, (report) =>
+      try {
+        const rows = await ctx.progress.blocking(`comparing outputs of ${what}`, () =>
+          diffOutputs(subject, common, reference),
+        )
+        outputs.push(...rows)
+        if (!options.kernels && rows.every((r) => r.comparison.used <= 1)) continue
+        const found = await ctx.progress.blocking(`comparing kernels of ${what}`, (report) =>
           diffKernels(subject, { ...common, onKernel: report }, reference.dims),
-        )),
-      )
+        )
+        kernels.push(...found)
+      } finally {
+        subject.close()
+      }
     }
   }
   const exact = wanted.includes('reference') ? [...reference.outputs].map(([name, t]) => [name, t.shape] as const) : []
@@ -80,6 +83,7 @@ export async function diff(ctx: Context, [path]: string[], options: DiffCommandO
   }
 }
 
+/** The model on a target, loaded; its kernels are made when they are asked for. */
 async function subjectOf(
   ctx: Context,
   model: OpenedModel,
@@ -87,24 +91,23 @@ async function subjectOf(
   name: TargetName,
   fused: boolean,
   inputs: BoundInputs,
-): Promise<Subject> {
+): Promise<Subject & { readonly close: () => void }> {
   const target = await targetOf(name)
   const compiled = compileGraph(model.graph, model.file, target, { fuse: fused })
-  const kernel =
-    name === 'typescript' ? await typescriptKernels(compiled) : await wgslKernels(compiled, (await device()).device)
+  const loaded = await loadModel(ctx, target, compiled, weights)
+  let kernels: Promise<NonNullable<Subject['kernel']>> | undefined
   return {
     target,
     compiled,
-    kernel,
-    run: async () => {
-      const loaded = await loadModel(ctx, target, compiled, weights)
-      try {
-        const results = await loaded.model.run(inputs.values)
-        return new Map(Object.entries(results).map(([n, r]) => [n, r.data]))
-      } finally {
-        loaded.close()
-      }
+    close: loaded.close,
+    kernel: async (...args) => {
+      kernels ??= name === 'typescript' ? typescriptKernels(compiled) : wgslKernels(compiled, (await device()).device)
+      await (
+        await kernels
+      )(...args)
     },
+    run: async () =>
+      new Map(Object.entries(await loaded.model.run(inputs.values)).map(([output, r]) => [output, r.data])),
   }
 }
 

@@ -45,9 +45,7 @@ export async function run(ctx: Context, [path]: string[], options: RunOptions): 
     const { loadModel } = await import('../load.ts')
     const loaded = await loadModel(ctx, await targetOf(name), compiled, weights)
     const begin = performance.now()
-    const results = await ctx.progress
-      .blocking(`running ${model.graph.name}`, () => loaded.model.run(inputs.values))
-      .then((r) => r)
+    const results = await ctx.progress.blocking(`running ${model.graph.name}`, () => loaded.model.run(inputs.values))
     const time = performance.now() - begin
     loaded.close()
     return {
