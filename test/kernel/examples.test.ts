@@ -8,7 +8,9 @@ import { cse, hoist, scalarise, simplify, tighten } from '../../src/kernel/sched
 import { verify } from '../../src/kernel/verify.ts'
 import { panelLayout } from '../support/lowering.ts'
 
-const models = readdirSync('examples').map((name) => `examples/${name}/model.tfm`)
+const models = readdirSync('examples', { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => `examples/${name}/model.tfm`)
 
 test.each(models.flatMap((path) => [true, false].map((fuse) => [path, fuse] as const)))(
   'every kernel of %s is valid, naive, cleaned up and flat (fuse = %s)',
