@@ -1,7 +1,7 @@
 /** `tfmc explain`: what the compiler made of a model, and why. */
 import { compileGraph } from '../../compile.ts'
 import { report, type FusionLine, type ProgramReport, type Report } from '../../explain/report.ts'
-import { print } from '../../types/ix.ts'
+import { evaluate, print, symbolsOf, type Ix } from '../../types/ix.ts'
 import type { Context, Outcome } from '../context.ts'
 import { openModel, type ModelOptions } from '../model.ts'
 import { bytes, plural, table } from '../output.ts'
@@ -96,11 +96,28 @@ function fusionText(ctx: Context, fusions: readonly FusionLine[], all: boolean):
 }
 
 function memoryText(ctx: Context, r: Report): string {
-  const caches = r.state.reduce((sum, s) => sum + s.bytes, 0)
+  const { dims } = r.programs[0]
+  const at = (x: Ix, more: Readonly<Record<string, number>>): number =>
+    4 * evaluate(x, ({ name }) => more[name] ?? dims[name] ?? 1)
+  const grows = (x: Ix): boolean => [...symbolsOf(x)].some((v) => v.name === 'P')
+  const [caches, kept] = [r.state.filter((s) => grows(s.elements)), r.state.filter((s) => !grows(s.elements))]
+  const total = (list: typeof r.state, more = {}): number => list.reduce((sum, s) => sum + at(s.elements, more), 0)
+  const such = (list: typeof r.state): string =>
+    `${plural(list.length, 'tensor')}, such as ${list[0].name}: ${print(list[0].elements)}`
   const rows = [
     ['weights', bytes(r.weights.bytes), `${plural(r.weights.tensors, 'tensor')} (checkpoint: ${bytes(r.weights.checkpointBytes)} as f32)`],
-    ...(r.state.length > 0 ? [['state', bytes(caches), `${plural(r.state.length, 'tensor')}, such as ${r.state[0].name}: ${print(r.state[0].elements)} numbers`]] : []),
-    ...r.programs.map((p) => [`activations of ${p.name}`, bytes(p.slots.reduce((sum, s) => sum + s.bytes, 0)), p.slots.map((s) => print(s.elements)).join(' + ')]),
+    ...(caches.length > 0 ? [['caches, a token', bytes(total(caches, { T: 1, P: 0 })), such(caches)]] : []),
+    ...(kept.length > 0 ? [['kept by prepare', bytes(total(kept)), such(kept)]] : []),
+    ...r.programs.map((p) => [`activations of ${p.name}`, bytes(p.slots.reduce((sum, s) => sum + s.bytes, 0)), sum(p.slots.map((s) => print(s.elements)))]),
   ] // prettier-ignore
-  return `${ctx.paint('head', 'memory')}\n${table([{ head: '' }, { head: '', right: true }, { head: '' }], rows, ctx.paint, '  ')}`
+  const steps = r.programs.some((p) => p.name === 'step') ? 'yes' : r.notSteppable === undefined ? 'no `sequence` declared' : 'no' // prettier-ignore
+  const memory = `${ctx.paint('head', 'memory')}\n${table([{ head: '' }, { head: '', right: true }, { head: '' }], rows, ctx.paint, '  ')}`
+  return `${memory}\n${ctx.paint('head', 'token by token')}  ${steps}\n`
+}
+
+/** `5 × 192*T*B + 768*T*B` */
+function sum(terms: readonly string[]): string {
+  const counts = new Map<string, number>()
+  for (const t of terms) counts.set(t, (counts.get(t) ?? 0) + 1)
+  return [...counts].map(([t, n]) => (n > 1 ? `${n} × ${t}` : t)).join(' + ')
 }

@@ -1,0 +1,121 @@
+/** Writes `docs/cli.md`: runs each command on the examples and captures what it prints. `npm run docs:cli`. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { run } from '../src/cli/cli.ts'
+import { closeDevice } from '../src/cli/device.ts'
+import { commandNames } from '../src/cli/program.ts'
+import { packageRoot } from '../src/package-root.ts'
+
+interface Shown {
+  readonly argv: readonly string[]
+  readonly about: string
+  /** Lines shown of what it prints; the middle is left out. */
+  readonly most?: number
+  /** Runs in the folder of its own. */
+  readonly elsewhere?: boolean
+  readonly json?: boolean
+}
+
+const shakespeare = 'examples/shakespeare/model.tfm'
+const translate = 'examples/translate/model.tfm'
+const layer = 'examples/preln-layer/model.tfm'
+const number = 'doscientos treinta y cuatro mil quinientos seis'
+
+const shown: Readonly<Record<string, readonly Shown[]>> = {
+  check: [
+    { argv: [shakespeare], about: 'A model that is right:' },
+    { argv: [shakespeare, '--set', 'heads=5'], about: 'One that is not, with the facts that led there (exit code 1):', most: 18 },
+    { argv: [layer, '--explain'], about: 'Where each value came from, and what is left to be checked at the call:' },
+    { argv: [shakespeare, '--set', 'head=4', '--json'], about: 'For tools:' },
+  ],
+  compile: [
+    { argv: [shakespeare, '--out', 'OUT/ts'], about: 'One file of TypeScript, which imports nothing:' },
+    { argv: [shakespeare, '--target', 'wgsl', '--out', 'OUT/gpu'], about: 'WGSL and its host module:', most: 8 },
+  ],
+  run: [
+    { argv: [shakespeare, '--input', 'ids=[[82, 79, 77]]'], about: 'Weights and configuration beside the source are found:' },
+    { argv: [layer, '--random-weights', '1', '--dims', 'T=4', '--target', 'reference'], about: 'Made-up weights and inputs, on the exact reference:' },
+    { argv: [shakespeare, '--input', 'ids=[[1, 1024]]'], about: 'An input that does not fit:' },
+  ],
+  generate: [
+    { argv: [shakespeare, '--prompt', 'ROMEO:', '--max-tokens', '48', '--temperature', '0.7', '--seed', '3'], about: 'Tokens are printed as they come:' },
+    { argv: [translate, '--source', number], about: 'An encoder–decoder:' },
+  ],
+  diff: [
+    { argv: [layer, '--random-weights', '1', '--dims', 'T=4'], about: 'Outputs, then kernels, those first that use most of their bound ([why the bounds hold](decisions/0001-error-bounds.md)):', most: 22 },
+    { argv: [translate, '--no-kernels', '--no-unfused', '--dims', 'T=4,S=5'], about: 'Trained weights, outputs only:' },
+  ],
+  explain: [{ argv: [shakespeare], about: 'Kernels, dispatches and bytes of each program, before and after fusion, and memory:', most: 60 }],
+  ir: [
+    { argv: ['examples/residual-block/model.tfm', '--at', 'checked'], about: 'The checked graph; `tfmc ir --at optimised` and `--after <pass>` print later ones in the same form:', most: 14 },
+    { argv: [layer, '--at', 'stages', '--kernel', 'norm1'], about: 'A fused kernel as stages:' },
+    { argv: [layer, '--at', 'nest', '--target', 'typescript', '--kernel', 'norm1'], about: 'The same, scheduled for a target:', most: 24 },
+  ],
+  fmt: [{ argv: ['--check', shakespeare, translate], about: 'As in CI:' }],
+  init: [{ argv: ['my-model'], about: '', elsewhere: true }],
+  info: [
+    { argv: ['examples/translate/model.safetensors'], about: 'A checkpoint:', most: 8 },
+    { argv: [translate, '--weights', 'examples/translate/model.safetensors'], about: 'Does it fit the model?' },
+    { argv: [shakespeare, '--weights', 'examples/translate/model.safetensors'], about: 'One that does not:', most: 8 },
+  ],
+} // prettier-ignore
+
+const folder = mkdtempSync(join(tmpdir(), 'tfm-docs-'))
+
+async function capture(argv: readonly string[], cwd: string): Promise<{ text: string; code: number }> {
+  let text = ''
+  const sink = { write: (piece: string) => (text += piece) }
+  const io = { out: sink, err: sink, cwd, env: {}, signal: new AbortController().signal }
+  const code = await run(argv, io)
+  // Progress is written in lines where there is no terminal.
+  const lines = text
+    .split('\n')
+    .filter((line) => !/^(comparing|loading|reading|compiling|evaluating|running)\b/.test(line))
+  return { text: lines.join('\n').replaceAll(folder, 'OUT').replaceAll('OUT/', ''), code }
+}
+
+function short(text: string, most: number): string {
+  const lines = text.trimEnd().split('\n').map((line) => (line.length > 150 ? `${line.slice(0, 149)}…` : line)) // prettier-ignore
+  if (lines.length <= most) return lines.join('\n')
+  const head = Math.ceil(most * 0.75)
+  return [...lines.slice(0, head), '…', ...lines.slice(lines.length - (most - head - 1))].join('\n')
+}
+
+const quoted = (word: string): string => (/[\s"=[]/.test(word) && /[\s"[]/.test(word) ? `"${word}"` : word)
+
+async function page(): Promise<string> {
+  const lines = [
+    '# The command line',
+    '',
+    'Made by `npm run docs:cli`, which runs every command below; do not edit.',
+    '',
+    'Exit codes: 0 all is well, 1 diagnostics, 2 used wrongly, 130 interrupted by Ctrl-C. Diagnostics and progress go to stderr, results to stdout.',
+    'With `--json` a command prints one JSON document on stdout, the diagnostics in it; `ok` says how it went. Every code is explained in the',
+    '[error index](errors.md). Colour is decided by the terminal, `NO_COLOR` and `FORCE_COLOR`. Files are written whole or not at all.',
+    'A `config.json`, `model.safetensors` and `tokenizer.json` beside the weights or the source are found by themselves.',
+    '',
+  ]
+  for (const name of commandNames) {
+    const help = (await capture([name, '--help'], packageRoot())).text
+    const options = help.slice(help.indexOf('Usage:'), help.indexOf('\nExamples:'))
+    const summary = help.split('\n')[2] ?? ''
+    lines.push(`## \`tfmc ${name}\``, '', summary, '')
+    for (const one of shown[name] ?? []) {
+      const argv = [name, ...one.argv].map((word) => word.replace('OUT', folder))
+      const { text } = await capture(argv, one.elsewhere ? folder : packageRoot())
+      const command = ['tfmc', name, ...one.argv].map(quoted).join(' ').replaceAll('OUT/', '')
+      if (one.about !== '') lines.push(one.about, '')
+      lines.push('```console', `$ ${command}`, short(text, one.most ?? 40), '```', '')
+    }
+    lines.push('<details><summary>Options</summary>', '', '```', options.trim(), '```', '', '</details>', '')
+  }
+  return `${lines.join('\n').trimEnd()}\n`
+}
+
+try {
+  writeFileSync(join(packageRoot(), 'docs', 'cli.md'), await page())
+  await closeDevice()
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
