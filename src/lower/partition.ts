@@ -7,6 +7,7 @@ import type { Ix } from '../types/ix.ts'
 import { isConst } from '../types/ix.ts'
 import type { Flow } from './flow.ts'
 import { free } from './flow.ts'
+import { buffersOf, mostBuffers } from './buffers.ts'
 import { invert } from './views.ts'
 
 export type GroupKind = 'map' | 'rows' | 'contraction' | 'carried'
@@ -90,6 +91,13 @@ export function partition(flow: Flow, fuse: boolean): Partition {
     }
     return false
   }
+  const affordable = (a: Group, b: Group, from: Node, into: Node): boolean => {
+    const count = buffersOf(flow, new Set([...a.nodes, ...b.nodes]))
+    if (count <= mostBuffers) return true
+    const reason = `together they would bind ${count} buffers, and some devices offer ${mostBuffers}`
+    receipts.push({ taken: false, law: 'buffers', from, into, reason })
+    return false
+  }
   const merge = (a: Group, b: Group, kind: GroupKind, law: string, from: Node, into: Node, reason: string): void => {
     for (const n of a.nodes) {
       b.nodes.add(n)
@@ -151,7 +159,7 @@ export function partition(flow: Flow, fuse: boolean): Partition {
     }
     if (k === 'reduce' && h.kind === 'map' && [...h.nodes].some((m) => flow.kind(m) === 'append')) return
     if (rowsFit(n, h) === undefined || (g.rows && h.rows && !sameShape(g.rows, h.rows))) return
-    if (detour(g, h)) return
+    if (detour(g, h) || !affordable(g, h, n, flow.readers(n)[0])) return
     merge(
       g,
       h,
@@ -185,6 +193,7 @@ export function partition(flow: Flow, fuse: boolean): Partition {
         })
         continue
       }
+      if (!affordable(g, h, m, [...h.nodes][0])) continue
       merge(
         g,
         h,
@@ -210,7 +219,7 @@ export function partition(flow: Flow, fuse: boolean): Partition {
       .every((r) => !h.nodes.has(r) || (direct(v, r) && sameShape(r.type.shape, v.type.shape)))
     const whole = [...h.nodes].every((m) => flow.kind(m) === 'map' && fits(m.type.shape, v.type.shape))
     if (!aligned || !whole || flow.users.get(v)!.some((u) => free(flow.kind(u)))) return
-    if (detour(g, h)) return
+    if (detour(g, h) || !affordable(g, h, v, flow.readers(v)[0])) return
     merge(h, g, 'contraction', 'epilogue', v, flow.readers(v)[0], 'computed on each tile before it is stored')
   }
 
@@ -225,7 +234,7 @@ export function partition(flow: Flow, fuse: boolean): Partition {
     const g = groupOf.get(v)
     const h = groupOf.get(n)!
     if (g === undefined || g === h || g.kind !== 'contraction' || h.nodes.size > 1) return
-    if (chain.some((view) => invert(view) === undefined) || detour(g, h)) return
+    if (chain.some((view) => invert(view) === undefined) || detour(g, h) || !affordable(g, h, v, n)) return
     merge(h, g, 'contraction', 'append', v, n, 'stored straight into the cache')
   }
 

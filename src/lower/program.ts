@@ -59,7 +59,7 @@ export function lowerProgram(
 ): LoweredProgram {
   const { graph } = source
   const parts = partition(flow, fuse)
-  const storedBy = new Map<Group, readonly Stored[]>(parts.groups.map((g) => [g, storedOf(flow, parts, g)]))
+  const storedBy = new Map<Group, readonly Stored[]>(parts.groups.map((g) => [g, storedOf(flow, g)]))
   const groups = withCopies(flow, parts, storedBy)
 
   const externalOf = new Map<Node, External>()
