@@ -25,7 +25,13 @@ export function specialise(kernel: StageKernel, dims: ReadonlyMap<Sym, Ix>): Sta
     const domain = s.domain.map(axis)
     const body = inBody(s.body)
     const m = mapper({ syms: new Map(syms) })
-    return { ...s, domain, body, ...(s.at ? { at: s.at.map(m.ix) } : {}), ...(s.guard ? { guard: m.expr(s.guard) } : {}) }
+    return {
+      ...s,
+      domain,
+      body,
+      ...(s.at ? { at: s.at.map(m.ix) } : {}),
+      ...(s.guard ? { guard: m.expr(s.guard) } : {}),
+    }
   }
   const expr = (e: Expr): Expr => simplifyExpr(mapper({ syms: new Map(syms) }).expr(e))
   const condition = (where: Expr | undefined): { where?: Expr } => {

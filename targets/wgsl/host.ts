@@ -21,8 +21,39 @@ const always = ['errors', 'safetensors', 'source', 'weights', 'inputs', 'sample'
 const ours = ['device', 'buffers', 'selftest', 'session', 'load'].map((n) => `wgsl/runtime/${n}.ts`)
 const forGeneration = ['sampling', 'generate'].map((n) => `runtime/${n}.ts`)
 /** What a caller may want to name. */
-const publicTypes = ['TfmError', 'TensorLike', 'Nested', 'Tensor', 'WeightSource', 'WeightWarning', 'ReadOptions', 'LoadOptions', 'GpuOptions', 'OpenOptions', 'SampleOptions', 'GenerateOptions', 'SelftestReport']
-const fixedNames = ['Inputs', 'Outputs', 'SequenceInputs', 'SequenceOutputs', 'Model', 'load', 'specs', 'slots', 'rules', 'model', 'kernels', 'steps', 'tests', 'past', 'd', 'i']
+const publicTypes = [
+  'TfmError',
+  'TensorLike',
+  'Nested',
+  'Tensor',
+  'WeightSource',
+  'WeightWarning',
+  'ReadOptions',
+  'LoadOptions',
+  'GpuOptions',
+  'OpenOptions',
+  'SampleOptions',
+  'GenerateOptions',
+  'SelftestReport',
+]
+const fixedNames = [
+  'Inputs',
+  'Outputs',
+  'SequenceInputs',
+  'SequenceOutputs',
+  'Model',
+  'load',
+  'specs',
+  'slots',
+  'rules',
+  'model',
+  'kernels',
+  'steps',
+  'tests',
+  'past',
+  'd',
+  'i',
+]
 
 export interface EmittedModule {
   readonly text: string
@@ -32,7 +63,10 @@ export interface EmittedModule {
 }
 
 /** Kernels of the module as they are emitted, shared between programs. */
-export function printKernels(module: Module): { readonly kernels: readonly PrintedKernel[]; readonly fields: readonly string[] } {
+export function printKernels(module: Module): {
+  readonly kernels: readonly PrintedKernel[]
+  readonly fields: readonly string[]
+} {
   const dims = dimsOf(dimsIn(module))
   const kernels = module.kernels.map((k, i) => printKernel(k, schedule(k, { used: usesOf(module, i) }), dims))
   return { kernels, fields: dims.fields }
@@ -44,7 +78,8 @@ function dimsIn(module: Module): readonly Sym[] {
 
 /** Whether a kernel sees one position per sequence, many, or both. */
 function usesOf(module: Module, kernel: number): 'one' | 'many' | 'both' {
-  const runs = (steps: readonly HostStep[]): boolean => steps.some((s) => (s.k === 'layers' ? runs(s.body) : s.kernel === kernel))
+  const runs = (steps: readonly HostStep[]): boolean =>
+    steps.some((s) => (s.k === 'layers' ? runs(s.body) : s.kernel === kernel))
   const users = module.programs.filter((p) => runs(p.steps))
   const inStep = users.some((p) => p.name === 'step')
   return inStep ? (users.some((p) => p.name !== 'step') ? 'both' : 'one') : 'many'
@@ -91,16 +126,24 @@ export function printModule(given: Module, options: { readonly language: Languag
     ...selftestLines(module, kernels.map((k) => quote(k.name)), floats, p, (params) => `{ ${[...params].map(([s, n]) => `${property(s.name)}: ${n}`).join(', ')} }`),
     ...loadLines(module, p, runByPrefill), '',
   ] // prettier-ignore
-  const runtime = pieces.map((n) => (p.language === 'ts' ? exportPublic(runtimePieces[n].ts) : exportErrors(runtimePieces[n].js)))
+  const runtime = pieces.map((n) =>
+    p.language === 'ts' ? exportPublic(runtimePieces[n].ts) : exportErrors(runtimePieces[n].js),
+  )
   const text = [...sections, ...title('Runtime of tfm'), ''].join('\n') + runtime.join('\n\n') + '\n'
-  return { text: text.replace(/\n{3,}/g, '\n\n'), declarations: p.language === 'js' ? declarations(module, pieces, api) : '', kernels }
+  return {
+    text: text.replace(/\n{3,}/g, '\n\n'),
+    declarations: p.language === 'js' ? declarations(module, pieces, api) : '',
+    kernels,
+  }
 }
 
 /** Indented, except for the code inside template literals. */
 const kernelText = (lines: readonly string[]): string[] => lines.map((l) => `  ${l}`)
 
 const exportPublic = (text: string): string =>
-  text.replace(/^(type|interface|class) (\w+)/gm, (all, kind: string, name: string) => (publicTypes.includes(name) ? `export ${kind} ${name}` : all))
+  text.replace(/^(type|interface|class) (\w+)/gm, (all, kind: string, name: string) =>
+    publicTypes.includes(name) ? `export ${kind} ${name}` : all,
+  )
 
 function loadLines(module: Module, p: Printer, runByPrefill: boolean): string[] {
   const as = (type: string): string => (p.language === 'ts' ? ` as unknown as ${type}` : '')
@@ -113,13 +156,17 @@ function loadLines(module: Module, p: Printer, runByPrefill: boolean): string[] 
   if (programOf(module, 'prefill')) {
     methods.push('get past() {', '  return session.past', '},')
     for (const name of ['prefill', 'step'] as const) {
-      if (programOf(module, name)) methods.push(method(name, 'SequenceInputs', 'SequenceOutputs', `advance('${name}', { ...inputs })`))
+      if (programOf(module, name))
+        methods.push(method(name, 'SequenceInputs', 'SequenceOutputs', `advance('${name}', { ...inputs })`))
     }
     methods.push('reset: () => session.reset(),')
   }
   if (generation) {
     const { ids, logits, others } = generation
-    const first = others.length === 0 ? '' : `, ...(session.past === 0 && { ${others.map((o) => `${property(o.name)}: ${access('options', o.name)}`).join(', ')} })`
+    const first =
+      others.length === 0
+        ? ''
+        : `, ...(session.past === 0 && { ${others.map((o) => `${property(o.name)}: ${access('options', o.name)}`).join(', ')} })`
     const optional = others.length > 0 && others.every((o) => o.optional)
     methods.push(
       `generate(ids, options${optional ? ' = {}' : ''}) {`,
@@ -144,16 +191,27 @@ function loadLines(module: Module, p: Printer, runByPrefill: boolean): string[] 
 
 /** The `.d.ts` beside a `.js`. */
 function declarations(module: Module, pieces: readonly string[], api: readonly string[]): string {
-  const wanted = (part: string): boolean => publicTypes.some((t) => new RegExp(`^export (?:declare )?(?:type|interface|class) ${t}\\b`, 'm').test(part))
+  const wanted = (part: string): boolean =>
+    publicTypes.some((t) => new RegExp(`^export (?:declare )?(?:type|interface|class) ${t}\\b`, 'm').test(part))
   const types = pieces.flatMap((n) => {
     const parts: string[] = []
     for (const part of runtimePieces[n].dts.split(/\n(?=(?:\/\*\*|export ))/)) {
       // A comment belongs to what follows it.
-      if (parts.length > 0 && /^\/\*\*[\s\S]*\*\/\s*$/.test(parts[parts.length - 1])) parts[parts.length - 1] += `\n${part}`
+      if (parts.length > 0 && /^\/\*\*[\s\S]*\*\/\s*$/.test(parts[parts.length - 1]))
+        parts[parts.length - 1] += `\n${part}`
       else parts.push(part)
     }
     return parts.filter(wanted)
   })
   const head = docComment([`Types of ${module.name}, compiled by tfm from ${module.source}.`])
-  return [...head, '', ...api, '', 'export declare function load(options: OpenOptions): Promise<Model>', '', ...types.map((t) => t.trim()), ''].join('\n')
+  return [
+    ...head,
+    '',
+    ...api,
+    '',
+    'export declare function load(options: OpenOptions): Promise<Model>',
+    '',
+    ...types.map((t) => t.trim()),
+    '',
+  ].join('\n')
 }

@@ -14,8 +14,12 @@ export const wgsl: Target = {
   panelLayout,
   emit: (module, { language }) => {
     const { text, declarations, kernels } = printModule(module, { language })
-    const files: Artifact[] = kernels.map((k) => ({ path: `kernels/${k.name}.wgsl`, text: k.code }))
-    const host: Artifact[] = language === 'ts' ? [{ path: 'model.ts', text }] : [{ path: 'model.js', text }, { path: 'model.d.ts', text: declarations }] // prettier-ignore
-    return [...host, ...files]
+    const name = module.name.replace(/[^A-Za-z0-9_-]+/g, '_') || 'model'
+    const types: Artifact[] = language === 'ts' ? [] : [{ path: `${name}.d.ts`, text: declarations }]
+    return [
+      { path: `${name}.${language}`, text },
+      ...types,
+      ...kernels.map((k): Artifact => ({ path: `kernels/${k.name}.wgsl`, text: k.code })),
+    ]
   },
 }

@@ -4,12 +4,14 @@
  */
 import type { Buffer } from '../../src/kernel/buffer.ts'
 import { storageOf } from '../../src/kernel/address.ts'
+import { local, newLocal } from '../../src/kernel/expr.ts'
 import type { For, NestKernel, Stmt } from '../../src/kernel/nest.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { passesStorage } from './storage.ts'
 import { effectsOf, extentOf, visitStmts } from '../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { con, isConst, mul, print, substitute } from '../../src/types/ix.ts'
+import type { FoldCall } from './folds.ts'
 import type { MathHelper } from './math.ts'
 import { mathHelpers, withNeeds } from './math.ts'
 import { ixText } from './numbers.ts'
@@ -93,10 +95,14 @@ export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dim
   }
   const barrier = nests.some(passesStorage) ? ['storageBarrier(); workgroupBarrier();'] : ['workgroupBarrier();']
   const parent: BlockParent = { names: top, known, bases: [], barrier, helper }
+  const foldParts = new Map<string, Part>()
   const shared = scheduled.variants.length > 1 ? printTail(scheduled.variants, top, parent) : undefined
-  const printed = scheduled.variants.map((v) => printEntry(v, top, v.tail && shared ? { ...parent, call: { name: shared.name, tail: v.tail } } : parent))
+  const printed = scheduled.variants.map((v) =>
+    printEntry(v, top, v.tail && shared ? { ...parent, call: { name: shared.name, tail: v.tail } } : parent, foldParts),
+  )
   const usesDims = [shared, ...printed].some((p) => p?.lines.some((l) => l.includes('dims.')))
 
+  const folded = [...foldParts.values()]
   const part = (name: string, lines: readonly string[]): Part => ({ name, text: `${lines.join('\n')}\n` })
   const helpers = withNeeds(asked).map((h) => {
     const { doc, params, result, body } = mathHelpers[h]
@@ -113,7 +119,11 @@ export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dim
     part('place', ['struct Place { @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u }', '']),
     ...(usesDims ? [part('dims', [dims.struct, '@group(0) @binding(0) var<uniform> dims: Dims;', ''])] : []),
     ...helpers,
-    part(scheduled.variants[0].tail ? 'contraction' : 'rest', printed.flatMap((p, i) => [...(i > 0 ? [''] : []), ...p.lines])),
+    ...folded,
+    part(
+      scheduled.variants[0].tail ? 'contraction' : 'rest',
+      printed.flatMap((p, i) => [...(i > 0 ? [''] : []), ...p.lines]),
+    ),
   ]
   const fixed = new Map([...(scheduled.constants ?? [])].map(([s, n]): [Sym, Ix] => [s, con(n)]))
   return {
@@ -123,7 +133,8 @@ export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dim
   } // prettier-ignore
 }
 
-const shapeText = (b: Buffer): string => `${b.of}[${b.shape.map((x) => print(x)).join(', ')}]${b.layout === undefined ? '' : ` as ${b.layout.name}`}`
+const shapeText = (b: Buffer): string =>
+  `${b.of}[${b.shape.map((x) => print(x)).join(', ')}]${b.layout === undefined ? '' : ` as ${b.layout.name}`}`
 
 interface Shape {
   readonly grid: readonly For[]
@@ -156,12 +167,17 @@ function shapeOf(nest: NestKernel): Shape {
   visitStmts(thread, (s) => {
     if (s.k === 'for' && s.kind !== 'serial') stray = s
   })
-  if (band.length === 0 || grid.length === 0 || stray !== undefined) throw new Error(`internal: ${nest.name} is not scheduled as workgroups of threads`)
+  if (band.length === 0 || grid.length === 0 || stray !== undefined)
+    throw new Error(`internal: ${nest.name} is not scheduled as workgroups of threads`)
   return { grid, allocs, band, thread }
 }
 
 /** What every variant does with a result, as a function. */
-function printTail(variants: readonly Variant[], top: Names, parent: BlockParent): { readonly name: string; readonly lines: readonly string[] } | undefined {
+function printTail(
+  variants: readonly Variant[],
+  top: Names,
+  parent: BlockParent,
+): { readonly name: string; readonly lines: readonly string[] } | undefined {
   const tail = variants[0].tail
   if (tail === undefined || variants.some((v) => v.tail === undefined)) return undefined
   const name = top.name('finish')
@@ -171,21 +187,69 @@ function printTail(variants: readonly Variant[], top: Names, parent: BlockParent
     b.known.set(thing, made)
     return made
   }
-  const params = [...tail.places.map((v) => `${declare(v, v.name)}: i32`), `${declare(tail.value, tail.value.name)}: ${scalarType(tail.value.of)}`]
+  const params = [
+    ...tail.places.map((v) => `${declare(v, v.name)}: i32`),
+    `${declare(tail.value, tail.value.name)}: ${scalarType(tail.value.of)}`,
+  ]
   return { name, lines: [`fn ${name}(${params.join(', ')}) {`, ...indent(statements(tail.stmts, b)), '}'] }
 }
 
-function printEntry(v: Variant, top: Names, parent: BlockParent): { readonly lines: readonly string[]; readonly entry: PrintedEntry } {
+/** A fold over the workgroup: its storage and a function of the thread and its value. */
+function printFold(f: FoldCall, storage: readonly string[], top: Names, parent: BlockParent): Part {
+  const of = scalarType(f.buf.of)
+  const name = top.name(`${{ add: 'sum', mul: 'product' }[f.fold as string] ?? f.fold}_of_threads`)
+  const b = openBlock(parent)
+  const value = newLocal('value', f.buf.of)
+  for (const [thing, wish] of [[f.lane, 'lane'], [value, 'value']] as const) b.known.set(thing, b.names.name(wish)) // prettier-ignore
+  const [store, ...rest] = f.stmts
+  const given = store.k === 'store' ? [{ ...store, e: local(value) }, ...rest] : f.stmts
+  const body = statements(given, b)
+  const lines = [
+    `fn ${name}(${b.scope.sym(f.lane)}: i32, ${b.scope.local(value)}: ${of}) -> ${of} {`,
+    ...indent(body),
+    `  return ${b.scope.local(f.result)};`,
+    '}',
+    '',
+  ]
+  return { name, text: [...storage, ...lines].join('\n') + '\n' }
+}
+
+function printEntry(
+  v: Variant,
+  top: Names,
+  parent: BlockParent,
+  foldParts: Map<string, Part>,
+): { readonly lines: readonly string[]; readonly entry: PrintedEntry } {
   const shape = shapeOf(v.nest)
   const entry = top.name(`main${v.suffix}`)
   const known = new Map(parent.known)
-  const storage = shape.allocs.map((b) => {
-    const name = top.name(v.suffix === '' ? b.name : `${b.name}${v.suffix}`)
-    known.set(b, name)
-    return `var<workgroup> ${name}: ${arrayType(b)};`
-  })
-  const b = openBlock({ ...parent, known })
-  const size = (['x', 'y'] as const).map((d) => Number(isConst(shape.band.find((s) => s.kind === `local.${d}`)?.hi ?? 1)))
+  const declared = new Map(
+    shape.allocs.map((b) => {
+      const name = top.name(v.suffix === '' ? b.name : `${b.name}${v.suffix}`)
+      known.set(b, name)
+      return [b, `var<workgroup> ${name}: ${arrayType(b)};`]
+    }),
+  )
+  const lane = shape.band.length === 1 ? shape.band[0].v : undefined
+  const nameOf = (f: FoldCall): string => {
+    const used = [...new Set([...effectsOf(f.stmts).writes])]
+    const key = [f.fold, ...used.map((x) => x.id)].join()
+    const made =
+      foldParts.get(key) ??
+      printFold(
+        f,
+        used.flatMap((x) => declared.get(x) ?? []),
+        top,
+        { ...parent, known },
+      )
+    foldParts.set(key, made)
+    for (const x of used) declared.delete(x)
+    return made.name
+  }
+  const b = openBlock({ ...parent, known, ...(lane ? { folds: { lane, nameOf } } : {}) })
+  const size = (['x', 'y'] as const).map((d) =>
+    Number(isConst(shape.band.find((s) => s.kind === `local.${d}`)?.hi ?? 1)),
+  )
   const head: string[] = []
   // x runs fastest.
   const loops = (['x', 'y', 'z'] as const).flatMap((d) => shape.grid.filter((s) => s.kind === `grid.${d}`))
@@ -223,7 +287,13 @@ function printEntry(v: Variant, top: Names, parent: BlockParent): { readonly lin
   const body = [...head, ...statements(shape.thread, b)]
   const dims = size[1] === 1 ? `${size[0]}` : size.join(', ')
   return {
-    lines: [...storage, `@compute @workgroup_size(${dims})`, `fn ${entry}(at: Place, @builtin(local_invocation_id) thread: vec3u) {`, ...indent(body), '}'],
+    lines: [
+      ...declared.values(),
+      `@compute @workgroup_size(${dims})`,
+      `fn ${entry}(at: Place, @builtin(local_invocation_id) thread: vec3u) {`,
+      ...indent(body),
+      '}',
+    ],
     entry: {
       entry, groups: total, invocations: size[0] * size[1],
       workgroupBytes: shape.allocs.reduce((n, x) => n + 4 * (isConst(storageOf(x)) ?? 0), 0),
@@ -231,4 +301,3 @@ function printEntry(v: Variant, top: Names, parent: BlockParent): { readonly lin
     }, // prettier-ignore
   }
 }
-

@@ -18,7 +18,14 @@ export interface HelperText {
   readonly body: readonly string[]
 }
 
-const f32 = (name: string, doc: string, body: readonly string[], needs: readonly MathHelper[] = []): HelperText => ({ name, doc, needs, params: 'x: f32', result: 'f32', body })
+const f32 = (name: string, doc: string, body: readonly string[], needs: readonly MathHelper[] = []): HelperText => ({
+  name,
+  doc,
+  needs,
+  params: 'x: f32',
+  result: 'f32',
+  body,
+})
 
 export const mathHelpers: Readonly<Record<MathHelper, HelperText>> = {
   exp: f32('exp_f32', 'exp within 2e-7: 2^n * e^r with |r| <= ln(2)/2; 0 below -103, largest finite value above 88.72.', [

@@ -55,7 +55,10 @@ function ix(x: Ix, scope: Scope): Text {
   spelled.sort((x, y) => rank(x.t) - rank(y.t) || compare(x.text.s, y.text.s))
   const [head, ...rest] = spelled
   const start = head.t.coef < 0 ? term(head.t, scope) : head.text
-  return rest.reduce<Text>((sum, { t, text }) => (t.coef < 0 ? infix('-', P.add, sum, text) : infix('+', P.add, sum, text, true)), start)
+  return rest.reduce<Text>(
+    (sum, { t, text }) => (t.coef < 0 ? infix('-', P.add, sum, text) : infix('+', P.add, sum, text, true)),
+    start,
+  )
 }
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 function term(t: Term, scope: Scope): Text {
@@ -104,12 +107,21 @@ function shortest(x: number): string {
   if (Object.is(x, -0)) return '-0'
   const same = (text: string): boolean => Math.fround(Number(text)) === Math.fround(x)
   const digits = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => Number(x.toPrecision(n)))
-  const candidates = [x, ...digits].flatMap((n) => [String(n), n.toExponential()]).map((c) => c.replace('e+', 'e').replace(/e0$/, ''))
+  const candidates = [x, ...digits]
+    .flatMap((n) => [String(n), n.toExponential()])
+    .map((c) => c.replace('e+', 'e').replace(/e0$/, ''))
   const fits = candidates.filter((c) => same(c) && Math.abs(Number(c)) <= LARGEST)
   return fits.reduce((a, b) => (b.length < a.length ? b : a), fits[0])
 }
 
-const plainUnary: Partial<Record<UnaryFn, string>> = { abs: 'abs', sign: 'sign', floor: 'floor', ceil: 'ceil', round: 'round', sqrt: 'sqrt' }
+const plainUnary: Partial<Record<UnaryFn, string>> = {
+  abs: 'abs',
+  sign: 'sign',
+  floor: 'floor',
+  ceil: 'ceil',
+  round: 'round',
+  sqrt: 'sqrt',
+}
 const operators: Partial<Record<BinaryFn, readonly [string, number]>> = {
   add: ['+', P.add], sub: ['-', P.add], mul: ['*', P.mul], div: ['/', P.mul], eq: ['==', P.compare], ne: ['!=', P.compare], lt: ['<', P.compare],
   le: ['<=', P.compare], gt: ['>', P.compare], ge: ['>=', P.compare], and: ['&&', P.and], or: ['||', P.or],
@@ -120,7 +132,11 @@ function expr(e: Expr, scope: Scope): Text {
   if (known !== undefined) return atomText(known)
   switch (e.k) {
     case 'const':
-      return e.of === 'bool' ? atomText(e.value !== 0 ? 'true' : 'false') : e.of === 'i32' ? integer(e.value) : float(e.value)
+      return e.of === 'bool'
+        ? atomText(e.value !== 0 ? 'true' : 'false')
+        : e.of === 'i32'
+          ? integer(e.value)
+          : float(e.value)
     case 'index':
       return ix(e.ix, scope)
     case 'local':
@@ -140,7 +156,8 @@ function expr(e: Expr, scope: Scope): Text {
       const [a, b] = [expr(e.a, scope), expr(e.b, scope)]
       const operator = operators[e.f]
       if (operator !== undefined) return infix(operator[0], operator[1], a, b, e.f === 'and' || e.f === 'or')
-      if (e.f === 'floordiv') return e.of === 'i32' ? call(scope.helper('floor_div'), a, b) : call('floor', infix('/', P.mul, a, b))
+      if (e.f === 'floordiv')
+        return e.of === 'i32' ? call(scope.helper('floor_div'), a, b) : call('floor', infix('/', P.mul, a, b))
       if (e.f === 'mod') return call(scope.helper(e.of === 'i32' ? 'floor_mod' : 'float_mod'), a, b)
       return call(e.f === 'pow' ? scope.helper('pow') : e.f, a, b)
     }
@@ -155,7 +172,8 @@ function castText(to: Expr['of'], x: Expr, scope: Scope): Text {
   if (to === x.of) return text
   if (to === 'bool') return infix('!=', P.compare, text, x.of === 'i32' ? atomText('0') : float(0))
   const f = to === 'i32' ? 'i32' : 'f32'
-  if (x.of === 'bool') return call('select', f === 'i32' ? integer(0) : float(0), f === 'i32' ? integer(1) : float(1), text)
+  if (x.of === 'bool')
+    return call('select', f === 'i32' ? integer(0) : float(0), f === 'i32' ? integer(1) : float(1), text)
   if (x.of !== 'i32' && f === 'f32') return text
   return call(f, text)
 }
@@ -163,4 +181,5 @@ function castText(to: Expr['of'], x: Expr, scope: Scope): Text {
 /** A flat offset. */
 export const flat = (b: Buffer, at: readonly Ix[], scope: Scope): string => ixText(offsetOf(b, at), scope)
 /** The value as it is stored: a truth value as 0 or 1. */
-export const storedText = (e: Expr, scope: Scope): string => (e.of === 'bool' ? castText('i32', e, scope).s : exprText(e, scope))
+export const storedText = (e: Expr, scope: Scope): string =>
+  e.of === 'bool' ? castText('i32', e, scope).s : exprText(e, scope)

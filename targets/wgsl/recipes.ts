@@ -51,10 +51,13 @@ const finish = (nest: NestKernel): NestKernel => withoutCopies(cse(hoist(cse(sim
 export function schedule(given: StageKernel, options: ScheduleOptions = {}): Scheduled {
   const kernel: StageKernel = { ...given, stages: inlineStages(given.stages) }
   const structure = structureOf(kernel)
-  const only = (name: Variant['schedule'], nest: NestKernel): Scheduled => ({ variants: [{ suffix: '', schedule: name, nest: finish(nest) }] })
+  const only = (name: Variant['schedule'], nest: NestKernel): Scheduled => ({
+    variants: [{ suffix: '', schedule: name, nest: finish(nest) }],
+  })
   switch (structure.k) {
     case 'contraction': {
-      const first = kernel.stages[0] === structure.stage && !(structure.stage.body.k === 'reduce' && structure.stage.body.where)
+      const first =
+        kernel.stages[0] === structure.stage && !(structure.stage.body.k === 'reduce' && structure.stage.body.where)
       const epilogue = first ? epilogueOf(structure.stage, structure.epilogue) : undefined
       if (epilogue === undefined) return only('each', each(given))
       const plain = productOf(kernel, structure, epilogue)
@@ -66,9 +69,16 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
       const many: Variant = { suffix: '', schedule: 'tiled', ...tiled(p) }
       // What a kernel is used for decides which two it has; each more would be more code and more pipelines to compile.
       const wanted = { one: [one, some], many: [some, many], both: [one, many] }[options.used ?? 'many']
-      const fits = count === undefined ? wanted : wanted.filter((v, i) => count <= (v.upTo ?? Infinity) || i === wanted.length - 1).slice(0, 1)
+      const fits =
+        count === undefined
+          ? wanted
+          : wanted.filter((v, i) => count <= (v.upTo ?? Infinity) || i === wanted.length - 1).slice(0, 1)
       const { upTo: _, ...last } = fits[fits.length - 1]
-      return { rows: p.rows.count, variants: [...fits.slice(0, -1), { ...last, suffix: '' }], ...(named ? { constants: named.constants } : {}) }
+      return {
+        rows: p.rows.count,
+        variants: [...fits.slice(0, -1), { ...last, suffix: '' }],
+        ...(named ? { constants: named.constants } : {}),
+      }
     }
     case 'carried': {
       const nest = carried(kernel)

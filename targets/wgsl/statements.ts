@@ -7,6 +7,8 @@ import type { For, Stmt } from '../../src/kernel/nest.ts'
 import { exprsOf, indicesOf, symbolsOfIx, visitExpr, visitStmts } from '../../src/kernel/walk.ts'
 import type { Atom, Ix, Sym } from '../../src/types/ix.ts'
 import { add, floorDiv, isConst, max, min, mod, mul, of, sub, valueIx, valuesOf } from '../../src/types/ix.ts'
+import type { FoldCall } from './folds.ts'
+import { foldAt } from './folds.ts'
 import type { Tail } from './recipes/contraction.ts'
 import type { Scope } from './numbers.ts'
 import { exprText, isPlain, ixText, storedText } from './numbers.ts'
@@ -29,6 +31,12 @@ export interface Block {
   readonly bases: Base[]
   readonly barrier: readonly string[]
   readonly call: Call | undefined
+  /** The function of a fold over the workgroup, and the symbol of the thread. */
+  readonly folds: Folds | undefined
+}
+export interface Folds {
+  readonly lane: Sym
+  readonly nameOf: (f: FoldCall) => string
 }
 
 /** Statements that are a function of their own: where they begin, they are called. */
@@ -44,6 +52,7 @@ export interface BlockParent {
   readonly barrier: readonly string[]
   readonly helper: Scope['helper']
   readonly call?: Call | undefined
+  readonly folds?: Folds | undefined
 }
 
 export function openBlock(parent: BlockParent, names: Names = parent.names.child()): Block {
@@ -68,7 +77,7 @@ export function openBlock(parent: BlockParent, names: Names = parent.names.child
     },
   }
   const bases = [...parent.bases]
-  return { names, scope, known, bases, barrier: parent.barrier, call: parent.call }
+  return { names, scope, known, bases, barrier: parent.barrier, call: parent.call, folds: parent.folds }
 }
 
 const declare = (b: Block, thing: object, wish: string): string => {
@@ -87,6 +96,17 @@ export function statements(body: readonly Stmt[], b: Block): string[] {
       i += call.tail.stmts.length - 1
       continue
     }
+    const fold = b.folds && foldAt(body, i, b.folds.lane)
+    if (fold !== undefined) {
+      const { lines: before, inner } = share([fold.value], b)
+      const value = exprText(fold.value, inner.scope)
+      lines.push(
+        ...before,
+        `let ${declare(b, fold.result, fold.result.name)} = ${b.folds!.nameOf(fold)}(${b.scope.sym(fold.lane)}, ${value});`,
+      )
+      i += fold.stmts.length - 1
+      continue
+    }
     const run = runOf(body, i)
     if (run.length >= 3) {
       lines.push(...fill(run.map((s) => statement(s, b).join(' '))))
@@ -100,7 +120,9 @@ export function statements(body: readonly Stmt[], b: Block): string[] {
 function runOf(body: readonly Stmt[], from: number): readonly Stmt[] {
   const kind = body[from].k
   const simple = (s: Stmt): boolean =>
-    s.k === kind && (kind === 'var' || kind === 'let' || kind === 'assign' || (s.k === 'store' && s.buf.space === 'private')) && exprsOf(s).every((e) => sharedIn(e).length === 0 && (kind !== 'let' || operands(e).length === 0))
+    s.k === kind &&
+    (kind === 'var' || kind === 'let' || kind === 'assign' || (s.k === 'store' && s.buf.space === 'private')) &&
+    exprsOf(s).every((e) => sharedIn(e).length === 0 && (kind !== 'let' || operands(e).length === 0))
   let to = from
   while (to < body.length && simple(body[to])) to++
   return body.slice(from, to)
@@ -128,7 +150,8 @@ function statement(s: Stmt, b: Block): string[] {
       const { lines, inner } = share([s.e], b)
       const at = ixText(offsetOf(s.buf, s.at), inner.scope)
       const { e } = s
-      const own = e.k === 'bin' && e.f === 'add' && e.a.k === 'load' && e.a.buf === s.buf && e.a.at.every((x, i) => x === s.at[i])
+      const own =
+        e.k === 'bin' && e.f === 'add' && e.a.k === 'load' && e.a.buf === s.buf && e.a.at.every((x, i) => x === s.at[i])
       if (own) return [...lines, `${b.scope.buffer(s.buf)}[${at}] += ${exprText(e.b, inner.scope)};`]
       return [...lines, `${b.scope.buffer(s.buf)}[${at}] = ${storedText(s.e, inner.scope)};`]
     }
@@ -145,7 +168,15 @@ function statement(s: Stmt, b: Block): string[] {
   }
 }
 
-const parentOf = (b: Block): BlockParent => ({ names: b.names, known: b.known, bases: b.bases, barrier: b.barrier, helper: b.scope.helper, call: b.call })
+const parentOf = (b: Block): BlockParent => ({
+  names: b.names,
+  known: b.known,
+  bases: b.bases,
+  barrier: b.barrier,
+  helper: b.scope.helper,
+  call: b.call,
+  folds: b.folds,
+})
 
 /** `array<f32, 64>`: storage that a kernel allocates. */
 export function arrayType(buf: Buffer): string {
@@ -166,7 +197,9 @@ function assignment(name: string, v: Local, e: Expr, scope: Scope): string {
 }
 
 const braces = (head: string, body: readonly string[]): string[] =>
-  body.length === 1 && head.length + body[0].length < 100 && !/^(for|if|let|var|\/\/)/.test(body[0]) ? [`${head} { ${body[0]} }`] : [`${head} {`, ...indent(body), '}']
+  body.length === 1 && head.length + body[0].length < 100 && !/^(for|if|let|var|\/\/)/.test(body[0])
+    ? [`${head} { ${body[0]} }`]
+    : [`${head} {`, ...indent(body), '}']
 
 // ---- subexpressions ----
 
@@ -187,7 +220,12 @@ function sharedIn(e: Expr): readonly Expr[] {
     order.push(x)
   }
   go(e)
-  return order.filter((x) => (uses.get(x) ?? 0) > 1 && !(x.k === 'const' || x.k === 'local' || x.k === 'index') && !(x.k === 'un' && x.f === 'neg' && x.x.k === 'local'))
+  return order.filter(
+    (x) =>
+      (uses.get(x) ?? 0) > 1 &&
+      !(x.k === 'const' || x.k === 'local' || x.k === 'index') &&
+      !(x.k === 'un' && x.f === 'neg' && x.x.k === 'local'),
+  )
 }
 
 /** Names for what an expression uses twice. */
@@ -245,9 +283,12 @@ function invariants(s: For, call: Call | undefined): readonly { readonly ix: Ix;
   })
   const found = new Map<Ix, string>()
   for (const { buf, ix } of accesses) {
-    const kept = ix.terms.filter((t) => t.atoms.every((a) => a.k !== 'value' && ![...symbolsOfIx(atomIx(a))].some((v) => bound.has(v))))
+    const kept = ix.terms.filter((t) =>
+      t.atoms.every((a) => a.k !== 'value' && ![...symbolsOfIx(atomIx(a))].some((v) => bound.has(v))),
+    )
     if (kept.length === ix.terms.length && kept.length < 2) continue
-    if (!kept.some((t) => t.atoms.length > 1 || (t.atoms.length === 1 && (t.coef !== 1 || t.atoms[0].k !== 'sym')))) continue
+    if (!kept.some((t) => t.atoms.length > 1 || (t.atoms.length === 1 && (t.coef !== 1 || t.atoms[0].k !== 'sym'))))
+      continue
     const base = kept.reduce<Ix>((sum, t) => add(sum, mul(t.coef, ...t.atoms.map(atomIx))), of(0))
     if (!found.has(base)) found.set(base, buf.name)
   }

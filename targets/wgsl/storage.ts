@@ -15,8 +15,10 @@ export function passesStorage(nest: NestKernel): boolean {
   const loads: { readonly buf: Buffer; readonly access: Access }[] = []
   visitStmts(nest.body, (s, around) => {
     const loops = around.flatMap((x) => (x.k === 'for' ? [x] : []))
-    if (s.k === 'store' && s.buf.space === 'global') stores.set(s.buf, [...(stores.get(s.buf) ?? []), { at: s.at, loops }])
-    for (const l of exprsOf(s).flatMap(loadsOf)) if (l.buf.space === 'global') loads.push({ buf: l.buf, access: { at: l.at, loops } })
+    if (s.k === 'store' && s.buf.space === 'global')
+      stores.set(s.buf, [...(stores.get(s.buf) ?? []), { at: s.at, loops }])
+    for (const l of exprsOf(s).flatMap(loadsOf))
+      if (l.buf.space === 'global') loads.push({ buf: l.buf, access: { at: l.at, loops } })
   })
   return loads.some(({ buf, access }) => (stores.get(buf) ?? []).some((s) => !sameThread(s, access)))
 }
@@ -26,7 +28,8 @@ function sameThread(a: Access, b: Access): boolean {
   const map = new Map<Sym, Ix>()
   const alike = a.loops.every((l, i) => {
     const m = b.loops[i]
-    if (m === undefined || l.step !== m.step || l.lo !== substitute(m.lo, map) || l.hi !== substitute(m.hi, map)) return false
+    if (m === undefined || l.step !== m.step || l.lo !== substitute(m.lo, map) || l.hi !== substitute(m.hi, map))
+      return false
     map.set(m.v, of(l.v))
     return true
   })

@@ -9,10 +9,14 @@ import { indent, property, quote } from '../typescript/text.ts'
 import type { PrintedKernel } from './kernel.ts'
 
 /** WGSL as a template literal: nothing in it can end the literal, nor a script element around it. */
-export const templateText = (code: string): string => code.replace(/[\\`]|\$(?=\{)/g, '\\$&').replace(/<(?=[/!])/g, '\\x3c')
+export const templateText = (code: string): string =>
+  code.replace(/[\\`]|\$(?=\{)/g, '\\$&').replace(/<(?=[/!])/g, '\\x3c')
 
 /** Parts of kernels that several have are constants of the module; `names` gives their names by text. */
-export function sharedParts(kernels: readonly PrintedKernel[], p: Printer): { readonly lines: readonly string[]; readonly names: ReadonlyMap<string, string> } {
+export function sharedParts(
+  kernels: readonly PrintedKernel[],
+  p: Printer,
+): { readonly lines: readonly string[]; readonly names: ReadonlyMap<string, string> } {
   const uses = new Map<string, number>()
   const parts = kernels.flatMap((k) => k.parts)
   for (const { text } of parts) uses.set(text, (uses.get(text) ?? 0) + 1)
@@ -27,7 +31,11 @@ export function sharedParts(kernels: readonly PrintedKernel[], p: Printer): { re
 }
 const codeText = (text: string): string => `/* wgsl */ \`\n${templateText(text)}\``
 
-export function kernelLines(kernels: readonly PrintedKernel[], shared: ReadonlyMap<string, string>, p: Printer): string[] {
+export function kernelLines(
+  kernels: readonly PrintedKernel[],
+  shared: ReadonlyMap<string, string>,
+  p: Printer,
+): string[] {
   return kernels.flatMap((k) => {
     const entries = k.entries.map((e) => {
       const limit = e.upTo === undefined ? '' : `, upTo: ${e.upTo}`
@@ -57,13 +65,21 @@ export function kernelLines(kernels: readonly PrintedKernel[], shared: ReadonlyM
 }
 
 /** Dispatches as list entries. */
-export const stepsOf = (program: Program, kernels: readonly PrintedKernel[], p: Printer): string[] => stepLines(program.steps, kernels, undefined, p.language === 'ts')
+export const stepsOf = (program: Program, kernels: readonly PrintedKernel[], p: Printer): string[] =>
+  stepLines(program.steps, kernels, undefined, p.language === 'ts')
 
 /** `steps` names the list of dispatches where several programs have the same. */
-export function programLines(program: Program, module: Module, kernels: readonly PrintedKernel[], steps: string | undefined, p: Printer): string[] {
+export function programLines(
+  program: Program,
+  module: Module,
+  kernels: readonly PrintedKernel[],
+  steps: string | undefined,
+  p: Printer,
+): string[] {
   const ports = (list: readonly Port[]): string[] => indent(list.map((port) => `${portText(port, module, p)},`))
   const checks = checkLines(program, p)
-  const list = (name: string, lines: readonly string[]): string[] => (lines.length === 0 ? [`${name}: [],`] : [`${name}: [`, ...indent(lines), '],'])
+  const list = (name: string, lines: readonly string[]): string[] =>
+    lines.length === 0 ? [`${name}: [],`] : [`${name}: [`, ...indent(lines), '],']
   return [
     `${program.name}: {`,
     ...indent([
@@ -77,9 +93,15 @@ export function programLines(program: Program, module: Module, kernels: readonly
   ] // prettier-ignore
 }
 
-function stepLines(steps: readonly HostStep[], kernels: readonly PrintedKernel[], layer: string | undefined, typed: boolean): string[] {
+function stepLines(
+  steps: readonly HostStep[],
+  kernels: readonly PrintedKernel[],
+  layer: string | undefined,
+  typed: boolean,
+): string[] {
   return steps.flatMap((s) => {
-    if (s.k === 'dispatch') return [`[${[quote(kernels[s.kernel].name), ...s.args.map((a) => slotText(a, layer))].join(', ')}],`]
+    if (s.k === 'dispatch')
+      return [`[${[quote(kernels[s.kernel].name), ...s.args.map((a) => slotText(a, layer))].join(', ')}],`]
     const i = layer === undefined ? 'i' : `${layer}${layer}`
     const [open, close] = typed ? ['list([', '])),'] : ['[', ']),']
     return [`...layers(${s.count}, (${i}) => ${open}`, ...indent(stepLines(s.body, kernels, i, typed)), close]
@@ -93,22 +115,32 @@ function slotText(slot: Slot, layer: string | undefined): string {
     case 'state':
       return quote(`s:${slot.name}`)
     case 'input':
-    case 'output':
       return quote(`v:${slot.name}`)
+    case 'output':
+      return quote(`o:${slot.name}`)
     case 'activation':
       return String(slot.index)
     case 'perLayer':
-      return layerName(slot.names.map((n) => `${slot.of === 'weight' ? 'w' : 's'}:${n}`), layer ?? '0')
+      return layerName(
+        slot.names.map((n) => `${slot.of === 'weight' ? 'w' : 's'}:${n}`),
+        layer ?? '0',
+      )
   }
 }
 
 /** Slots that must be listed: all but tensors that are taken as they are and are part of no other slot. */
 export function listedSlots(module: Module): Module {
-  const parts = new Set(module.weights.filter((w) => w.pack !== undefined || w.from[0] !== w.name).flatMap((w) => [w.name, ...w.from]))
-  const kept = module.weights.filter((w) => parts.has(w.name) || w.pack !== undefined || w.from.length !== 1 || w.from[0] !== w.name)
+  const parts = new Set(
+    module.weights.filter((w) => w.pack !== undefined || w.from[0] !== w.name).flatMap((w) => [w.name, ...w.from]),
+  )
+  const kept = module.weights.filter(
+    (w) => parts.has(w.name) || w.pack !== undefined || w.from.length !== 1 || w.from[0] !== w.name,
+  )
   const plain = module.weights.length - kept.length
   // Tensors that nothing uses are not to be loaded: then all are listed.
-  return module.params.every((p) => parts.has(p.name) || module.weights.some((w) => w.name === p.name)) && plain > 0 ? { ...module, weights: kept } : module
+  return module.params.every((p) => parts.has(p.name) || module.weights.some((w) => w.name === p.name)) && plain > 0
+    ? { ...module, weights: kept }
+    : module
 }
 
 /** A packing kernel that copies a tensor to where it already lies is none. */
@@ -121,10 +153,19 @@ function withoutPack(w: WeightSlot): WeightSlot {
 }
 function isIdentity(w: WeightSlot): boolean {
   const [stage] = w.pack?.stages ?? []
-  if (stage === undefined || w.pack!.stages.length !== 1 || w.from.length !== 1 || stage.body.k !== 'map' || stage.body.e.k !== 'load' || stage.at !== undefined) return false
+  if (
+    stage === undefined ||
+    w.pack!.stages.length !== 1 ||
+    w.from.length !== 1 ||
+    stage.body.k !== 'map' ||
+    stage.body.e.k !== 'load' ||
+    stage.at !== undefined
+  )
+    return false
   const { buf, at } = stage.body.e
   const { axes, offset, size } = w.layout
-  const plain = buf.layout === undefined && at.every((x, i) => x === of(stage.domain[i])) && at.length === stage.domain.length
+  const plain =
+    buf.layout === undefined && at.every((x, i) => x === of(stage.domain[i])) && at.length === stage.domain.length
   const count = w.shape.reduce((n, x) => n * x, 1)
   return plain && isConst(size) === count && offset === linearise(axes.map(of), buf.shape)
 }

@@ -15,7 +15,9 @@ let empty: Promise<Shared> | undefined
  * this throws. An error that no error scope caught fails the test during which it was reported.
  */
 export async function testDevice(): Promise<GPUDevice> {
-  real ??= openGpu().then(share)
+  // Zeroing workgroup memory costs up to 30 times a pipeline's compilation on SwiftShader; kernels write it before they read it, which the
+  // executor checks by poisoning.
+  real ??= openGpu({ uninitialisedWorkgroupMemory: true }).then(share)
   return (await real).device
 }
 

@@ -45,7 +45,8 @@ export function carried(kernel: StageKernel): NestKernel | undefined {
   const body = stage.body
   const columns = body.columns.filter((v) => !isUnit(v))
   const width = isConst(flatten(columns).count)
-  const fits = (c: Carry): boolean => c.axes.length === 0 || c.axes.filter((v) => !isUnit(v)).every((v, i) => v === columns[i])
+  const fits = (c: Carry): boolean =>
+    c.axes.length === 0 || c.axes.filter((v) => !isUnit(v)).every((v, i) => v === columns[i])
   const aligned = body.carries.every((c) => loadsOf(c.merge).every((l) => ownColumn(body, l.buf, l.at)))
   if (width === undefined || columns.length > 1 || !body.carries.every(fits) || !aligned) return undefined
 
@@ -112,7 +113,10 @@ function emit(st: State, column: Sym | undefined, width: number): Stmt[] | undef
     } else {
       const buf = newBuffer(name, carry.running.of, 'private', [con(per)])
       const u = loopSymbol('u', per)
-      before.push({ k: 'alloc', buf }, forLoop('serial', u, [{ k: 'store', buf, at: [of(u)], e: constant(carry.init, buf.of) }]))
+      before.push(
+        { k: 'alloc', buf },
+        forLoop('serial', u, [{ k: 'store', buf, at: [of(u)], e: constant(carry.init, buf.of) }]),
+      )
       wide.push({ carry, v: undefined, buf })
     }
   }
@@ -157,7 +161,8 @@ function emit(st: State, column: Sym | undefined, width: number): Stmt[] | undef
     ...columnLoop((at, u) => {
       const syms = new Map([...st.outer, [column!, at] as const])
       const stmts: Stmt[] = []
-      for (const w of wide) if (w.buf) c.placed.set(w.carry.running, { k: 'local', e: load(w.buf, [per === 1 ? con(0) : u]) })
+      for (const w of wide)
+        if (w.buf) c.placed.set(w.carry.running, { k: 'local', e: load(w.buf, [per === 1 ? con(0) : u]) })
       for (const t of body.chunk) {
         if (!late.has(t)) continue
         const inner = new Map(syms)
@@ -166,7 +171,14 @@ function emit(st: State, column: Sym | undefined, width: number): Stmt[] | undef
         stmts.push(...made.stmts)
         c.placed.set(t.out, { k: 'local', e: made.result })
       }
-      const next = wide.map(({ carry }) => ({ k: 'let', v: newLocal(`${carry.running.name}_next`, carry.running.of), e: cast(carry.running.of, placedMapper(c, syms).expr(carry.merge)) }) as const)
+      const next = wide.map(
+        ({ carry }) =>
+          ({
+            k: 'let',
+            v: newLocal(`${carry.running.name}_next`, carry.running.of),
+            e: cast(carry.running.of, placedMapper(c, syms).expr(carry.merge)),
+          }) as const,
+      )
       const single = wide.length === 1
       if (!single) stmts.push(...next)
       wide.forEach((w, i) => {
@@ -184,7 +196,12 @@ function emit(st: State, column: Sym | undefined, width: number): Stmt[] | undef
   const finish = (syms: Syms): readonly Stmt[] => {
     const m = placedMapper(c, syms)
     const { stage } = st
-    const store: Stmt = { k: 'store', buf: stage.out, at: (stage.at ?? stage.domain.map(of)).map(m.ix), e: cast(stage.out.of, m.expr(body.finish)) }
+    const store: Stmt = {
+      k: 'store',
+      buf: stage.out,
+      at: (stage.at ?? stage.domain.map(of)).map(m.ix),
+      e: cast(stage.out.of, m.expr(body.finish)),
+    }
     return guardBy(stage.guard && m.expr(stage.guard), [store])
   }
   const result =
@@ -225,7 +242,12 @@ function emitElement(st: State, t: Stage, segment: number): readonly Stmt[] {
     }
   }
   const dims = t.domain.map((v, axis) => ({ v, axis })).filter(({ v }) => v === st.body.axis || !isUnit(v))
-  const buf = newBuffer(t.name, t.out.of, 'workgroup', dims.map(({ v }) => (v === st.body.axis ? con(st.threads) : extentOf(v))))
+  const buf = newBuffer(
+    t.name,
+    t.out.of,
+    'workgroup',
+    dims.map(({ v }) => (v === st.body.axis ? con(st.threads) : extentOf(v))),
+  )
   const body = t.body as Stage['body'] & { k: 'map' | 'reduce' }
   const given = body.k === 'map' ? { ...body, e: underGuard(st, body.e) } : body
   const made = emitBody(c, t.name, t.out.of, given, syms)
@@ -233,7 +255,11 @@ function emitElement(st: State, t: Stage, segment: number): readonly Stmt[] {
   const stmts: readonly Stmt[] = [...made.stmts, { k: 'store', buf, at, e: cast(buf.of, made.result) }]
   const points = loops.reduceRight<readonly Stmt[]>((b, v) => [forLoop('serial', v, b)], stmts)
   st.stored.set(t.out, { buf, segment })
-  c.placed.set(t.out, { k: 'private', buf, dims: dims.map(({ v, axis }) => (v === st.body.axis ? { axis, minus: of(st.start) } : { axis })) })
+  c.placed.set(t.out, {
+    k: 'private',
+    buf,
+    dims: dims.map(({ v, axis }) => (v === st.body.axis ? { axis, minus: of(st.start) } : { axis })),
+  })
   return [j.stmt, ...below(of(j.v), st.hi, points)]
 }
 
@@ -242,7 +268,8 @@ function underGuard(st: State, e: Expr): Expr {
   const rows = mapper({ syms: st.outer })
   return rewrite(rows.expr(e), (x) => {
     if (st.conditions.includes(x)) return constant(1, 'bool')
-    if (x.k === 'bin' && x.f === 'and' && (x.a.k === 'const' || x.b.k === 'const')) return x.a.k !== 'const' ? (x.b.k === 'const' && x.b.value !== 0 ? x.a : x.b) : x.a.value !== 0 ? x.b : x.a
+    if (x.k === 'bin' && x.f === 'and' && (x.a.k === 'const' || x.b.k === 'const'))
+      return x.a.k !== 'const' ? (x.b.k === 'const' && x.b.value !== 0 ? x.a : x.b) : x.a.value !== 0 ? x.b : x.a
     return x.k === 'select' && x.c.k === 'const' ? (x.c.value !== 0 ? x.x : x.y) : x
   })
 }

@@ -45,7 +45,15 @@ export interface Product {
   readonly depth: Flat
 }
 export function productOf(kernel: StageKernel, c: Contraction, epilogue: Epilogue): Product {
-  return { kernel, c, epilogue, batch: flatten(c.batch), rows: flatten(c.m), columns: flatten(c.n), depth: flatten(c.sum) }
+  return {
+    kernel,
+    c,
+    epilogue,
+    batch: flatten(c.batch),
+    rows: flatten(c.m),
+    columns: flatten(c.n),
+    depth: flatten(c.sum),
+  }
 }
 
 const TILE = 64
@@ -57,10 +65,17 @@ const join = (...maps: readonly Syms[]): Syms => new Map(maps.flatMap((m) => [..
 const accumulator = (p: Product): Expr['of'] => (p.c.stage.body.k === 'reduce' ? p.c.stage.body.e.of : p.c.stage.out.of)
 const operand = (p: Product, e: LoadExpr, syms: Syms): Expr => cast(accumulator(p), substituteExpr(e, syms))
 const scaled = (p: Product, sum: Expr, syms: Syms): Expr =>
-  cast(p.c.stage.out.of, p.c.scale.reduce((x, s) => bin('mul', x, substituteExpr(s, syms)), sum))
+  cast(
+    p.c.stage.out.of,
+    p.c.scale.reduce((x, s) => bin('mul', x, substituteExpr(s, syms)), sum),
+  )
 /** The end of a result's way: `value` is the whole sum. */
 function tailOf(p: Product, batch: Sym | undefined, row: Sym, column: Sym, syms: Syms, value: Local): Tail {
-  return { stmts: p.epilogue(syms, scaled(p, local(value), syms)), places: [...(batch ? [batch] : []), row, column], value }
+  return {
+    stmts: p.epilogue(syms, scaled(p, local(value), syms)),
+    places: [...(batch ? [batch] : []), row, column],
+    value,
+  }
 }
 const zero = (p: Product): Expr => constant(0, accumulator(p))
 
@@ -78,7 +93,12 @@ function gridOf(p: Product, rowsPer: number, columnsPer: number): Grid {
   const z = loopSymbol('batch', p.batch.count)
   const batched = p.c.batch.length > 0
   // A grid axis of one workgroup is none, but for the last.
-  const planes = ([['grid.x', x], ['grid.y', y]] as const).filter(([, v], i) => !isUnit(v) || (i === 0 && isUnit(y) && !batched))
+  const planes = (
+    [
+      ['grid.x', x],
+      ['grid.y', y],
+    ] as const
+  ).filter(([, v], i) => !isUnit(v) || (i === 0 && isUnit(y) && !batched))
   const loops = [...planes, ...(batched ? ([['grid.z', z]] as const) : [])]
   const at = (v: Sym): Ix => (isUnit(v) ? con(0) : of(v))
   return {
@@ -100,7 +120,13 @@ export function tiled(p: Product): Made {
   const a = newBuffer('tile_a', type, 'workgroup', [con(TILE), con(SIDE + 1)])
   const b = newBuffer('tile_b', type, 'workgroup', [con(SIDE), con(TILE + 1)])
 
-  const copy = (e: LoadExpr, axis: Flat, first: Ix, own: readonly Sym[], put: (line: Ix, k: Ix, e: Expr) => Stmt): Stmt => {
+  const copy = (
+    e: LoadExpr,
+    axis: Flat,
+    first: Ix,
+    own: readonly Sym[],
+    put: (line: Ix, k: Ix, e: Expr) => Stmt,
+  ): Stmt => {
     const u = loopSymbol('u', PER)
     const alongK = isUnitStride(e, p.c.sum) || !isUnitStride(e, own)
     // Neighbouring threads read neighbouring elements.
@@ -132,7 +158,10 @@ export function tiled(p: Product): Made {
     (r) => [{ k: 'let', v: left, e: load(a, [add(ly, mul(SIDE, of(r))), of(k)]) }],
   )
   const inner = { ...forLoop('serial', k, [step], 0, whole ? SIDE : min(SIDE, sub(depth, k0))), reduces: true }
-  const slices: Stmt = { ...forLoop('serial', k0, [...copies, { k: 'barrier' }, inner, { k: 'barrier' }], 0, depth, SIDE), reduces: true }
+  const slices: Stmt = {
+    ...forLoop('serial', k0, [...copies, { k: 'barrier' }, inner, { k: 'barrier' }], 0, depth, SIDE),
+    reduces: true,
+  }
 
   const [r, c] = [loopSymbol('r', PER), loopSymbol('c', PER)]
   const row = bound('row', add(mul(TILE, g.y), ly, mul(SIDE, of(r))), mul(TILE, ceilDiv(p.rows.count, TILE)))
@@ -157,7 +186,9 @@ export function few(p: Product, rows: number): Made {
   const type = accumulator(p)
   const [lx, ly] = [loopSymbol('lx', columns), loopSymbol('ly', slices)]
   const column = bound('column', clamp(add(mul(columns, g.x), lx), p.columns.count, columns), p.columns.count)
-  const row = range(rows).map((i) => bound(rows === 1 ? 'row' : `row${i}`, clamp(add(mul(rows, g.y), i), p.rows.count, rows), p.rows.count))
+  const row = range(rows).map((i) =>
+    bound(rows === 1 ? 'row' : `row${i}`, clamp(add(mul(rows, g.y), i), p.rows.count, rows), p.rows.count),
+  )
   const sums = row.map((_, i) => newLocal(rows === 1 ? 'acc' : `acc${i}`, type))
   const k = loopSymbol('ki', p.depth.count)
   const weight = newLocal('b', type)
@@ -180,7 +211,10 @@ export function few(p: Product, rows: number): Made {
   const tail = tailOf(p, g.batchSym, last.v, out.v, syms, total)
   const finish: Stmt[] = [
     { k: 'var', v: total, e: zero(p) },
-    { ...serial(s, [{ k: 'assign', v: total, e: bin('add', local(total), load(partial, [at, of(s), of(lx)])) }]), reduces: true },
+    {
+      ...serial(s, [{ k: 'assign', v: total, e: bin('add', local(total), load(partial, [at, of(s), of(lx)])) }]),
+      reduces: true,
+    },
     ...tail.stmts,
   ]
   const each = [last.stmt, ...below(of(last.v), p.rows.count, finish)]
@@ -191,7 +225,11 @@ export function few(p: Product, rows: number): Made {
     { ...forLoop('serial', k, step, of(ly), p.depth.count, slices), reduces: true },
     ...sums.map((v, r): Stmt => ({ k: 'store', buf: partial, at: [con(r), of(ly), of(lx)], e: local(v) })),
     { k: 'barrier' },
-    { k: 'if', c: bin('eq', index(of(ly)), constant(0, 'i32')), body: [out.stmt, ...below(of(out.v), p.columns.count, rows === 1 ? each : [serial(r, each)])] },
+    {
+      k: 'if',
+      c: bin('eq', index(of(ly)), constant(0, 'i32')),
+      body: [out.stmt, ...below(of(out.v), p.columns.count, rows === 1 ? each : [serial(r, each)])],
+    },
   ]
   const threads = forLoop('local.y', ly, [forLoop('local.x', lx, thread)])
   return { nest: { ...p.kernel, body: g.wrap([{ k: 'alloc', buf: partial }, threads]) }, tail }
@@ -207,4 +245,3 @@ function isUnitStride(e: LoadExpr, axes: readonly Sym[]): boolean {
   const last = axes[axes.length - 1]
   return last !== undefined && coefficientOf(offsetOf(e.buf, e.at), last)?.coef === con(1)
 }
-

@@ -44,8 +44,13 @@ export function epilogueOf(main: Stage, later: readonly Stage[]): Epilogue | und
       out.push({ k: 'let', v, e })
       return local(v)
     }
-    const at = (stage: Stage, from: ReadonlyMap<Sym, Sym>): { values: ReadonlyMap<Sym, Ix>; expr: (e: Expr) => Expr; ix: (x: Ix) => Ix } => {
-      const values = new Map(stage.domain.map((s): [Sym, Ix] => [s, isUnit(s) ? con(0) : (syms.get(from.get(s)!) ?? con(0))]))
+    const at = (
+      stage: Stage,
+      from: ReadonlyMap<Sym, Sym>,
+    ): { values: ReadonlyMap<Sym, Ix>; expr: (e: Expr) => Expr; ix: (x: Ix) => Ix } => {
+      const values = new Map(
+        stage.domain.map((s): [Sym, Ix] => [s, isUnit(s) ? con(0) : (syms.get(from.get(s)!) ?? con(0))]),
+      )
       const m = mapper({
         syms: values,
         load: (buf, at) => {
@@ -73,7 +78,9 @@ export function epilogueOf(main: Stage, later: readonly Stage[]): Epilogue | und
     for (const { stage, from } of maps) {
       if (stage.body.k !== 'map') continue
       const e = at(stage, from).expr(stage.body.e)
-      const readLater = later.some((t) => t !== stage && exprsOfStage(t).some((x) => loadsOf(x).some((l) => l.buf === stage.out)))
+      const readLater = later.some(
+        (t) => t !== stage && exprsOfStage(t).some((x) => loadsOf(x).some((l) => l.buf === stage.out)),
+      )
       emit(stage, from, readLater ? named(stage.name, e) : e)
     }
     return out
@@ -81,5 +88,8 @@ export function epilogueOf(main: Stage, later: readonly Stage[]): Epilogue | und
 }
 
 const placeOf = (s: Stage): readonly Ix[] => s.at ?? s.domain.map(of)
-const count = (stages: readonly Stage[], b: Buffer): number => stages.flatMap(exprsOfStage).flatMap(loadsOf).filter((l) => l.buf === b).length
-
+const count = (stages: readonly Stage[], b: Buffer): number =>
+  stages
+    .flatMap(exprsOfStage)
+    .flatMap(loadsOf)
+    .filter((l) => l.buf === b).length

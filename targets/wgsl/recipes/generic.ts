@@ -30,7 +30,8 @@ export function generic(p: Product, epilogue: readonly Stage[]): Generic | undef
   if (others.some((l) => l.buf === a.buf || l.buf === b.buf) || a.buf.of !== b.buf.of) return undefined
   const flat = (axes: readonly Sym[]): Ix => linearise(axes.map(of), axes.map(extentOf))
   const k = of(sum[0])
-  if (offsetOf(a.buf, a.at) !== add(mul(flat(m), K), k) || offsetOf(b.buf, b.at) !== add(mul(k, N), flat(n))) return undefined
+  if (offsetOf(a.buf, a.at) !== add(mul(flat(m), K), k) || offsetOf(b.buf, b.at) !== add(mul(k, N), flat(n)))
+    return undefined
   const depth = sym('K', { lo: 1, role: 'param', multipleOf: K % SIDE === 0 ? SIDE : 1 })
   const columns = sym('N', { lo: 1, role: 'param' })
   const left = newBuffer('a', a.buf.of, 'global', [p.rows.count, of(depth)])

@@ -9,7 +9,14 @@ import type { Ix, IxLike, Sym } from '../../../src/types/ix.ts'
 import { add, con, mul, of, proveLe } from '../../../src/types/ix.ts'
 import { delinearise, elements } from '../../../src/types/shape.ts'
 
-export function forLoop(kind: LoopKind, v: Sym, body: readonly Stmt[], lo: IxLike = 0, hi: IxLike = extentOf(v), step = 1): For {
+export function forLoop(
+  kind: LoopKind,
+  v: Sym,
+  body: readonly Stmt[],
+  lo: IxLike = 0,
+  hi: IxLike = extentOf(v),
+  step = 1,
+): For {
   return { k: 'for', v, lo: of(lo), hi: of(hi), step, kind, body }
 }
 export const serial = (v: Sym, body: readonly Stmt[]): For => forLoop('serial', v, body)
@@ -52,7 +59,8 @@ export const allocations = (s: Scratch): Stmt[] => [...s.buffers.values()].map((
 function scratchOf(s: Scratch, name: string, of: Local['of'], size: number): Buffer {
   const key = `${name}:${of}`
   let buf = s.buffers.get(key)
-  if (buf === undefined) s.buffers.set(key, (buf = newBuffer(of === 'f32' ? name : `${name}_${of}`, of, 'workgroup', [con(size)])))
+  if (buf === undefined)
+    s.buffers.set(key, (buf = newBuffer(of === 'f32' ? name : `${name}_${of}`, of, 'workgroup', [con(size)])))
   return buf
 }
 
@@ -64,15 +72,30 @@ const groupsOf = (threads: number): number => 2 ** Math.floor(Math.log2(threads)
  * used again by the next fold: what one fold reads last, the next one writes only after a barrier.
  * For `argmax`, `value` is what is compared and `at` the index: the first largest wins.
  */
-export function foldThreads(s: Scratch, lane: Sym, fold: Fold, value: Expr, name: string, at?: Expr): { readonly stmts: readonly Stmt[]; readonly result: Expr } {
+export function foldThreads(
+  s: Scratch,
+  lane: Sym,
+  fold: Fold,
+  value: Expr,
+  name: string,
+  at?: Expr,
+): { readonly stmts: readonly Stmt[]; readonly result: Expr } {
   const groups = groupsOf(s.threads)
   const each = s.threads / groups
-  const pairs: readonly { readonly first: Expr; readonly all: Buffer; readonly some: Buffer }[] = [value, ...(at ? [at] : [])].map((e) => ({
+  const pairs: readonly { readonly first: Expr; readonly all: Buffer; readonly some: Buffer }[] = [
+    value,
+    ...(at ? [at] : []),
+  ].map((e) => ({
     first: e,
     all: scratchOf(s, 'folded', e.of, s.threads),
     some: scratchOf(s, 'parts', e.of, groups),
   }))
-  const level = (from: 'all' | 'some', start: IxLike, count: number, label: string): { stmts: Stmt[]; results: Local[] } => {
+  const level = (
+    from: 'all' | 'some',
+    start: IxLike,
+    count: number,
+    label: string,
+  ): { stmts: Stmt[]; results: Local[] } => {
     const results = pairs.map((p, i) => newLocal(i === 0 ? label : `${label}_at`, p.first.of))
     const i = loopSymbol('i', count)
     const stmts: Stmt[] = pairs.map((p, n) => ({ k: 'var', v: results[n], e: load(p[from], [of(start)]) }))
@@ -80,7 +103,13 @@ export function foldThreads(s: Scratch, lane: Sym, fold: Fold, value: Expr, name
     const body: Stmt[] =
       fold !== 'argmax'
         ? [{ k: 'assign', v: results[0], e: bin(fold, local(results[0]), next[0]) }]
-        : [{ k: 'if', c: better(next, results.map(local)), body: results.map((v, n): Stmt => ({ k: 'assign', v, e: next[n] })) }]
+        : [
+            {
+              k: 'if',
+              c: better(next, results.map(local)),
+              body: results.map((v, n): Stmt => ({ k: 'assign', v, e: next[n] })),
+            },
+          ]
     stmts.push({ ...forLoop('serial', i, body, 1, count), reduces: true })
     return { stmts, results }
   }

@@ -59,7 +59,9 @@ export function rows(kernel: StageKernel): NestKernel | undefined {
 
 /** About four elements a thread, where the length is known. */
 function threadsFor(r: Rows): number {
-  const lengths = r.stages.flatMap((s) => [...s.inner, ...(s.stage.body.k === 'reduce' ? s.stage.body.axes : [])]).map((v) => range(extentOf(v)))
+  const lengths = r.stages
+    .flatMap((s) => [...s.inner, ...(s.stage.body.k === 'reduce' ? s.stage.body.axes : [])])
+    .map((v) => range(extentOf(v)))
   const longest = Math.max(1, ...lengths.map((x) => (x.lo === x.hi ? x.hi : 512)))
   return longest <= 256 ? 64 : longest <= 1024 ? 128 : 256
 }
@@ -78,15 +80,22 @@ function emitStage(st: State, s: Stage, syms: Map<Sym, Ix>, inner: readonly Sym[
     const m = placedMapper(c, syms)
     const at = (s.at ?? s.domain.map(of)).map(m.ix)
     const store: Stmt = { k: 'store', buf: s.out, at, e: value }
-    if (s.body.k !== 'reduce' || s.at !== undefined || s.guard !== undefined) st.shared = [...st.shared, { out: s.out, at, split: undefined, barrierSince: false }]
+    if (s.body.k !== 'reduce' || s.at !== undefined || s.guard !== undefined)
+      st.shared = [...st.shared, { out: s.out, at, split: undefined, barrierSince: false }]
     else c.placed.set(s.out, { k: 'local', e: value })
-    const once: Stmt = { k: 'if', c: bin('eq', index(of(st.lane)), constant(0, 'i32')), body: guardBy(s.guard && m.expr(s.guard), [store]) }
+    const once: Stmt = {
+      k: 'if',
+      c: bin('eq', index(of(st.lane)), constant(0, 'i32')),
+      body: guardBy(s.guard && m.expr(s.guard), [store]),
+    }
     return [...before, ...folded.stmts, once]
   }
   let out = s.out
   if (out.space === 'virtual') {
     const shape = inner.map(extentOf)
-    const size = shape.map((x) => isConst(x)).reduce<number | undefined>((n, x) => (n === undefined || x === undefined ? undefined : n * x), 1)
+    const size = shape
+      .map((x) => isConst(x))
+      .reduce<number | undefined>((n, x) => (n === undefined || x === undefined ? undefined : n * x), 1)
     if (size === undefined || size > 1536) return undefined
     out = newBuffer(s.name, s.out.of, 'workgroup', shape)
     st.allocs.push({ k: 'alloc', buf: out })
@@ -96,12 +105,17 @@ function emitStage(st: State, s: Stage, syms: Map<Sym, Ix>, inner: readonly Sym[
   const m = placedMapper(c, syms)
   const at = out === s.out ? (s.at ?? s.domain.map(of)).map(m.ix) : inner.map((v) => syms.get(v)!)
   const store: Stmt = { k: 'store', buf: out, at, e: cast(s.out.of, body.result) }
-  const points = around.slice(1).reduceRight<readonly Stmt[]>(
-    (b, { made }) => [forLoop('serial', made, b)],
-    [...body.stmts, ...guardBy(s.guard && m.expr(s.guard), [store])],
-  )
+  const points = around
+    .slice(1)
+    .reduceRight<readonly Stmt[]>(
+      (b, { made }) => [forLoop('serial', made, b)],
+      [...body.stmts, ...guardBy(s.guard && m.expr(s.guard), [store])],
+    )
   const split = around[0].made
-  st.shared = [...st.shared, { out: s.out, at: (s.at ?? s.domain.map(of)).map((x) => substitute(x, syms)), split, barrierSince: false }]
+  st.shared = [
+    ...st.shared,
+    { out: s.out, at: (s.at ?? s.domain.map(of)).map((x) => substitute(x, syms)), split, barrierSince: false },
+  ]
   return [...before, forLoop('serial', split, points, of(st.lane), extentOf(split), st.scratch.threads)]
 }
 
@@ -118,7 +132,12 @@ function keepLocal(c: Context, s: Stage, value: Expr): readonly Stmt[] {
 }
 
 /** A fold over the row: each thread over its elements, then the threads together. */
-function emitFold(st: State, s: Stage, body: Stage['body'] & { k: 'reduce' }, syms: Map<Sym, Ix>): { readonly stmts: readonly Stmt[]; readonly result: Expr } {
+function emitFold(
+  st: State,
+  s: Stage,
+  body: Stage['body'] & { k: 'reduce' },
+  syms: Map<Sym, Ix>,
+): { readonly stmts: readonly Stmt[]; readonly result: Expr } {
   const c = st.context
   const axes: Sym[] = []
   for (const v of body.axes) {
@@ -131,7 +150,14 @@ function emitFold(st: State, s: Stage, body: Stage['body'] & { k: 'reduce' }, sy
   }
   const m = placedMapper(c, syms)
   const conditions = conjuncts(body.where && m.expr(body.where))
-  const made = reduction(`${s.name}_own`, body.fold, m.expr(body.e), conditions, body.empty, axes.map((v) => ({ v, lo: con(0), hi: extentOf(v) })))
+  const made = reduction(
+    `${s.name}_own`,
+    body.fold,
+    m.expr(body.e),
+    conditions,
+    body.empty,
+    axes.map((v) => ({ v, lo: con(0), hi: extentOf(v) })),
+  )
   // The outermost loop is the one that the threads share.
   let done = false
   const stmts = made.stmts.map((x): Stmt => {
@@ -154,13 +180,17 @@ function emitFold(st: State, s: Stage, body: Stage['body'] & { k: 'reduce' }, sy
 
 /** A barrier before a stage that reads what other threads made since the last one. */
 function barrierFor(st: State, s: Stage, syms: ReadonlyMap<Sym, Ix>, split: Sym | undefined): readonly Stmt[] {
-  const own = split ?? (s.body.k === 'reduce' && s.body.where === undefined ? s.body.axes.find((v) => !isUnit(v)) : undefined)
+  const own =
+    split ?? (s.body.k === 'reduce' && s.body.where === undefined ? s.body.axes.find((v) => !isUnit(v)) : undefined)
   const here = (x: Ix, w: Shared): Ix => {
     const placed = substitute(x, syms)
     return own === undefined || w.split === undefined ? placed : substitute(placed, new Map([[own, of(w.split)]]))
   }
   const sameThread = (w: Shared, at: readonly Ix[]): boolean =>
-    own !== undefined && w.split !== undefined && extentOf(own) === extentOf(w.split) && at.every((x, i) => here(x, w) === w.at[i])
+    own !== undefined &&
+    w.split !== undefined &&
+    extentOf(own) === extentOf(w.split) &&
+    at.every((x, i) => here(x, w) === w.at[i])
   const reads = exprsOfStage(s).flatMap(loadsOf)
   const foreign = st.shared.some((w) => !w.barrierSince && reads.some((l) => l.buf === w.out && !sameThread(w, l.at)))
   if (!foreign) return []

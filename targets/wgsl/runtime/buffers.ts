@@ -4,11 +4,17 @@ import { TfmError } from '../../runtime/errors.ts'
 /** GPUBufferUsage, which Node lacks: MAP_READ 1, COPY_SRC 4, COPY_DST 8, UNIFORM 64, STORAGE 128. */
 const STORAGE = 4 | 8 | 128
 
+/** Throws when a device has less than what is needed. */
+export function within(what: string, need: number, unit: string, limit: string, most: number): void {
+  if (need > most) throw new TfmError('TFM2103', `${what} ${need} ${unit}, the device has ${limit} = ${most}`)
+}
+
 export class Buffers {
   /** Counts replacements: bind groups made before the last one are stale. */
   generation = 0
   private device: GPUDevice
   private byName = new Map<string, GPUBuffer>()
+  private made: Promise<GPUError | null>[] = []
 
   constructor(device: GPUDevice) {
     this.device = device
@@ -34,8 +40,8 @@ export class Buffers {
   }
 
   /** A new buffer, filled by `fill` before the device sees it. */
-  fill(name: string, bytes: number, fill: (to: ArrayBuffer) => void): void {
-    const buffer = this.create(name, bytes, STORAGE, true)
+  fill(name: string, bytes: number, fill: (to: ArrayBuffer) => void, usage = STORAGE): void {
+    const buffer = this.create(name, bytes, usage, true)
     fill(buffer.getMappedRange())
     buffer.unmap()
     this.byName.get(name)?.destroy()
@@ -46,10 +52,21 @@ export class Buffers {
   create(name: string, bytes: number, usage: number, mappedAtCreation = false): GPUBuffer {
     const size = Math.max(16, Math.ceil(bytes / 4) * 4)
     const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits
-    for (const [limit, most] of [['maxBufferSize', maxBufferSize], ['maxStorageBufferBindingSize', usage & 128 ? maxStorageBufferBindingSize : Infinity]] as const) {
-      if (size > most) throw new TfmError('TFM2103', `${name.slice(2)} takes ${size} bytes, the device has ${limit} = ${most}`)
+    for (const [limit, most] of [
+      ['maxBufferSize', maxBufferSize],
+      ['maxStorageBufferBindingSize', usage & 128 ? maxStorageBufferBindingSize : Infinity],
+    ] as const) {
+      within(`${name.slice(2)} takes`, size, 'bytes', limit, most)
     }
-    return this.device.createBuffer({ label: name, size, usage, mappedAtCreation })
+    this.device.pushErrorScope('out-of-memory')
+    const made = this.device.createBuffer({ label: name, size, usage, mappedAtCreation })
+    this.made.push(this.device.popErrorScope())
+    return made
+  }
+
+  /** What the device said about a buffer that it had no memory for, since the last time. */
+  async full(): Promise<string | undefined> {
+    return (await Promise.all(this.made.splice(0))).find((e) => e)?.message
   }
 
   destroy(): void {

@@ -32,12 +32,11 @@ export async function openSession(parts: Parts, options: OpenOptions): Promise<S
   const buffers = new Buffers(device)
   const release = () => own && device.destroy()
   try {
-    device.pushErrorScope('out-of-memory')
     const compiling = compileKernels(device, parts.kernels, options)
     compiling.catch(() => {})
     await loadSlots(buffers, parts, options)
-    const full = await device.popErrorScope()
-    if (full) throw new TfmError('TFM2106', `the GPU has too little memory for the weights: ${full.message}`)
+    const full = await buffers.full()
+    if (full) throw new TfmError('TFM2106', `the GPU has too little memory for the weights: ${full}`)
     return new Session(parts.model, device, await compiling, buffers, release)
   } catch (thrown) {
     buffers.destroy()
@@ -47,7 +46,11 @@ export async function openSession(parts: Parts, options: OpenOptions): Promise<S
 }
 
 /** Tensors that no slot names are slots of their own. */
-async function loadSlots(buffers: Buffers, { specs, rules, slots: listed }: Parts, options: OpenOptions): Promise<void> {
+async function loadSlots(
+  buffers: Buffers,
+  { specs, rules, slots: listed }: Parts,
+  options: OpenOptions,
+): Promise<void> {
   const named = new Set(listed.flatMap((s) => [s.name, ...(s.from ?? [])]))
   const slots: readonly WeightSlot[] = [...listed, ...specs.filter((s) => !named.has(s.name))]
   const raw = new Map<string, Float32Array>()
@@ -56,7 +59,7 @@ async function loadSlots(buffers: Buffers, { specs, rules, slots: listed }: Part
   const settle = (name: string): void => {
     for (const slot of open) {
       const from = slot.from ?? [slot.name]
-      if (!from.includes(name) || !from.every((n) => raw.has(n))) continue
+      if ((from.length > 0 && !from.includes(name)) || !from.every((n) => raw.has(n))) continue
       const arrays = from.map((n) => raw.get(n)!)
       const length = slot.length ?? arrays[0].length
       buffers.fill(`w:${slot.name}`, length * 4, (memory) => {
@@ -66,15 +69,22 @@ async function loadSlots(buffers: Buffers, { specs, rules, slots: listed }: Part
       })
       open.delete(slot)
     }
-    for (const n of raw.keys()) if (!tied.has(n) && ![...open].some((s) => (s.from ?? [s.name]).includes(n))) raw.delete(n)
+    for (const n of raw.keys())
+      if (!tied.has(n) && ![...open].some((s) => (s.from ?? [s.name]).includes(n))) raw.delete(n)
   }
-  const aliases = await loadWeights(options.weights, specs, rules, ({ name }, data) => {
-    raw.set(name, data)
-    settle(name)
-  }, options)
+  settle('')
+  const aliases = await loadWeights(
+    options.weights,
+    specs,
+    rules,
+    ({ name }, data) => {
+      raw.set(name, data)
+      settle(name)
+    },
+    options,
+  )
   for (const [name, other] of aliases) {
     raw.set(name, raw.get(other)!)
     settle(name)
   }
-  for (const slot of open) if (slot.pack && slot.from?.length === 0) buffers.fill(`w:${slot.name}`, (slot.length ?? 0) * 4, (memory) => slot.pack!(new Float32Array(memory)))
 }

@@ -1,5 +1,6 @@
 import { TfmError } from '../../runtime/errors.ts'
 import { sampleInput, type SelftestReport } from '../../runtime/sample.ts'
+import { Buffers } from './buffers.ts'
 import type { Kernel } from './device.ts'
 
 /** `lengths` of the buffers (negative: integers), the dims, and expected elements of the results. */
@@ -12,44 +13,51 @@ export interface KernelTest {
 }
 
 /** Every variant of every kernel on made-up inputs, against values that the compiler computed in another way. */
-export async function selftestOn(device: GPUDevice, kernels: ReadonlyMap<string, Kernel>, fields: readonly string[], tests: readonly KernelTest[]): Promise<SelftestReport> {
+export async function selftestOn(
+  device: GPUDevice,
+  kernels: ReadonlyMap<string, Kernel>,
+  fields: readonly string[],
+  tests: readonly KernelTest[],
+): Promise<SelftestReport> {
   const report: { name: string; error: number }[] = []
   for (const { name, run, lengths, dims, expect } of tests) {
     const kernel = kernels.get(run)!
     let error = 0
     for (const [n, pipeline] of kernel.pipelines.entries()) {
-      const made: GPUBuffer[] = []
-      const make = (size: number, usage: number): GPUBuffer => {
-        made.push(device.createBuffer({ size, usage }))
-        return made[made.length - 1]
-      }
-      const buffers = lengths.map((length, seed) => {
-        const array = length < 0 ? new Int32Array(-length) : new Float32Array(length)
-        for (let i = 0; i < array.length; i++) array[i] = sampleInput(seed, i, length < 0)
-        const buffer = make(Math.max(16, array.byteLength), 4 | 8 | 128)
-        device.queue.writeBuffer(buffer, 0, array)
-        return buffer
-      })
-      const block = make(Math.max(16, 4 * fields.length), 8 | 64)
-      device.queue.writeBuffer(block, 0, Int32Array.from(fields, (f) => dims[f] ?? 0))
-      const bound = [...(kernel.dims ? [block] : []), ...buffers]
-      const entries = bound.map((buffer, i) => ({ binding: kernel.dims ? i : i + 1, resource: { buffer } }))
+      const buffers = new Buffers(device)
+      lengths.forEach((length, seed) =>
+        buffers.fill(`t:${seed + 1}`, Math.abs(length) * 4, (memory) => {
+          const array = new (length < 0 ? Int32Array : Float32Array)(memory)
+          for (let i = 0; i < array.length; i++) array[i] = sampleInput(seed, i, length < 0)
+        }),
+      )
+      if (kernel.dims)
+        buffers.fill(
+          't:0',
+          4 * fields.length,
+          (memory) => new Int32Array(memory).set(fields.map((f) => dims[f] ?? 0)),
+          64,
+        )
+      const bindings = [...lengths.keys()].map((i) => i + 1).concat(kernel.dims ? [0] : [])
+      const entries = bindings.map((binding) => ({ binding, resource: { buffer: buffers.get(`t:${binding}`) } }))
+      const back = buffers.create('t:back', expect.length * 4, 1 | 8)
       const encoder = device.createCommandEncoder()
       const pass = encoder.beginComputePass()
       pass.setPipeline(pipeline)
       pass.setBindGroup(0, device.createBindGroup({ layout: kernel.layout, entries }))
       pass.dispatchWorkgroups(kernel.entries[n].groups(dims))
       pass.end()
-      const back = make(expect.length * 4, 1 | 8)
-      expect.forEach(([a, at], i) => encoder.copyBufferToBuffer(buffers[a], at * 4, back, i * 4, 4))
+      expect.forEach(([a, at], i) => encoder.copyBufferToBuffer(buffers.get(`t:${a + 1}`), at * 4, back, i * 4, 4))
       device.queue.submit([encoder.finish()])
       await back.mapAsync(1)
       const bytes = back.getMappedRange()
       expect.forEach(([a, , value, most], i) => {
-        const got = new (lengths[a] < 0 ? Int32Array : Float32Array)(bytes, i * 4, 1)[0]
-        error = Math.max(error, Number.isNaN(got) ? Infinity : Math.abs(got - value) / most)
+        const [got] = new (lengths[a] < 0 ? Int32Array : Float32Array)(bytes, i * 4, 1)
+        const off = Math.abs(got - value) / most
+        if (!(off <= error)) error = off
       })
-      for (const b of made) b.destroy()
+      back.destroy()
+      buffers.destroy()
     }
     report.push({ name, error })
   }

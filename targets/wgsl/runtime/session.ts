@@ -2,12 +2,12 @@
 import { TfmError } from '../../runtime/errors.ts'
 import type { Dims, Extent, PortSpec, Tensor } from '../../runtime/inputs.ts'
 import { bindInputs, extent } from '../../runtime/inputs.ts'
-import { Buffers } from './buffers.ts'
+import { type Buffers, within } from './buffers.ts'
 import type { Kernel } from './device.ts'
 import { selftestOn, type KernelTest } from './selftest.ts'
 import type { SelftestReport } from '../../runtime/sample.ts'
 
-/** A kernel and its buffers: `w:` weights, `s:` state, `v:` inputs and outputs, numbers for activation slots. */
+/** A kernel and its buffers: `w:` weights, `s:` state, `v:` inputs, `o:` outputs, numbers for activation slots. */
 export type Step = readonly [kernel: string, ...buffers: readonly (string | number)[]]
 export interface ProgramSpec {
   readonly inputs: readonly PortSpec[]
@@ -68,14 +68,22 @@ export class Session {
   private last: Promise<unknown> = Promise.resolve()
   private gone = ''
 
-  constructor(spec: ModelSpec, device: GPUDevice, kernels: ReadonlyMap<string, Kernel>, buffers: Buffers, release: () => void) {
+  constructor(
+    spec: ModelSpec,
+    device: GPUDevice,
+    kernels: ReadonlyMap<string, Kernel>,
+    buffers: Buffers,
+    release: () => void,
+  ) {
     this.spec = spec
     this.device = device
     this.kernels = kernels
     this.buffers = buffers
     this.release = release
     this.dimsBuffer = device.createBuffer({ label: 'dims', size: Math.max(16, 4 * spec.dims.length), usage: 8 | 64 })
-    void device.lost.then(({ reason, message }) => (this.gone ||= `the GPU device was lost (${reason || 'unknown'}): ${message}`))
+    void device.lost.then(
+      ({ reason, message }) => (this.gone ||= `the GPU device was lost (${reason || 'unknown'}): ${message}`),
+    )
   }
 
   get past(): number {
@@ -110,7 +118,8 @@ export class Session {
     let { held } = seq
     const first = prepare?.inputs.filter((p) => !program.inputs.some((q) => q.name === p.name)) ?? []
     if (prepare && (held === undefined || first.some((p) => inputs[p.name] !== undefined))) {
-      if (held !== undefined) throw new TfmError('TFM2007', `${first.map((p) => p.name).join(', ')}: already taken; reset() starts anew`)
+      if (held !== undefined)
+        throw new TfmError('TFM2007', `${first.map((p) => p.name).join(', ')}: already taken; reset() starts anew`)
       const given = Object.fromEntries(prepare.inputs.map((p) => [p.name, inputs[p.name]]))
       for (const p of first) delete own[p.name]
       held = {}
@@ -119,7 +128,8 @@ export class Session {
     const dims: Dims = { ...held, [sequence.past]: seq.past }
     const outputs = await this.execute(program, own, dims, seq.store, (d) => {
       const total = seq.past + (d[sequence.T] ??= 1)
-      if (total > sequence.max) throw new TfmError('TFM2006', `${seq.past} past and ${d[sequence.T]} new positions, at most ${sequence.max}`)
+      if (total > sequence.max)
+        throw new TfmError('TFM2006', `${seq.past} past and ${d[sequence.T]} new positions, at most ${sequence.max}`)
       this.reserve(d, total, seq.store)
     })
     seq.past += dims[sequence.T]
@@ -161,14 +171,25 @@ export class Session {
     return program
   }
 
-  private async execute(program: ProgramSpec, inputs: Given, dims: Dims, store: Sequence['store'] = 's', before?: (d: Dims) => void): Promise<Results> {
+  private async execute(
+    program: ProgramSpec,
+    inputs: Given,
+    dims: Dims,
+    store: Sequence['store'] = 's',
+    before?: (d: Dims) => void,
+  ): Promise<Results> {
     const { device, buffers } = this
     const arrays = bindInputs(program.inputs, inputs, dims)
     for (const [text, holds] of program.checks) {
-      if (!holds(dims)) throw new TfmError('TFM2004', `${text} does not hold for ${Object.entries(dims).map(([k, n]) => `${k} = ${n}`).join(', ')}`)
+      if (!holds(dims))
+        throw new TfmError(
+          'TFM2004',
+          `${text} does not hold for ${Object.entries(dims)
+            .map(([k, n]) => `${k} = ${n}`)
+            .join(', ')}`,
+        )
     }
     before?.(dims)
-    device.pushErrorScope('out-of-memory')
     for (const [name, data] of Object.entries(arrays)) {
       buffers.reserve(`v:${name}`, data.byteLength)?.destroy()
       device.queue.writeBuffer(buffers.get(`v:${name}`), 0, data as Float32Array<ArrayBuffer>)
@@ -177,7 +198,7 @@ export class Session {
     const ports = program.outputs.map((port) => {
       const shape = port.shape.map((e: Extent) => extent(e, dims) as number)
       const bytes = shape.reduce((n, x) => n * x, 4)
-      buffers.reserve(`v:${port.name}`, bytes)?.destroy()
+      buffers.reserve(`o:${port.name}`, bytes)?.destroy()
       return { port, shape, bytes }
     })
     const total = ports.reduce((n, p) => n + p.bytes, 0)
@@ -185,8 +206,11 @@ export class Session {
       this.readback?.destroy()
       this.readback = buffers.create('  the results', total, 1 | 8)
     }
-    device.queue.writeBuffer(this.dimsBuffer, 0, Int32Array.from(this.spec.dims, (name) => dims[name] ?? 0))
-    const full = device.popErrorScope()
+    device.queue.writeBuffer(
+      this.dimsBuffer,
+      0,
+      Int32Array.from(this.spec.dims, (name) => dims[name] ?? 0),
+    )
 
     const encoder = device.createCommandEncoder()
     const pass = encoder.beginComputePass()
@@ -196,7 +220,7 @@ export class Session {
       const count = kernel.entries[i].groups(dims)
       const most = device.limits.maxComputeWorkgroupsPerDimension
       const y = Math.ceil(count / most)
-      if (y > most) throw new TfmError('TFM2103', `kernel ${name} needs ${count} workgroups, the device has maxComputeWorkgroupsPerDimension = ${most}`)
+      within(`kernel ${name} needs`, y, `times ${most} workgroups`, 'maxComputeWorkgroupsPerDimension', most)
       pass.setPipeline(kernel.pipelines[i])
       pass.setBindGroup(0, group)
       pass.dispatchWorkgroups(Math.ceil(count / y), y)
@@ -204,12 +228,12 @@ export class Session {
     pass.end()
     let at = 0
     for (const { port, bytes } of ports) {
-      encoder.copyBufferToBuffer(buffers.get(`v:${port.name}`), 0, this.readback, at, bytes)
+      encoder.copyBufferToBuffer(buffers.get(`o:${port.name}`), 0, this.readback, at, bytes)
       at += bytes
     }
     device.queue.submit([encoder.finish()])
-    const memory = await full
-    if (memory) throw new TfmError('TFM2106', `the GPU has too little memory: ${memory.message}`)
+    const full = await buffers.full()
+    if (full) throw new TfmError('TFM2106', `the GPU has too little memory: ${full}`)
     const outputs: Results = {}
     if (total === 0) return outputs
     try {
@@ -238,7 +262,8 @@ export class Session {
     if (known?.generation === buffers.generation) return known.steps
     const steps = program.steps.map(([name, ...args]) => {
       const kernel = kernels.get(name)!
-      const bufferName = (a: string | number) => (typeof a === 'number' ? `a:activation ${a}` : a.replace(/^s:/, `${store}:`))
+      const bufferName = (a: string | number) =>
+        typeof a === 'number' ? `a:activation ${a}` : a.replace(/^s:/, `${store}:`)
       const entries = args.map((a, i) => ({ binding: i + 1, resource: { buffer: buffers.get(bufferName(a)) } }))
       if (kernel.dims) entries.unshift({ binding: 0, resource: { buffer: this.dimsBuffer } })
       return { name, kernel, group: device.createBindGroup({ label: name, layout: kernel.layout, entries }) }

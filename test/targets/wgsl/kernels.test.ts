@@ -25,7 +25,17 @@ describe.each(cases)('%s', (_, make, sizes) => {
     const kernel = make()
     const c = await compile(kernel, dims, { used })
     for (const [v] of c.printed.entries.entries())
-      for (const T of sizes) for (const past of T === 5 ? [0, 63, 130] : [T % 3]) await check(c, v, new Map([[K.T, T], [K.P, past]]), dims)
+      for (const T of sizes)
+        for (const past of T === 5 ? [0, 63, 130] : [T % 3])
+          await check(
+            c,
+            v,
+            new Map([
+              [K.T, T],
+              [K.P, past],
+            ]),
+            dims,
+          )
   })
   test('is valid under the default limits', async () => {
     const device = await validatingDevice()
@@ -39,9 +49,29 @@ describe.each(cases)('%s', (_, make, sizes) => {
 
 test('a grid longer than one dimension is folded', async () => {
   const c = await compile(K.permuted().kernel, dims)
-  await check(c, 0, new Map([[K.T, 1000], [K.P, 0]]), dims, 1, 7)
+  await check(
+    c,
+    0,
+    new Map([
+      [K.T, 1000],
+      [K.P, 0],
+    ]),
+    dims,
+    1,
+    7,
+  )
   const rows = await compile(K.layernorm(7).kernel, dims)
-  await check(rows, 0, new Map([[K.T, 33], [K.P, 0]]), dims, 1, 5)
+  await check(
+    rows,
+    0,
+    new Map([
+      [K.T, 33],
+      [K.P, 0],
+    ]),
+    dims,
+    1,
+    5,
+  )
 })
 
 import { nullGpu } from '../../../src/gpu/dawn.ts'

@@ -37,13 +37,29 @@ const N = 65536
 async function run(code: string, xs: Float32Array): Promise<Float32Array> {
   const device = await testDevice()
   const make = (usage: number): GPUBuffer => device.createBuffer({ size: xs.byteLength, usage })
-  const [input, output, back] = [make(GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST), make(GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC), make(GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST)]
+  const [input, output, back] = [
+    make(GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST),
+    make(GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC),
+    make(GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST),
+  ]
   device.queue.writeBuffer(input, 0, xs as Float32Array<ArrayBuffer>)
-  const pipeline = await device.createComputePipelineAsync({ layout: 'auto', compute: { module: device.createShaderModule({ code }) } })
+  const pipeline = await device.createComputePipelineAsync({
+    layout: 'auto',
+    compute: { module: device.createShaderModule({ code }) },
+  })
   const encoder = device.createCommandEncoder()
   const pass = encoder.beginComputePass()
   pass.setPipeline(pipeline)
-  pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries: [{ binding: 0, resource: { buffer: input } }, { binding: 1, resource: { buffer: output } }] }))
+  pass.setBindGroup(
+    0,
+    device.createBindGroup({
+      layout: pipeline.getBindGroupLayout(0),
+      entries: [
+        { binding: 0, resource: { buffer: input } },
+        { binding: 1, resource: { buffer: output } },
+      ],
+    }),
+  )
   pass.dispatchWorkgroups(xs.length / 64)
   pass.end()
   encoder.copyBufferToBuffer(output, 0, back, 0, xs.byteLength)
@@ -67,7 +83,11 @@ const program = (helpers: readonly MathHelper[], call: string): string => {
 test('functions are as accurate as they say, and as the bounds assume', async () => {
   const lines: string[] = []
   for (const { h, f, from, to, scale, log } of rows) {
-    const xs = Float32Array.from({ length: N }, (_, i) => (log ? Math.exp(Math.log(from) + ((Math.log(to) - Math.log(from)) * i) / (N - 1)) : from + ((to - from) * i) / (N - 1)))
+    const xs = Float32Array.from({ length: N }, (_, i) =>
+      log
+        ? Math.exp(Math.log(from) + ((Math.log(to) - Math.log(from)) * i) / (N - 1))
+        : from + ((to - from) * i) / (N - 1),
+    )
     const worst = (got: Float32Array): number => {
       let most = 0
       for (let i = 0; i < N; i++) {
@@ -90,7 +110,8 @@ test('powers', async () => {
   const xs = Float32Array.from({ length: 64 }, (_, i) => (i - 20) / 4)
   const at = async (y: string): Promise<Float32Array> => run(program(withNeeds(['pow']), `pow_f32(x, ${y})`), xs)
   expect([...(await at('2.0'))]).toEqual([...xs].map((x) => Math.fround(x * x)))
-  for (const [i, x] of (await at('3.0')).entries()) expect(Math.abs(x - xs[i] ** 3)).toBeLessThan(1e-5 * Math.abs(xs[i] ** 3) + 1e-9)
+  for (const [i, x] of (await at('3.0')).entries())
+    expect(Math.abs(x - xs[i] ** 3)).toBeLessThan(1e-5 * Math.abs(xs[i] ** 3) + 1e-9)
   expect([...(await at('0.0'))]).toEqual([...xs].map(() => 1))
   expect((await at('-0.5'))[24]).toBeCloseTo(1, 5)
 })

@@ -22,46 +22,83 @@ export interface Compiled {
   readonly pipelines: readonly GPUComputePipeline[]
 }
 
-export function print(kernel: StageKernel, dims: readonly Sym[], options: ScheduleOptions = {}): { readonly scheduled: Scheduled; readonly printed: PrintedKernel } {
+export function print(
+  kernel: StageKernel,
+  dims: readonly Sym[],
+  options: ScheduleOptions = {},
+): { readonly scheduled: Scheduled; readonly printed: PrintedKernel } {
   const scheduled = schedule(kernel, options)
   return { scheduled, printed: printKernel(kernel, scheduled, dimsOf(dims)) }
 }
 
 /** All variants as pipelines on a device: by default the one that runs. */
-export async function compile(kernel: StageKernel, dims: readonly Sym[], options: ScheduleOptions = {}, on?: GPUDevice): Promise<Compiled> {
+export async function compile(
+  kernel: StageKernel,
+  dims: readonly Sym[],
+  options: ScheduleOptions = {},
+  on?: GPUDevice,
+): Promise<Compiled> {
   const device = on ?? (await testDevice())
   const { scheduled, printed } = print(kernel, dims, options)
   const layout = device.createBindGroupLayout({
     entries: [
-      ...(printed.usesDims ? [{ binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform' } } as const] : []),
-      ...printed.written.map((w, i) => ({ binding: i + 1, visibility: GPUShaderStage.COMPUTE, buffer: { type: w ? 'storage' : 'read-only-storage' } }) as const),
+      ...(printed.usesDims
+        ? [{ binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform' } } as const]
+        : []),
+      ...printed.written.map(
+        (w, i) =>
+          ({
+            binding: i + 1,
+            visibility: GPUShaderStage.COMPUTE,
+            buffer: { type: w ? 'storage' : 'read-only-storage' },
+          }) as const,
+      ),
     ],
   })
   const module = device.createShaderModule({ code: printed.code })
   const pipelines = await Promise.all(
     printed.entries.map((e) =>
-      device.createComputePipelineAsync({ layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }), compute: { module, entryPoint: e.entry } }),
+      device.createComputePipelineAsync({
+        layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+        compute: { module, entryPoint: e.entry },
+      }),
     ),
   )
   return { kernel, scheduled, printed, layout, pipelines }
 }
 
 /** Runs one variant; results of written arguments, in order. What nothing wrote stays NaN (or -7 where integer). */
-export async function runOnDevice(c: Compiled, variant: number, params: Values, dims: readonly Sym[], inputs: readonly Cells[], limit = 65535): Promise<readonly Float64Array[]> {
+export async function runOnDevice(
+  c: Compiled,
+  variant: number,
+  params: Values,
+  dims: readonly Sym[],
+  inputs: readonly Cells[],
+  limit = 65535,
+): Promise<readonly Float64Array[]> {
   const device = await testDevice()
   const { STORAGE, COPY_SRC, COPY_DST, UNIFORM, MAP_READ } = GPUBufferUsage
   const buffers = c.kernel.args.map((a, i) => {
     const integer = a.buffer.of === 'i32' || a.buffer.of === 'bool'
-    const data = integer ? Int32Array.from(inputs[i].value, (x) => (Number.isNaN(x) ? -7 : x)) : Float32Array.from(inputs[i].value)
+    const data = integer
+      ? Int32Array.from(inputs[i].value, (x) => (Number.isNaN(x) ? -7 : x))
+      : Float32Array.from(inputs[i].value)
     const buffer = device.createBuffer({ size: Math.max(4, data.byteLength), usage: STORAGE | COPY_SRC | COPY_DST })
     device.queue.writeBuffer(buffer, 0, data)
     return buffer
   })
   const uniform = device.createBuffer({ size: Math.max(16, 4 * dims.length), usage: UNIFORM | COPY_DST })
-  device.queue.writeBuffer(uniform, 0, Int32Array.from(dims, (s) => params.get(s) ?? 0))
+  device.queue.writeBuffer(
+    uniform,
+    0,
+    Int32Array.from(dims, (s) => params.get(s) ?? 0),
+  )
   const group = device.createBindGroup({
     layout: c.layout,
-    entries: [...(c.printed.usesDims ? [{ binding: 0, resource: { buffer: uniform } }] : []), ...buffers.map((buffer, i) => ({ binding: i + 1, resource: { buffer } }))],
+    entries: [
+      ...(c.printed.usesDims ? [{ binding: 0, resource: { buffer: uniform } }] : []),
+      ...buffers.map((buffer, i) => ({ binding: i + 1, resource: { buffer } })),
+    ],
   })
   const groups = evaluate(c.printed.entries[variant].groups, (s) => params.get(s) ?? 0)
   const encoder = device.createCommandEncoder()
@@ -82,22 +119,40 @@ export async function runOnDevice(c: Compiled, variant: number, params: Values, 
     await to.mapAsync(GPUMapMode.READ)
     const bytes = to.getMappedRange().slice(0)
     const integer = outs[n].a.buffer.of === 'i32' || outs[n].a.buffer.of === 'bool'
-    results.push(Float64Array.from(integer ? new Int32Array(bytes) : new Float32Array(bytes)).slice(0, inputs[outs[n].i].value.length))
+    results.push(
+      Float64Array.from(integer ? new Int32Array(bytes) : new Float32Array(bytes)).slice(
+        0,
+        inputs[outs[n].i].value.length,
+      ),
+    )
   }
   for (const b of [...buffers, ...staged, uniform]) b.destroy()
   return results
 }
 
 /** The largest error over its bound, of all results; throws where a result lies outside, or where anything else was written. */
-export async function check(c: Compiled, variant: number, params: Values, dims: readonly Sym[], seed = 1, limit = 65535): Promise<number> {
+export async function check(
+  c: Compiled,
+  variant: number,
+  params: Values,
+  dims: readonly Sym[],
+  seed = 1,
+  limit = 65535,
+): Promise<number> {
   const start = inputsOf(c.kernel.args, params, seed)
   const copy = (): Cells[] => start.map((x) => ({ value: x.value.slice(), error: x.error.slice() }))
   const nest = c.scheduled.variants[variant].nest
   const bounded = copy()
   const named = new Map([...params, ...(c.scheduled.constants ?? [])])
-  compileExecutor(nest, floats, 'worst', { checked: true })(new Map(nest.args.map((a, i) => [a.buffer, bounded[i]])), named)
+  compileExecutor(nest, floats, 'worst', { checked: true })(
+    new Map(nest.args.map((a, i) => [a.buffer, bounded[i]])),
+    named,
+  )
   const exact = copy()
-  compileExecutor(naiveNest(c.kernel), floats, 'worst', { checked: true })(new Map(c.kernel.args.map((a, i) => [a.buffer, exact[i]])), params)
+  compileExecutor(naiveNest(c.kernel), floats, 'worst', { checked: true })(
+    new Map(c.kernel.args.map((a, i) => [a.buffer, exact[i]])),
+    params,
+  )
   const got = await runOnDevice(c, variant, params, dims, start, limit)
   const written = c.kernel.args.map((a, i) => ({ a, i })).filter(({ a }) => a.access !== 'read')
   let worst = 0

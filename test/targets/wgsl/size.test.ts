@@ -15,5 +15,7 @@ test('GPT-2 with its kernels is at most 60 KB, and has at most 40 pipelines', ()
   // Types and their comments come on top.
   expect(size('ts')).toBeLessThan(76_000)
   expect(host.text).not.toMatch(/^import |\bimport\(|\brequire\(/m)
-  expect(kernels.filter((f) => f.path.endsWith('.wgsl')).flatMap((f) => f.text.match(/@compute/g) ?? []).length).toBeLessThanOrEqual(40)
+  expect(
+    kernels.filter((f) => f.path.endsWith('.wgsl')).flatMap((f) => f.text.match(/@compute/g) ?? []).length,
+  ).toBeLessThanOrEqual(40)
 })

@@ -53,7 +53,20 @@ test.each(hostile)('a buffer, dim, kernel and comment called %j', async (name) =
 })
 
 test('numbers read back as the same f32', async () => {
-  const xs = [1e-5, 0.1, 3.4028234663852886e38, -3.4028234663852886e38, 1e39, 16777217, 1 / 3, -0, 1e-45, 1.5957691216057308, 2 ** -126, 123456789]
+  const xs = [
+    1e-5,
+    0.1,
+    3.4028234663852886e38,
+    -3.4028234663852886e38,
+    1e39,
+    16777217,
+    1 / 3,
+    -0,
+    1e-45,
+    1.5957691216057308,
+    2 ** -126,
+    123456789,
+  ]
   const [x, y] = [K.global('x', [xs.length]), K.global('y', [xs.length])]
   const i = loopSymbol('i', xs.length)
   for (const v of xs) {

@@ -41,7 +41,10 @@ const barriers = (nest: NestKernel): number => {
 describe.each(nests)('%s', (name, nest, constants) => {
   test('is well-formed', () => {
     // The table of positions has 64 rows.
-    const given = [...constants.map(([s, n]) => bin('eq', index(of(s)), index(con(n)))), ...(name.startsWith('embedding') ? [bin('le', index(of(K.T)), index(con(64)))] : [])]
+    const given = [
+      ...constants.map(([s, n]) => bin('eq', index(of(s)), index(con(n)))),
+      ...(name.startsWith('embedding') ? [bin('le', index(of(K.T)), index(con(64)))] : []),
+    ]
     const issues = verify(nest, { limits: webgpuLimits, given }).map((i) => `${i.rule}: ${i.message}`)
     // Its stage stores two of three columns at `c mod 2`, which is beyond the prover.
     expect(issues.filter((m) => !m.startsWith('disjoint: evens'))).toEqual([])

@@ -12,16 +12,8 @@ struct Dims { T: i32, P: i32 }
 
 var<workgroup> folded: array<f32, 128>;
 var<workgroup> parts: array<f32, 8>;
-@compute @workgroup_size(128)
-fn main(at: Place, @builtin(local_invocation_id) thread: vec3u) {
-  let row = i32(at.group.x + at.group.y * at.groups.x);
-  if (row >= dims.T) { return; }
-  let lane = i32(thread.x);
-  let a_base = row * 300;
-  for (var c = lane; c < 300; c += 128) { s[a_base + c] = a[a_base + c] + h[a_base + c]; }
-  var total_own = 0.0;
-  for (var c = lane; c < 300; c += 128) { total_own += s[a_base + c]; }
-  folded[lane] = total_own;
+fn sum_of_threads(lane: i32, value: f32) -> f32 {
+  folded[lane] = value;
   workgroupBarrier();
   if (lane < 8) {
     var part = folded[lane * 16];
@@ -32,23 +24,26 @@ fn main(at: Place, @builtin(local_invocation_id) thread: vec3u) {
   workgroupBarrier();
   var total = parts[0];
   for (var i = 1; i < 8; i++) { total += parts[i]; }
+  return total;
+}
+
+@compute @workgroup_size(128)
+fn main(at: Place, @builtin(local_invocation_id) thread: vec3u) {
+  let row = i32(at.group.x + at.group.y * at.groups.x);
+  if (row >= dims.T) { return; }
+  let lane = i32(thread.x);
+  let a_base = row * 300;
+  for (var c = lane; c < 300; c += 128) { s[a_base + c] = a[a_base + c] + h[a_base + c]; }
+  var total_own = 0.0;
+  for (var c = lane; c < 300; c += 128) { total_own += s[a_base + c]; }
+  let total = sum_of_threads(lane, total_own);
   var spread_own = 0.0;
   let quotient = total / 300.0;
   for (var c = lane; c < 300; c += 128) {
     let difference = s[a_base + c] - quotient;
     spread_own += difference * difference;
   }
-  folded[lane] = spread_own;
-  workgroupBarrier();
-  if (lane < 8) {
-    var part = folded[lane * 16];
-    let folded_base = lane * 16;
-    for (var i = 1; i < 16; i++) { part += folded[folded_base + i]; }
-    parts[lane] = part;
-  }
-  workgroupBarrier();
-  var spread = parts[0];
-  for (var i = 1; i < 8; i++) { spread += parts[i]; }
+  let spread = sum_of_threads(lane, spread_own);
   let sqrt2 = sqrt(spread / 300.0 + 1e-5);
   for (var c = lane; c < 300; c += 128) {
     y[a_base + c] = (s[a_base + c] - quotient) / sqrt2 * g[c] + b[c];

@@ -1,0 +1,39 @@
+/** Folds over a workgroup as functions: the six statements that `foldThreads` makes, printed once per module instead of once per fold. */
+import type { Buffer } from '../../src/kernel/buffer.ts'
+import type { BinaryFn, Expr, Local } from '../../src/kernel/expr.ts'
+import type { Stmt } from '../../src/kernel/nest.ts'
+import type { Sym } from '../../src/types/ix.ts'
+import { of } from '../../src/types/ix.ts'
+
+export interface FoldCall {
+  readonly fold: BinaryFn
+  readonly buf: Buffer
+  readonly lane: Sym
+  readonly value: Expr
+  readonly result: Local
+  /** What the function does, `value` stored first, the result in a variable at the end. */
+  readonly stmts: readonly Stmt[]
+}
+
+/**
+ * The fold that begins at `body[at]`, if one does: store, barrier, the first threads' partial folds, barrier, and the fold of those, which every
+ * thread makes. The result must not be assigned later.
+ */
+export function foldAt(body: readonly Stmt[], at: number, lane: Sym | undefined): FoldCall | undefined {
+  const stmts = body.slice(at, at + 6)
+  const [store, first, some, second, result, loop] = stmts
+  if (
+    stmts.length < 6 ||
+    lane === undefined ||
+    store.k !== 'store' ||
+    store.buf.space !== 'workgroup' ||
+    store.at.length !== 1 ||
+    store.at[0] !== of(lane)
+  )
+    return undefined
+  if (first.k !== 'barrier' || some.k !== 'if' || second.k !== 'barrier' || result.k !== 'var' || loop.k !== 'for')
+    return undefined
+  const [assign] = loop.body
+  if (loop.body.length !== 1 || assign.k !== 'assign' || assign.v !== result.v || assign.e.k !== 'bin') return undefined
+  return { fold: assign.e.f, buf: store.buf, lane, value: store.e, result: result.v, stmts }
+}
