@@ -61,15 +61,17 @@ let firstId = 0
 let nextLocal = 0
 const pairs = 2 ** 26
 
-type Draft = Expr extends infer E ? (E extends Expr ? Omit<E, 'id'> : never) : never
+function newId(): number {
+  if (nextId - firstId >= pairs) throw new Error('internal: more expressions than a compilation can have')
+  return nextId++
+}
 function tableOf(kind: string): Map<number | string, Expr> {
   let table = interned.get(kind)
   if (table === undefined) interned.set(kind, (table = new Map()))
   return table
 }
-function made(table: Map<number | string, Expr>, key: number | string, draft: Draft): Expr {
-  const expr = { ...draft, id: nextId++ } as Expr
-  if (nextId - firstId >= pairs) throw new Error('internal: more expressions than a compilation can have')
+/** `expr` was given `newId()`. */
+function made(table: Map<number | string, Expr>, key: number | string, expr: Expr): Expr {
   table.set(key, expr)
   return expr
 }
@@ -92,15 +94,15 @@ export function expressionMemo<X>(): Map<Expr, X> {
 export function constant(value: number, of: Scalar = 'f32'): Expr {
   const table = tableOf(of)
   const key = Object.is(value, -0) ? '-0' : value
-  return table.get(key) ?? made(table, key, { k: 'const', of, lanes: 1, value })
+  return table.get(key) ?? made(table, key, { id: newId(), k: 'const', of, lanes: 1, value })
 }
 export function index(ix: Ix): Expr {
   const table = tableOf('index')
-  return table.get(ix.id) ?? made(table, ix.id, { k: 'index', of: 'i32', lanes: 1, ix })
+  return table.get(ix.id) ?? made(table, ix.id, { id: newId(), k: 'index', of: 'i32', lanes: 1, ix })
 }
 export function local(v: Local): Expr {
   const table = tableOf('local')
-  return table.get(v.id) ?? made(table, v.id, { k: 'local', of: v.of, lanes: v.lanes, v })
+  return table.get(v.id) ?? made(table, v.id, { id: newId(), k: 'local', of: v.of, lanes: v.lanes, v })
 }
 export function newLocal(name: string, of: Scalar, lanes: Lanes = 1): Local {
   return { id: nextLocal++, name, of, lanes }
@@ -113,13 +115,14 @@ export function load(buf: Buffer, at: readonly Ix[]): Expr {
   let key = `${buf.id}`
   for (const x of at) key += `,${x.id}`
   const table = tableOf('load')
-  return table.get(key) ?? made(table, key, { k: 'load', of: buf.of, lanes: 1, buf, at })
+  return table.get(key) ?? made(table, key, { id: newId(), k: 'load', of: buf.of, lanes: 1, buf, at })
 }
 export function un(f: UnaryFn, x: Expr): Expr {
   const position = f === 'neg' ? asIx(x) : undefined
   if (position !== undefined) return index(neg(position))
   const table = tableOf(f)
-  return table.get(x.id) ?? made(table, x.id, { k: 'un', of: f === 'not' ? 'bool' : x.of, lanes: x.lanes, f, x })
+  const of = f === 'not' ? 'bool' : x.of
+  return table.get(x.id) ?? made(table, x.id, { id: newId(), k: 'un', of, lanes: x.lanes, f, x })
 }
 /** An i32 expression as an index polynomial, where it is a position or a constant. */
 export function asIx(e: Expr): Ix | undefined {
@@ -157,20 +160,20 @@ export function bin(f: BinaryFn, a: Expr, b: Expr): Expr {
   if (position !== undefined) return index(position)
   const table = tableOf(f)
   const key = pairKey(a, b)
-  const found = table.get(key)
-  return found ?? made(table, key, { k: 'bin', of: comparisons.has(f) ? 'bool' : a.of, lanes: a.lanes, f, a, b })
+  const of = comparisons.has(f) ? 'bool' : a.of
+  return table.get(key) ?? made(table, key, { id: newId(), k: 'bin', of, lanes: a.lanes, f, a, b })
 }
 export function select(c: Expr, x: Expr, y: Expr): Expr {
   if (x.of !== y.of) throw new Error(`internal: select of ${x.of} and ${y.of}`)
   const table = tableOf('select')
   const key = `${c.id},${x.id},${y.id}`
-  return table.get(key) ?? made(table, key, { k: 'select', of: x.of, lanes: x.lanes, c, x, y })
+  return table.get(key) ?? made(table, key, { id: newId(), k: 'select', of: x.of, lanes: x.lanes, c, x, y })
 }
 const casts = { f32: 'to f32', f64: 'to f64', i32: 'to i32', bool: 'to bool' } as const
 export function cast(of: Scalar, x: Expr): Expr {
   if (x.of === of) return x
   const table = tableOf(casts[of])
-  return table.get(x.id) ?? made(table, x.id, { k: 'cast', of, lanes: x.lanes, x })
+  return table.get(x.id) ?? made(table, x.id, { id: newId(), k: 'cast', of, lanes: x.lanes, x })
 }
 /** An i32 expression as a coordinate (a data-dependent index). `lo`, `hi` are the proven inclusive bounds it is clamped to. */
 export function dataIndex(e: Expr, lo: Ix | number, hi: Ix | number): Ix {
@@ -178,9 +181,13 @@ export function dataIndex(e: Expr, lo: Ix | number, hi: Ix | number): Ix {
   return valueIx(`e${e.id}`, e, lo, hi)
 }
 
-/** Rebuilds an expression bottom-up; `f` sees each node whose operands are already rewritten. Index maps go through `ix`. */
-export function rewrite(e: Expr, f: (e: Expr) => Expr, ix: (x: Ix) => Ix = (x) => x): Expr {
-  const memo = new Map<Expr, Expr>()
+/** Rebuilds an expression bottom-up; `f` sees each node whose operands are already rewritten. Index maps go through `ix`. `memo` holds what is known. */
+export function rewrite(
+  e: Expr,
+  f: (e: Expr) => Expr,
+  ix: (x: Ix) => Ix = (x) => x,
+  memo: Map<Expr, Expr> = new Map(),
+): Expr {
   const go = (e: Expr): Expr => {
     const seen = memo.get(e)
     if (seen !== undefined) return seen
@@ -193,21 +200,60 @@ export function rewrite(e: Expr, f: (e: Expr) => Expr, ix: (x: Ix) => Ix = (x) =
       case 'const':
       case 'local':
         return e
-      case 'index':
-        return index(ix(e.ix))
-      case 'load':
-        return load(e.buf, e.at.map(ix))
-      case 'un':
-        return un(e.f, go(e.x))
-      case 'bin':
-        return bin(e.f, go(e.a), go(e.b))
-      case 'select':
-        return select(go(e.c), go(e.x), go(e.y))
-      case 'cast':
-        return cast(e.of, go(e.x))
+      default:
+        return rebuild(e, go, ix)
     }
   }
   return go(e)
+}
+
+/** An expression with its operands and indices replaced; itself where none changes. */
+export function rebuild(e: Expr, go: (e: Expr) => Expr, ix: (x: Ix) => Ix = (x) => x): Expr {
+  switch (e.k) {
+    case 'const':
+    case 'local':
+      return e
+    case 'index': {
+      const x = ix(e.ix)
+      return x === e.ix ? e : index(x)
+    }
+    case 'load': {
+      const at = mapSame(e.at, ix)
+      return at === e.at ? e : load(e.buf, at)
+    }
+    case 'un': {
+      const x = go(e.x)
+      return x === e.x ? e : un(e.f, x)
+    }
+    case 'bin': {
+      const a = go(e.a)
+      const b = go(e.b)
+      return a === e.a && b === e.b ? e : bin(e.f, a, b)
+    }
+    case 'select': {
+      const c = go(e.c)
+      const x = go(e.x)
+      const y = go(e.y)
+      return c === e.c && x === e.x && y === e.y ? e : select(c, x, y)
+    }
+    case 'cast': {
+      const x = go(e.x)
+      return x === e.x ? e : cast(e.of, x)
+    }
+  }
+}
+
+/** `map`, or the list itself where nothing changes. */
+export function mapSame<X>(list: readonly X[], f: (x: X) => X): readonly X[] {
+  for (let i = 0; i < list.length; i++) {
+    const y = f(list[i])
+    if (y === list[i]) continue
+    const out = list.slice()
+    out[i] = y
+    for (let j = i + 1; j < list.length; j++) out[j] = f(list[j])
+    return out
+  }
+  return list
 }
 
 /** The operands of an expression (not those inside its indices). */

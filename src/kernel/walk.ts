@@ -4,8 +4,10 @@ import { add, con, INF, isConst, mapValues, of, sub, substitute, sym, symbolsOf,
 import type { Buffer } from './buffer.ts'
 import { newBuffer } from './buffer.ts'
 import type { Expr, Local } from './expr.ts'
-import { bin, cast, dataIndex, expressionMemo, index, load, local, newLocal, operands, rewrite, select, un } from './expr.ts'
+import { dataIndex, expressionMemo, load, local, mapSame, newLocal, operands, rewrite } from './expr.ts'
 import type { For, Stmt } from './nest.ts'
+
+export { rebuild } from './expr.ts'
 
 /** What to replace. `load` sees coordinates that are already rewritten; undefined keeps the load. */
 export interface Mapping {
@@ -35,13 +37,7 @@ export function mapper(m: Mapping): Mapper {
     if (e.k === 'load') return m.load?.(e.buf, e.at) ?? e
     return e
   }
-  const expr = (e: Expr): Expr => {
-    const seen = memo.get(e)
-    if (seen !== undefined) return seen
-    const out = rewrite(e, leaf, ix)
-    memo.set(e, out)
-    return out
-  }
+  const expr = (e: Expr): Expr => memo.get(e) ?? rewrite(e, leaf, ix, memo)
   return { ix, expr }
 }
 
@@ -59,16 +55,24 @@ export function visitExpr(e: Expr, f: (e: Expr) => void, seen = new Set<Expr>())
 /** The index polynomials that an expression node holds itself. */
 export const indicesOf = (e: Expr): readonly Ix[] => (e.k === 'load' ? e.at : e.k === 'index' ? [e.ix] : [])
 
+type LoadExpr = Expr & { k: 'load' }
+const noLoads: readonly LoadExpr[] = []
+function joined(a: readonly LoadExpr[], b: readonly LoadExpr[]): readonly LoadExpr[] {
+  if (a.length === 0 || a === b) return b
+  let out: LoadExpr[] | undefined
+  const known = a.length > 16 ? new Set(a) : undefined
+  for (const x of b) if (!(known ? known.has(x) : a.includes(x))) (out ??= [...a]).push(x)
+  return out ?? a
+}
 const loadMemo = expressionMemo<readonly (Expr & { k: 'load' })[]>()
 /** The loads in an expression, also in data-dependent indices, each once. Expressions never change, so the list is kept. */
 export function loadsOf(e: Expr): readonly (Expr & { k: 'load' })[] {
   let out = loadMemo.get(e)
   if (out === undefined) {
-    const all: (Expr & { k: 'load' })[] = []
-    visitExpr(e, (x) => {
-      if (x.k === 'load') all.push(x)
-    })
-    loadMemo.set(e, (out = all))
+    out = e.k === 'load' ? [e] : noLoads
+    for (const x of indicesOf(e)) for (const v of valuesOf(x)) out = joined(out, loadsOf(v.value as Expr))
+    for (const x of operands(e)) out = joined(out, loadsOf(x))
+    loadMemo.set(e, out)
   }
   return out
 }
@@ -80,14 +84,21 @@ export function symbolsOfIx(x: Ix): ReadonlySet<Sym> {
   for (const v of values) for (const s of symbolsOfExpr(v.value as Expr)) out.add(s)
   return out
 }
+const none: ReadonlySet<never> = new Set()
+/** Both sets as one; one of them where it holds the other. */
+function union<X>(a: ReadonlySet<X> | undefined, b: ReadonlySet<X>): ReadonlySet<X> {
+  if (a === undefined || a.size === 0 || a === b) return b
+  let out: Set<X> | undefined
+  for (const x of b) if (!a.has(x)) (out ??= new Set(a)).add(x)
+  return out ?? a
+}
 const symbolMemo = expressionMemo<ReadonlySet<Sym>>()
 export function symbolsOfExpr(e: Expr): ReadonlySet<Sym> {
   let out = symbolMemo.get(e)
   if (out === undefined) {
-    const all = new Set<Sym>()
-    for (const x of indicesOf(e)) for (const s of symbolsOfIx(x)) all.add(s)
-    for (const x of operands(e)) for (const s of symbolsOfExpr(x)) all.add(s)
-    symbolMemo.set(e, (out = all))
+    for (const x of indicesOf(e)) out = union(out, symbolsOfIx(x))
+    for (const x of operands(e)) out = union(out, symbolsOfExpr(x))
+    symbolMemo.set(e, (out ??= none as ReadonlySet<Sym>))
   }
   return out
 }
@@ -95,35 +106,14 @@ const localMemo = expressionMemo<ReadonlySet<Local>>()
 export function localsOf(e: Expr): ReadonlySet<Local> {
   let out = localMemo.get(e)
   if (out === undefined) {
-    const all = new Set<Local>()
-    visitExpr(e, (x) => {
-      if (x.k === 'local') all.add(x.v)
-    })
-    localMemo.set(e, (out = all))
+    if (e.k === 'local') out = new Set([e.v])
+    for (const x of indicesOf(e)) for (const v of valuesOf(x)) out = union(out, localsOf(v.value as Expr))
+    for (const x of operands(e)) out = union(out, localsOf(x))
+    localMemo.set(e, (out ??= none as ReadonlySet<Local>))
   }
   return out
 }
 
-/** An expression with its operands and indices replaced. */
-export function rebuild(e: Expr, go: (e: Expr) => Expr, ix: (x: Ix) => Ix = (x) => x): Expr {
-  switch (e.k) {
-    case 'const':
-    case 'local':
-      return e
-    case 'index':
-      return index(ix(e.ix))
-    case 'load':
-      return load(e.buf, e.at.map(ix))
-    case 'un':
-      return un(e.f, go(e.x))
-    case 'bin':
-      return bin(e.f, go(e.a), go(e.b))
-    case 'select':
-      return select(go(e.c), go(e.x), go(e.y))
-    case 'cast':
-      return cast(e.of, go(e.x))
-  }
-}
 /** An index with the expressions inside it replaced. */
 export const throughValues = (x: Ix, go: (e: Expr) => Expr): Ix =>
   valuesOf(x).size === 0 ? x : mapValues(x, (v) => dataIndex(go(v.value as Expr), v.lo, v.hi))
@@ -147,7 +137,7 @@ export function mapStmts(body: readonly Stmt[], f: (s: Stmt) => readonly Stmt[])
     }
     const made = f(t)
     if (made.length !== 1 || made[0] !== s) changed = true
-    out.push(...made)
+    for (const x of made) out.push(x)
   }
   return changed ? out : body
 }
@@ -158,18 +148,30 @@ export function mapExprs(body: readonly Stmt[], m: Mapper): readonly Stmt[] {
 }
 function mapOne(s: Stmt, m: Mapper): Stmt {
   switch (s.k) {
-    case 'for':
-      return { ...s, lo: m.ix(s.lo), hi: m.ix(s.hi) }
+    case 'for': {
+      const lo = m.ix(s.lo)
+      const hi = m.ix(s.hi)
+      return lo === s.lo && hi === s.hi ? s : { ...s, lo, hi }
+    }
     case 'let':
     case 'var':
-    case 'assign':
-      return { ...s, e: m.expr(s.e) }
-    case 'store':
-      return { ...s, at: s.at.map(m.ix), e: m.expr(s.e) }
-    case 'if':
-      return { ...s, c: m.expr(s.c) }
-    case 'bind':
-      return { ...s, ix: m.ix(s.ix) }
+    case 'assign': {
+      const e = m.expr(s.e)
+      return e === s.e ? s : { ...s, e }
+    }
+    case 'store': {
+      const at = mapSame(s.at, m.ix)
+      const e = m.expr(s.e)
+      return at === s.at && e === s.e ? s : { ...s, at, e }
+    }
+    case 'if': {
+      const c = m.expr(s.c)
+      return c === s.c ? s : { ...s, c }
+    }
+    case 'bind': {
+      const ix = m.ix(s.ix)
+      return ix === s.ix ? s : { ...s, ix }
+    }
     default:
       return s
   }

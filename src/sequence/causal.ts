@@ -7,6 +7,7 @@ import type { Expr } from '../kernel/expr.ts'
 import { asIx } from '../kernel/expr.ts'
 import { inlineStages } from '../kernel/inline.ts'
 import type { Stage } from '../kernel/stage.ts'
+import { loadsOf } from '../kernel/walk.ts'
 import type { Sym } from '../types/ix.ts'
 import { add, of, proveLe, sub } from '../types/ix.ts'
 
@@ -27,7 +28,8 @@ function writtenOut(where: Expr, stage: Stage, operands: ReadonlyMap<Buffer, Nod
     })
     stages.push(...lowerNode(n, inputs, out))
   }
-  for (const [buffer, node] of operands) visit(node, buffer)
+  const read = new Set(loadsOf(where).map((l) => l.buf))
+  for (const [buffer, node] of operands) if (read.has(buffer)) visit(node, buffer)
   const probe: Stage = { ...stage, body: { k: 'reduce', fold: 'max', axes: [], e: where, empty: 0 } }
   const done = inlineStages([...stages, probe])
   const last = done[done.length - 1]

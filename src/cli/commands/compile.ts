@@ -7,6 +7,7 @@ import type { Context, Outcome } from '../context.ts'
 import type { ModelOptions } from '../model.ts'
 import { openModel, publicSource } from '../model.ts'
 import { bytes, plural, table } from '../output.ts'
+import { shortRun } from '../short-run.ts'
 import { targetList, targetNames, targetOf, type TargetName } from '../targets.ts'
 
 export interface CompileCommandOptions extends ModelOptions {
@@ -18,6 +19,7 @@ export interface CompileCommandOptions extends ModelOptions {
 }
 
 export async function compile(ctx: Context, [path]: string[], options: CompileCommandOptions): Promise<Outcome> {
+  shortRun()
   const [wanted] = targetList<TargetName | 'all'>(options.target, [...targetNames, 'all'])
   const names = wanted === 'all' ? targetNames : [wanted]
   const model = await openModel(ctx, path, options)

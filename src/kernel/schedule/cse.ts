@@ -27,6 +27,8 @@ function isOfIndices(e: Expr): boolean {
 
 export const cse = (nest: NestKernel): NestKernel => ({ ...nest, body: block(nest.body, new Map()) })
 
+const nothing: ReadonlySet<never> = new Set()
+
 /** Expressions whose value is at hand in a local. */
 type Available = Map<Expr, Local>
 
@@ -63,8 +65,8 @@ function block(body: readonly Stmt[], outer: Available): readonly Stmt[] {
     }
     const made = rewriteStmt(s, (e) => go(e, false), ix)
     out.push(made)
-    const assigns = new Set(s.k === 'assign' ? [s.v] : [])
-    const writes = new Set(s.k === 'store' ? [s.buf] : [])
+    const assigns: ReadonlySet<Local> = s.k === 'assign' ? new Set([s.v]) : nothing
+    const writes: ReadonlySet<Buffer> = s.k === 'store' ? new Set([s.buf]) : nothing
     forget(names, assigns, writes, s.k === 'barrier')
     epochs.advance(assigns, writes, s.k === 'barrier')
     if (made.k === 'let' && s.k === 'let' && isWorthNaming(s.e) && !names.has(s.e)) names.set(s.e, made.v)
@@ -119,7 +121,7 @@ function rewriteStmt(
 
 function forget(names: Available, assigns: ReadonlySet<Local>, writes: ReadonlySet<Buffer>, barrier: boolean): void {
   if (assigns.size === 0 && writes.size === 0 && !barrier) return
-  for (const e of [...names.keys()]) if (changes(e, assigns, writes, barrier)) names.delete(e)
+  for (const e of names.keys()) if (changes(e, assigns, writes, barrier)) names.delete(e)
 }
 function changes(e: Expr, assigns: ReadonlySet<Local>, writes: ReadonlySet<Buffer>, barrier: boolean): boolean {
   for (const l of loadsOf(e)) if (writes.has(l.buf) || (barrier && l.buf.space !== 'private')) return true
@@ -127,6 +129,8 @@ function changes(e: Expr, assigns: ReadonlySet<Local>, writes: ReadonlySet<Buffe
   return false
 }
 
+/** More epochs than a block has statements. */
+const most = 2 ** 20
 /** The same expression before and after a change has two keys. */
 class Epochs {
   private readonly changed: {
@@ -138,20 +142,24 @@ class Epochs {
   advance(assigns: ReadonlySet<Local>, writes: ReadonlySet<Buffer>, barrier: boolean): void {
     if (assigns.size > 0 || writes.size > 0 || barrier) this.changed.push({ assigns, writes, barrier })
   }
-  key(e: Expr): string {
-    const known = this.seen.get(e) ?? { at: 0, epoch: 0 }
+  key(e: Expr): number {
+    if (this.changed.length === 0) return e.id * most
+    let known = this.seen.get(e)
+    if (known === undefined) {
+      if (loadsOf(e).length === 0 && localsOf(e).size === 0) return e.id * most
+      this.seen.set(e, (known = { at: 0, epoch: 0 }))
+    }
     for (; known.at < this.changed.length; known.at++) {
       const c = this.changed[known.at]
       if (changes(e, c.assigns, c.writes, c.barrier)) known.epoch++
     }
-    this.seen.set(e, known)
-    return `${e.id}.${known.epoch}`
+    return e.id * most + known.epoch
   }
 }
 
 /** How often each expression is referred to by different parents, while its value stays the same. */
-function count(body: readonly Stmt[]): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>()
+function count(body: readonly Stmt[]): ReadonlyMap<number, number> {
+  const counts = new Map<number, number>()
   const epochs = new Epochs()
   const visit = (e: Expr, nested: boolean): void => {
     const key = epochs.key(e)
@@ -179,9 +187,9 @@ function count(body: readonly Stmt[]): ReadonlyMap<string, number> {
       for (const t of s.body) stmt(t, true)
       return
     }
-    const assigns = new Set(s.k === 'assign' ? [s.v] : [])
-    const writes = new Set(s.k === 'store' ? [s.buf] : [])
-    epochs.advance(assigns, writes, s.k === 'barrier')
+    if (s.k === 'assign') epochs.advance(new Set([s.v]), nothing, false)
+    else if (s.k === 'store') epochs.advance(nothing, new Set([s.buf]), false)
+    else if (s.k === 'barrier') epochs.advance(nothing, nothing, true)
   }
   // Changes inside nested bodies are all counted when the body is entered.
   for (const s of body) stmt(s, false)
