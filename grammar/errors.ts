@@ -1,8 +1,9 @@
 /** Syntax errors of the parser as diagnostics. What follows from an earlier error in the same statement is left out. */
-import { EOF, tokenMatcher, type IRecognitionException, type IToken } from 'chevrotain'
+import type { IRecognitionException, IToken } from 'chevrotain'
 import type { Diagnostic } from '../src/diagnostics/diagnostic.ts'
 import * as say from '../src/diagnostics/catalogue.ts'
 import { positionAt, spanOf, type SourceFile } from '../src/diagnostics/span.ts'
+import { EOF, tokenMatcher } from './chevrotain.ts'
 import * as t from './tokens.ts'
 
 /** Tells which statement an offset belongs to, and on which line: mistakes that share both are taken as one. */

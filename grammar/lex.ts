@@ -1,8 +1,9 @@
 /** Text to tokens and comments, with what is wrong in them. */
-import { tokenMatcher, type IToken } from 'chevrotain'
+import type { IToken } from 'chevrotain'
 import type { Diagnostic } from '../src/diagnostics/diagnostic.ts'
 import * as say from '../src/diagnostics/catalogue.ts'
 import { spanOf, type SourceFile } from '../src/diagnostics/span.ts'
+import { tokenMatcher } from './chevrotain.ts'
 import type { Comment } from './ast.ts'
 import { settle } from './newlines.ts'
 import * as t from './tokens.ts'

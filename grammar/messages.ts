@@ -1,5 +1,6 @@
 /** What the parser says was expected, in words; `errors.ts` adds what was found. */
-import { EOF, tokenLabel, type IParserErrorMessageProvider, type TokenType } from 'chevrotain'
+import type { IParserErrorMessageProvider, TokenType } from 'chevrotain'
+import { EOF, tokenLabel } from './chevrotain.ts'
 import * as t from './tokens.ts'
 
 /** After a list, another element was possible as well as its end. */

@@ -8,10 +8,11 @@
  * Brackets without a partner are reported here, once: a stray closing one is dropped, a missing one is put in where the next statement starts.
  * The grammar therefore always sees balanced brackets, and one missing `)` does not swallow the rest of the file.
  */
-import { createTokenInstance, tokenMatcher, type IToken, type TokenType } from 'chevrotain'
+import type { IToken, TokenType } from 'chevrotain'
 import { withReasons, type Diagnostic } from '../src/diagnostics/diagnostic.ts'
 import { mismatchedBrackets, strayBracket, tooDeep, unclosedBracket } from '../src/diagnostics/catalogue.ts'
 import { spanOf, type SourceFile } from '../src/diagnostics/span.ts'
+import { createTokenInstance, tokenMatcher } from './chevrotain.ts'
 import * as t from './tokens.ts'
 
 const closerOf = new Map<TokenType, TokenType>([

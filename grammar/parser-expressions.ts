@@ -1,5 +1,6 @@
 /** Productions of expressions. Operators are read flat, in the order in which they stand; `build/operators.ts` ranks them. */
-import { CstParser, type CstNode, type ParserMethod } from 'chevrotain'
+import type { CstNode, ParserMethod } from 'chevrotain'
+import { CstParser } from './chevrotain.ts'
 import { messages } from './messages.ts'
 import * as t from './tokens.ts'
 

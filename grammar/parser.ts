@@ -2,7 +2,8 @@
  * The productions. No meaning here: `build.ts` turns the concrete tree into the AST. Statements that may not stand where they stand are read like any
  * other and reported there, so that one mistake does not hide the next.
  */
-import { EOF, type CstNode, type IToken } from 'chevrotain'
+import type { CstNode, IToken } from 'chevrotain'
+import { EOF } from './chevrotain.ts'
 import { ExpressionParser, type Production } from './parser-expressions.ts'
 import * as t from './tokens.ts'
 

@@ -4,7 +4,8 @@
  * - `//` after a value is floor division, unless two blanks or a tab stand before it; anywhere else it starts a comment;
  * - words such as `prefix` or `to` are keywords in `weights { }` and names elsewhere; all other keywords are reserved.
  */
-import { createToken, Lexer, type CustomPatternMatcherFunc, type IToken, type TokenType } from 'chevrotain'
+import type { CustomPatternMatcherFunc, IToken, TokenType } from 'chevrotain'
+import { createToken, Lexer } from './chevrotain.ts'
 
 const vocabulary: TokenType[] = []
 
@@ -225,7 +226,7 @@ export const RBrace = sign('RBrace', '}')
 
 export const allTokens: readonly TokenType[] = vocabulary
 
-let made: Lexer | undefined
+let made: InstanceType<typeof Lexer> | undefined
 /** Made on first use: building it costs milliseconds. */
-export const lexer = (): Lexer =>
+export const lexer = (): InstanceType<typeof Lexer> =>
   (made ??= new Lexer([...allTokens], { positionTracking: 'onlyOffset', ensureOptimizations: false }))
