@@ -24,7 +24,8 @@ export interface PortSpec {
   readonly fill?: number
 }
 interface Part {
-  readonly data: ArrayLike<number | boolean>
+  readonly port: PortSpec
+  readonly data?: ArrayLike<number | boolean>
   /** Absent where it must be inferred. */
   readonly shape?: readonly number[]
 }
@@ -33,10 +34,8 @@ interface Part {
 const wrong = (code: number, message: string) => new TfmError(`TFM${code}`, message)
 
 /** NaN where a dim is not known. */
-export function extent(e: Extent, d: Dims): number {
-  return typeof e === 'number' ? e : typeof e === 'string' ? (d[e] ?? NaN) : e(d)
-}
-const count = (shape: readonly number[]) => shape.reduce((n, x) => n * x, 1)
+export const extent = (e: Extent, d: Dims) => (typeof e === 'number' ? e : typeof e === 'string' ? (d[e] ?? NaN) : e(d))
+export const count = (shape: readonly number[]) => shape.reduce((n, x) => n * x, 1)
 const isList = (x: unknown): x is ArrayLike<unknown> => Array.isArray(x) || (ArrayBuffer.isView(x) && 'length' in x)
 const text = (port: PortSpec) => `[${port.shape.map((e) => (typeof e === 'function' ? '…' : e)).join(', ')}]`
 
@@ -44,105 +43,88 @@ const text = (port: PortSpec) => `[${port.shape.map((e) => (typeof e === 'functi
  * Checks inputs against ports and binds dims into `dims`. An array without a shape fills the port's shape: where several dims are still
  * open, all but the last are 1, so that `[5, 6, 7]` is a batch of one. Nested arrays say their own shape; leading axes of 1 may be left out.
  */
-export function bindInputs(
-  ports: readonly PortSpec[],
-  given: Readonly<Record<string, unknown>>,
-  dims: Dims,
-): Record<string, Float32Array | Int32Array> {
-  const list = ports.map((p) => p.name)
-  const names = Object.keys(given ?? {}).filter((name) => given[name] !== undefined)
-  for (const name of names)
-    if (!list.includes(name)) throw wrong(2002, `${name}: no such input; there is ${list.join(', ')}`)
-  const parts = ports
-    .filter((p) => names.includes(p.name))
-    .map((port) => ({ port, part: flatten(port.name, given[port.name]) }))
+export function bindInputs(ports: readonly PortSpec[], given: Readonly<Record<string, unknown>>, dims: Dims) {
+  const own = Object.assign(Object.create(null), given)
+  for (const name in own)
+    if (own[name] !== undefined && !ports.some((p) => p.name === name))
+      throw wrong(2002, `${name}: no such input; there is ${ports.map((p) => p.name).join(', ')}`)
+  const parts = ports.map((port) => flatten(port, own[port.name]))
   // Shapes that are given bind dims before shapes that must be inferred.
-  parts.sort((a, b) => Number(!a.part.shape) - Number(!b.part.shape))
-  for (const { port, part } of parts) bindShape(port, part, dims)
+  for (const part of parts) if (part.shape) bindShape(part, dims)
+  for (const part of parts) if (part.data && !part.shape) bindShape(part, dims)
   const arrays: Record<string, Float32Array | Int32Array> = Object.create(null)
-  for (const port of ports) {
+  for (const { port, data } of parts) {
     const shape = port.shape.map((e) => extent(e, dims))
     const size = count(shape)
-    const part = parts.find((p) => p.port === port)?.part
-    if (!part && (port.fill === undefined || !(size >= 0)))
+    if (!data && (port.fill === undefined || !(size >= 0)))
       throw wrong(2002, `${port.name}: missing; expected ${port.dtype}${text(port)}`)
-    const data = part?.data ?? new Float32Array(size).fill(port.fill ?? 0)
-    if (data.length !== size)
+    if (data && data.length !== size)
       throw wrong(2001, `${port.name}: ${data.length} elements, expected ${text(port)} = [${shape.join(', ')}]`)
-    arrays[port.name] = convert(port, data, shape, dims)
+    arrays[port.name] = convert(port, data ?? new Float32Array(size).fill(port.fill!), shape, dims)
   }
   return arrays
 }
 
-function flatten(name: string, value: unknown): Part {
-  if (typeof value === 'number' || typeof value === 'boolean') return { data: [value] }
+function flatten(port: PortSpec, value: unknown): Part {
+  const { name } = port
+  if (value === undefined) return { port }
+  if (typeof value === 'number' || typeof value === 'boolean') return { port, data: [value] }
   if (!isList(value)) {
-    const { data, shape } = (value ?? {}) as { data?: unknown; shape?: unknown }
+    const { data, shape } = Object(value)
     if (!isList(data) || !isList(shape))
       throw wrong(2003, `${name}: expected an array, a typed array or { data, shape }`)
     const extents = Array.from(shape, Number)
     if (count(extents) !== data.length)
       throw wrong(2001, `${name}: ${data.length} elements do not fill shape [${extents.join(', ')}]`)
-    return { data: data as ArrayLike<number>, shape: extents }
+    return { port, data: data as ArrayLike<number>, shape: extents }
   }
-  if (!isList(value[0])) return { data: value as ArrayLike<number> }
-  const shape: number[] = []
+  if (!isList(value[0])) return { port, data: value as ArrayLike<number> }
+  const [shape, data]: number[][] = [[], []]
   for (let x: unknown = value; isList(x); x = x[0]) shape.push(x.length)
-  const data: number[] = []
   const walk = (x: unknown, depth: number, at: string) => {
-    const length = isList(x) ? x.length : undefined
-    if (length !== shape[depth])
-      throw wrong(
-        2001,
-        `${name}${at}: ${length ?? 'no'} elements, where the first list there has ${shape[depth] ?? 'none'}`,
-      )
+    const [length, first] = [isList(x) ? x.length : 'no', shape[depth] ?? 'none']
+    if (depth < shape.length ? length !== first : isList(x))
+      throw wrong(2001, `${name}${at}: ${length} elements, where the first list there has ${first}`)
     if (isList(x)) for (let i = 0; i < x.length; i++) walk(x[i], depth + 1, `${at}[${i}]`)
     else data.push(x as number)
   }
   walk(value, 0, '')
-  return { data, shape }
+  return { port, data, shape }
 }
 
-function bindShape(port: PortSpec, { data, shape }: Part, dims: Dims): void {
+function bindShape({ port, data, shape }: Part, dims: Dims) {
+  const { length } = data!
   const open = port.shape.filter((e) => typeof e === 'string' && dims[e] === undefined)
   const last = open[open.length - 1]
   const known = port.shape.map((e) => (open.includes(e) ? (e === last ? 0 : 1) : extent(e, dims)))
-  const rest = count(known.filter((n, i) => port.shape[i] !== last && n > 0))
-  const lead = port.shape.length - (shape?.length ?? port.shape.length)
-  if (data.length === 0) throw wrong(2001, `${port.name}: empty; expected ${text(port)}`)
+  const lead = port.shape.length - (shape ?? port.shape).length
+  if (!length) throw wrong(2001, `${port.name}: empty; expected ${text(port)}`)
   if (lead < 0)
-    throw wrong(2001, `${port.name}: shape [${shape?.join(', ')}] has ${shape?.length} axes, expected ${text(port)}`)
+    throw wrong(2001, `${port.name}: shape [${shape!.join(', ')}] has ${shape!.length} axes, expected ${text(port)}`)
+  const rest = count(known.filter((n, i) => port.shape[i] !== last && n > 0))
   port.shape.forEach((e, i) => {
-    const n = shape ? (i < lead ? 1 : shape[i - lead]) : e === last ? Math.floor(data.length / rest) : known[i]
+    const n = shape ? (shape[i - lead] ?? 1) : e === last ? Math.floor(length / rest) : known[i]
     if (typeof e === 'string') dims[e] ??= n
     const want = extent(e, dims)
-    if (n !== want && want === want)
-      throw wrong(
-        2001,
-        `${port.name}: axis ${i} has ${n} elements, expected ${typeof e === 'string' ? `${e} = ` : ''}${want}`,
-      )
+    if (n === want || want !== want) return
+    const name = typeof e === 'string' ? `${e} = ` : ''
+    throw wrong(2001, `${port.name}: axis ${i} has ${n} elements, expected ${name}${want}`)
   })
 }
 
-function convert(
-  port: PortSpec,
-  data: ArrayLike<number | boolean>,
-  shape: readonly number[],
-  dims: Dims,
-): Float32Array | Int32Array {
-  const Kind = port.dtype === 'f32' ? Float32Array : Int32Array
+function convert(port: PortSpec, data: ArrayLike<number | boolean>, shape: number[], dims: Dims) {
+  const { name, dtype, below } = port
+  const Kind = dtype === 'f32' ? Float32Array : Int32Array
   const out = data instanceof Kind ? data : new Kind(Array.from(data, Number))
-  const limit = port.below ? extent(port.below[0], dims) : Infinity
+  const limit = below ? extent(below[0], dims) : Infinity
+  const kind = { f32: 'a number', i32: 'an integer', bool: '0 or 1' }[dtype]
   for (let i = 0; i < out.length; i++) {
     const x = Number(data[i])
-    const bad = port.dtype === 'bool' ? x !== 0 && x !== 1 : port.dtype === 'i32' ? x !== out[i] : x !== x
-    if (!bad && (x >= 0 || !port.below) && x < limit) continue
-    if (!bad && port.dtype === 'f32') continue
+    const bad = dtype === 'bool' ? x !== 0 && x !== 1 : dtype === 'i32' ? x !== out[i] : x !== x
+    if (!bad && (!below || (x >= 0 && x < limit))) continue
     const at = shape.map((n, axis) => Math.floor(i / count(shape.slice(axis + 1))) % n)
-    const fault = bad
-      ? `expected ${port.dtype === 'bool' ? '0 or 1' : port.dtype === 'i32' ? 'an integer' : 'a number'}`
-      : `${port.below?.[1]} = ${limit}`
-    throw wrong(bad ? 2003 : 2005, `${port.name}[${at.join(', ')}] = ${data[i]}, ${fault}`)
+    const fault = bad ? `expected ${kind}` : `${below![1]} = ${limit}`
+    throw wrong(bad ? 2003 : 2005, `${name}[${at.join(', ')}] = ${data[i]}, ${fault}`)
   }
   return out
 }

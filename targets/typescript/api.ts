@@ -72,15 +72,20 @@ export function apiLines(module: Module, options: { readonly selftest: boolean }
   if (prefill) {
     const first = (prepare?.inputs ?? []).filter((p) => !prefill.inputs.some((q) => q.name === p.name))
     const optional = new Set(first)
+    const alias = (name: string, ofRun: string, ports: readonly string[]): string[] => {
+      const made = record(name, ports)
+      // What `run` takes or gives already is called by a second name.
+      return lines.join('\n').includes(record(ofRun, ports).join('\n')) ? [`export type ${name} = ${ofRun}`] : made
+    }
     lines.push(
-      ...record(
+      ...alias(
         'SequenceInputs',
+        'Inputs',
         portLines([...prefill.inputs, ...first], given, (p) => p.optional || optional.has(p)),
       ),
-    )
-    lines.push(
-      ...record(
+      ...alias(
         'SequenceOutputs',
+        'Outputs',
         portLines(prefill.outputs, result, () => false),
       ),
     )

@@ -7,6 +7,8 @@ import { apiLines, generationOf, programOf } from './api.ts'
 import { floats } from './floats.ts'
 import type { PrintedKernel } from './kernel.ts'
 import { printKernel } from './kernel.ts'
+import type { PackFamily } from './packs.ts'
+import { packFamilies } from './packs.ts'
 import type { Language, Printer } from './printer.ts'
 import { printer } from './printer.ts'
 import { checkLines, portText, printProgram, stateLines } from './programs.ts'
@@ -15,7 +17,7 @@ import { schedule } from './recipes.ts'
 import { selftestLines } from './selftest.ts'
 import { share } from './share.ts'
 import { access, docComment, fill, indent, property, quote } from './text.ts'
-import { slotLines, specLines } from './weights.ts'
+import { extraSlots, slotLines, specLines } from './weights.ts'
 
 export interface HostOptions {
   readonly language: Language
@@ -83,19 +85,26 @@ export interface PrintedModule {
 }
 
 export function printModule(given: Module, options: HostOptions): PrintedModule {
-  const { module, runByPrefill } = share(given)
+  const { module, runByPrefill } = share(given, true)
   const selftest = options.selftest ?? true
   const pieces = piecesOf(module, selftest)
   const p = printer(options.language, [...fixedNames, ...pieces.flatMap((n) => runtimePieces[n].names)])
   const kernels = module.kernels.map((k, i) => printKernel(schedule(k, { short: onlyInSteps(module, i) }), p))
   const packs = packKernels(module, p)
-  const programNames = module.programs.map((program) => p.names.name(program.name))
+  // A step that does what a prefill of one position does is that function.
+  const stepsOf = (program: Program): string => JSON.stringify(program.steps)
+  const shownAs = module.programs.map(
+    (a) => module.programs.find((b) => stepsOf(a) === stepsOf(b) && b.name !== 'run') ?? a,
+  )
+  const nameOf = new Map([...new Set(shownAs)].map((program) => [program, p.names.name(program.name)]))
+  const programNames = shownAs.map((program) => nameOf.get(program)!)
   const kernelNames = kernels.map((k) => k.name)
-  const programs = module.programs.flatMap((program, i) => [
+  const programs = [...nameOf].flatMap(([program, name]) => [
     ...programDoc(program),
-    ...printProgram(program, programNames[i], module, kernelNames, p),
+    ...printProgram(program, name, module, kernelNames, p),
     '',
   ])
+  const slots = extraSlots(module)
   const tests = selftest ? selftestLines(module, kernelNames, floats, p) : []
   const api = apiLines(given, { selftest })
   const { T, past, max } = { T: module.sequence?.T.name, past: module.sequence?.past.name, max: module.sequence?.max }
@@ -111,8 +120,8 @@ export function printModule(given: Module, options: HostOptions): PrintedModule 
     ...title('Programs'),
     ...programs,
     ...title('Weights'),
-    `const specs${p.type('WeightSpec[]')} = [`, ...indent(specLines(module)), ']', '',
-    `const slots${p.type('WeightSlot[]')} = [`, ...indent(slotLines(module, packs.of)), ']', '',
+    `const specs${p.type('PackedSpec[]')} = [`, ...indent(specLines(module, packs.of)), ']', '',
+    ...(slots.length > 0 ? [`const slots${p.type('WeightSlot[]')} = [`, ...indent(slotLines(module, packs.of, slots)), ']', ''] : []),
     ...rulesLines(module, p), '',
     `const model${p.type('ModelSpec')} = {`,
     ...indent([
@@ -122,7 +131,7 @@ export function printModule(given: Module, options: HostOptions): PrintedModule 
     ]),
     '}', '',
     ...tests,
-    ...loadLines(module, p, selftest, runByPrefill), '',
+    ...loadLines(module, p, selftest, runByPrefill, slots.length > 0), '',
   ] // prettier-ignore
   const runtime = pieces.map((n) =>
     p.language === 'ts' ? exportPublic(runtimePieces[n].ts) : exportErrors(runtimePieces[n].js),
@@ -164,15 +173,28 @@ export function packKernels(
 ): { printed: PrintedKernel[]; of: (slot: number) => string | undefined } {
   const byBody = new Map<string, string>()
   const printed: PrintedKernel[] = []
+  const families = packFamilies(module)
+  const add = (kernel: StageKernel): string => {
+    const family = families.get(kernel)
+    if (family === undefined) {
+      const made = printKernel(schedule(kernel), p)
+      printed.push(made)
+      return made.name
+    }
+    let made = names.get(family)
+    if (made === undefined) {
+      made = p.names.name(kernel.name)
+      names.set(family, made)
+      printed.push({ name: made, lines: family.lines(made, p) })
+    }
+    return family.call(made, kernel)
+  }
+  const names = new Map<PackFamily, string>()
   const nameOf = module.weights.map((slot) => {
     if (slot.pack === undefined) return undefined
     const key = printStages(slot.pack)
     let name = byBody.get(key)
-    if (name === undefined) {
-      const made = printKernel(schedule(slot.pack), p)
-      printed.push(made)
-      byBody.set(key, (name = made.name))
-    }
+    if (name === undefined) byBody.set(key, (name = add(slot.pack)))
     return name
   })
   return { printed, of: (slot) => nameOf[slot] }
@@ -208,7 +230,7 @@ export function rulesLines(module: Module, p: Printer): string[] {
   return [`const rules${p.type('WeightRules')} = {`, ...indent(fields), '}']
 }
 
-function loadLines(module: Module, p: Printer, selftest: boolean, runByPrefill: boolean): string[] {
+function loadLines(module: Module, p: Printer, selftest: boolean, runByPrefill: boolean, slots: boolean): string[] {
   const as = (type: string): string => (p.language === 'ts' ? ` as unknown as ${type}` : '')
   const inputs = (type: string): string => `inputs${p.type(type)}`
   const generation = generationOf(module)
@@ -261,7 +283,7 @@ function loadLines(module: Module, p: Printer, selftest: boolean, runByPrefill: 
     ...docComment(['Reads the weights (safetensors: URL, path, bytes, File or stream) and packs them for the kernels, one tensor at a time.']),
     `export async function load(options${p.type('LoadOptions & { readonly weights: WeightSource }')})${p.type('Promise<Model>')} {`,
     ...indent([
-      'const session = new Session(model, await loadSlots(options.weights, specs, rules, slots, options))',
+      `const session = openSession(model, await loadSlots(specs, rules, options${slots ? ', slots' : ''}))`,
       'return {', ...indent(methods), '}',
     ]),
     '}',

@@ -43,7 +43,13 @@ export function printKernel(kernel: NestKernel, p: Printer): PrintedKernel {
     ...(dims.length > 0 ? indent([dims.join(' ')]) : []),
     `)${p.type('void')} {`,
   ]
-  return { name, lines: [...docComment(kernel.doc), ...head, ...indent(statements(nest.body, scope, p)), '}'] }
+  return { name, lines: [...shortDoc(kernel.doc), ...head, ...indent(statements(nest.body, scope, p)), '}'] }
+}
+
+/** A label and where it is from on one line, where they fit. */
+const shortDoc = (doc: readonly string[]): readonly string[] => {
+  const line = doc.length === 2 ? `${doc[0]} (${doc[1]})` : ''
+  return docComment(line !== '' && line.length < 110 && !/[\r\n\u2028\u2029]/.test(line) ? [line] : doc)
 }
 
 /** `[768, 3072] as panels of 4`. */
@@ -188,15 +194,48 @@ function outlined(segment: Segment, around: FunctionScope, p: Printer): string[]
     read.set(l.buf, i + 1)
     scope.as(s.v, `${letters.get(l.buf)}${i}`)
   }
+  // Before the shorter form, which has some of its names.
+  const whole = statements(segment.body, { ...scope, inline: true }, p)
+  const only = oneRow(segment, scope, p)
   const name = p.shared(`sums_${segment.shape}`, (made) => [
     ...docComment([`A tile of ${segment.shape} sums of n products, into \`tile\`.`]),
     ...signatureLines(made, params, p),
-    ...indent(statements(segment.body, { ...scope, inline: true }, p)),
+    ...indent(only),
+    ...indent(whole),
     '}',
   ])
   const args = [...segment.buffers.map((b) => around.buffer(b)), ...segment.numbers.map((n) => ixText(n.value, around))]
   const call = `${name}(${args.join(', ')})`
   return call.length <= 100 ? [call] : [`${name}(`, ...indent(fill(args, 96)), ')']
+}
+
+/** A tile whose rows are all the same row (of a single position, say) is computed once and copied. */
+function oneRow(segment: Segment, scope: FunctionScope, p: Printer): string[] {
+  const stores = segment.body.filter((s) => s.k === 'store')
+  const tile = stores[0].buf
+  const rows = segment.numbers.filter((n) => /^i\d$/.test(n.name))
+  const width = stores.length / rows.length
+  if (rows.length < 2 || !segment.shape.endsWith(`x${width}`)) return []
+  const first = stores.slice(0, width)
+  const kept = new Set<Local>(first.flatMap((s) => (s.e.k === 'local' ? [s.e.v] : [])))
+  const needed = (after: readonly Stmt[], x: Stmt): readonly Stmt[] => {
+    const sum = x.k === 'assign' && kept.has(x.v)
+    const read = x.k === 'let' && after.some((y) => (y.k === 'assign' || y.k === 'let') && mentions(y.e, x.v))
+    return sum || read ? [x, ...after] : after
+  }
+  const body = segment.body.flatMap((s): Stmt[] => {
+    if (s.k !== 'for') return (s.k === 'var' && kept.has(s.v)) || (s.k === 'store' && first.includes(s)) ? [s] : []
+    return [{ ...s, body: s.body.toReversed().reduce<readonly Stmt[]>(needed, []) }]
+  })
+  const used = symbolsIn(body)
+  const [own, ...others] = [...rows].sort((a, b) => Number(used.has(b.sym)) - Number(used.has(a.sym)))
+  if (!used.has(own.sym) || others.some((n) => used.has(n.sym))) return []
+  const name = scope.buffer(tile)
+  return block(`if (${others.map((n) => `${scope.sym(n.sym)} === ${scope.sym(own.sym)}`).join(' && ')})`, [
+    ...statements(body, { ...scope.block(), inline: true }, p),
+    `for (let r = ${width}; r < ${stores.length}; r++) ${name}[r] = ${name}[r - ${width}]`,
+    'return',
+  ])
 }
 
 const signatureLines = (name: string, params: readonly string[], p: Printer): string[] => {

@@ -8,7 +8,7 @@ import { ixText } from './numbers.ts'
 import type { Scope } from './numbers.ts'
 import type { Printer } from './printer.ts'
 import { layerName } from './rolled.ts'
-import { access, indent, property, quote } from './text.ts'
+import { access, fill, indent, property, quote } from './text.ts'
 
 /** A scope of dims only. */
 export function dimScope(p: Printer, sym: (s: Sym) => string): Scope {
@@ -100,7 +100,7 @@ export function printProgram(
       ...kernel.params.map((x) => (program.name === 'step' && x === module.sequence?.T ? '1' : used(x))),
     ]
     const line = `${kernelNames[step.kernel]}(${args.join(', ')})`
-    return line.length <= 112 ? [line] : [`${kernelNames[step.kernel]}(`, ...indent(args.map((a) => `${a},`)), ')']
+    return line.length <= 112 ? [line] : [`${kernelNames[step.kernel]}(`, ...indent(fill(args, 112)), ')']
   }
   const print = (steps: readonly HostStep[], layer: string | undefined): string[] =>
     steps.flatMap((step) => {

@@ -15,7 +15,13 @@ import { indent, quote } from './text.ts'
 const largest = 2 ** 26
 
 /** The table `tests`, one entry for each kernel. */
-export function selftestLines(module: Module, names: readonly string[], rules: FloatRules, p: Printer, dims = inOrder): string[] {
+export function selftestLines(
+  module: Module,
+  names: readonly string[],
+  rules: FloatRules,
+  p: Printer,
+  dims = inOrder,
+): string[] {
   const lines = module.kernels.flatMap((k, i) => testOf(k, names[i], rules, dims))
   return [`const tests${p.type('KernelTest[]')} = [`, ...indent(lines), ']', '']
 }

@@ -4,58 +4,48 @@ import { loadWeights } from '../../runtime/weights.ts'
 import type { WeightSource } from '../../runtime/source.ts'
 import { Store } from './session.ts'
 
-export interface WeightSlot {
-  readonly name: string
-  /** The tensors it is made of; itself when absent. */
-  readonly from?: readonly string[]
-  /** Fills the slot (`length` elements) from the tensors. Absent: the tensor as it is. */
+/** How a slot is filled from tensors, where it is not the tensor as it is; `length` where it differs from the tensor's. */
+interface Packing {
   readonly pack?: (...arrays: Float32Array[]) => void
   readonly length?: number
 }
+/** A tensor, and the slot of that name; none, if slots of other names are made of it, unless it says `pack`. */
+export type PackedSpec = WeightSpec & Packing
+/** A slot that is not one tensor. */
+export type WeightSlot = Packing & { readonly name: string; readonly from?: readonly string[] }
 
 export async function loadSlots(
-  source: WeightSource,
-  specs: readonly WeightSpec[],
+  specs: readonly PackedSpec[],
   rules: WeightRules,
-  slots: readonly WeightSlot[],
-  options: LoadOptions,
+  options: LoadOptions & { readonly weights: WeightSource },
+  slots: readonly WeightSlot[] = [],
 ): Promise<Store> {
   const store = new Store()
-  const raw = new Map<string, Float32Array | Int32Array>()
-  const open = new Set(slots)
+  const raw = new Map<string, Float32Array>()
+  const sources = (slot: WeightSlot) => slot.from ?? [slot.name]
+  const elsewhere = new Set(slots.flatMap(sources))
+  const open = new Set<WeightSlot>([...slots, ...specs.filter((s) => s.pack || !elsewhere.has(s.name))])
   const tied = new Set(specs.map((s) => s.fallback))
-  const settle = (name: string): void => {
+  const settle = () => {
     for (const slot of open) {
-      const from = slot.from ?? [slot.name]
-      if (!from.includes(name) || !from.every((n) => raw.has(n))) continue
-      const arrays = from.map((n) => raw.get(n)!)
-      store.arrays[slot.name] = arrays[0]
-      if (slot.pack) {
-        const packed = new Float32Array(slot.length ?? arrays[0].length)
-        slot.pack(...(arrays as Float32Array[]), packed)
-        store.arrays[slot.name] = packed
-      }
+      const arrays = sources(slot).map((name) => raw.get(name)!)
+      if (!arrays.every(Boolean)) continue
+      const to = slot.pack ? new Float32Array(slot.length ?? arrays[0].length) : arrays[0]
+      slot.pack?.(...arrays, to)
+      store.arrays[slot.name] = to
       open.delete(slot)
     }
-    for (const n of raw.keys())
-      if (!tied.has(n) && ![...open].some((s) => (s.from ?? [s.name]).includes(n))) raw.delete(n)
+    const wanted = new Set([...tied, ...[...open].flatMap(sources)])
+    for (const name of raw.keys()) if (!wanted.has(name)) raw.delete(name)
   }
-  const aliases = await loadWeights(
-    source,
-    specs,
-    rules,
-    ({ name }, data) => {
-      raw.set(name, data)
-      settle(name)
-    },
-    options,
-  )
-  for (const [name, other] of aliases) {
+  settle()
+  const keep = ({ name }: WeightSpec, data: Float32Array) => {
+    raw.set(name, data)
+    settle()
+  }
+  for (const [name, other] of await loadWeights(options.weights, specs, rules, keep, options)) {
     raw.set(name, raw.get(other)!)
-    settle(name)
+    settle()
   }
-  // Constant tables are made of nothing.
-  for (const slot of open)
-    if (slot.from?.length === 0) slot.pack?.((store.arrays[slot.name] = new Float32Array(slot.length ?? 0)))
   return store
 }

@@ -111,7 +111,7 @@ describe('a small GPT-2 as an emitted module', () => {
   })
   test('selftest', async () => {
     const { kernels } = (await model.selftest()) as { kernels: { name: string; error: number }[] }
-    expect(kernels.length).toBeGreaterThan(10)
+    expect(kernels.length).toBeGreaterThan(5)
     for (const k of kernels) expect(k.error).toBeLessThanOrEqual(1)
     // Not vacuous: somewhere rounding shows.
     expect(Math.max(...kernels.map((k) => k.error))).toBeGreaterThan(1e-4)
