@@ -15,10 +15,6 @@ export interface ReadOptions {
 const placeOf = (file: WeightFile): string =>
   typeof file === 'string' || 'href' in file ? `${file}` : 'name' in file ? `${file.name}` : 'weights'
 
-interface NodeFiles {
-  createReadStream(path: string | URL, options: { highWaterMark: number }): AsyncIterable<Uint8Array>
-}
-
 async function* chunksOf(file: WeightFile, signal?: AbortSignal): AsyncGenerator<Uint8Array, void> {
   if (ArrayBuffer.isView(file)) return yield new Uint8Array(file.buffer, file.byteOffset, file.byteLength)
   if (typeof file === 'object' && 'byteLength' in file) return yield new Uint8Array(file)
@@ -26,8 +22,7 @@ async function* chunksOf(file: WeightFile, signal?: AbortSignal): AsyncGenerator
   if (typeof file === 'string' || 'href' in file) {
     const place = `${file}`
     // Not an import, which bundlers would follow.
-    const { process } = globalThis as { process?: { getBuiltinModule?(id: string): unknown } }
-    const node = process?.getBuiltinModule?.('node:fs') as NodeFiles | undefined
+    const node = Object(globalThis).process?.getBuiltinModule?.('node:fs')
     if (node && !/^(https?|blob|data):/i.test(place))
       return yield* node.createReadStream(/^file:/i.test(place) ? new URL(place) : place, { highWaterMark: 1 << 20 })
     response = await fetch(place, { signal })

@@ -80,12 +80,8 @@ export async function loadWeights(
       if (use) fallbacks.set(name, use)
       else report(name, `missing, expected [${shape}]`, unused)
     }
-    for (const name of unused)
-      report(
-        name,
-        'unused',
-        lacking.map((spec) => spec.name),
-      )
+    const names = lacking.map(({ name }) => name)
+    for (const name of unused) report(name, 'unused', names)
     if (!problems.length) return
     const more = problems.length - 20
     if (more > 0) problems.splice(20, more, `and ${more} more`)
@@ -96,16 +92,16 @@ export async function loadWeights(
     for (const info of tensors) {
       const name = modelName(info.name, rules)
       const spec = byName.get(name ?? '')
-      if (!spec) {
-        if (name !== undefined) unused.push(info.name)
-        continue
-      }
+      if (!spec && name !== undefined) unused.push(info.name)
+      if (!spec) continue
       const [want, have, turned] = [spec.shape, info.shape, spec.shape.toReversed()].map(String)
-      const hint = have === turned ? '; is it transposed?' : ''
       const twice = found.get(spec.name)
-      if (twice) problems.push(`${info.name}: stored twice, also as ${twice}`)
-      else if (want !== have) problems.push(`${info.name}: expected [${want}], found [${have}]${hint}`)
-      else if (!toFloat32(info.dtype, new Uint8Array())) problems.push(`${info.name}: ${info.dtype} is not supported`)
+      const problem = twice
+        ? `stored twice, also as ${twice}`
+        : want !== have
+          ? `expected [${want}], found [${have}]${have === turned ? '; is it transposed?' : ''}`
+          : !toFloat32(info.dtype, new Uint8Array()) && `${info.dtype} is not supported`
+      if (problem) problems.push(`${info.name}: ${problem}`)
       found.set(spec.name, info.name)
       chosen.set(info, spec)
     }
@@ -116,8 +112,9 @@ export async function loadWeights(
     const data = toFloat32(info.dtype, bytes)!
     let count = 0
     for (let i = 0; i < data.length; i++) if (data[i] - data[i] !== 0) count++
-    const message = `${info.name}: ${count} of ${data.length} weights are NaN or infinite`
-    if (count) (options.onWarning ?? console.warn)({ code: 'TFM1906', message, tensor: info.name, count })
+    const tensor = info.name
+    const message = `${tensor}: ${count} of ${data.length} weights are NaN or infinite`
+    if (count) (options.onWarning ?? console.warn)({ code: 'TFM1906', message, tensor, count })
     await store(chosen.get(info)!, data)
   }
   await readTensors(source, pick, keep, options)

@@ -201,18 +201,22 @@ export function packKernels(
 }
 
 function tableLines(program: Program, name: string, module: Module, p: Printer): string[] {
-  const ports = (list: readonly Port[]): string[] => indent(list.map((port) => `${portText(port, module, p)},`))
-  const checks = checkLines(program, p)
+  const ports = (list: readonly Port[]): string[] => list.map((port) => portText(port, module, p))
   return [
     `${program.name}: {`,
     ...indent([
-      'inputs: [', ...ports(program.inputs), '],',
-      'outputs: [', ...ports(program.outputs), '],',
-      ...(checks.length > 0 ? ['checks: [', ...indent(checks), '],'] : ['checks: [],']),
+      ...listLines('inputs', ports(program.inputs)),
+      ...listLines('outputs', ports(program.outputs)),
+      ...listLines('checks', checkLines(program, p).map((l) => l.replace(/,$/, ''))),
       name === 'run' ? 'run,' : `run: ${name},`,
     ]),
     '},',
   ] // prettier-ignore
+}
+/** A field that is a list: on one line, if that is short. */
+function listLines(field: string, items: readonly string[]): string[] {
+  const line = `${field}: [${items.join(', ')}],`
+  return line.length < 110 ? [line] : [`${field}: [`, ...indent(items.map((x) => `${x},`)), '],']
 }
 
 export function rulesLines(module: Module, p: Printer): string[] {
@@ -221,7 +225,11 @@ export function rulesLines(module: Module, p: Printer): string[] {
     ...(prefixes.length > 0
       ? [`prefixes: [${prefixes.map((x) => `{ prefix: ${quote(x.prefix)}, optional: ${x.optional} }`).join(', ')}],`]
       : []),
-    ...(ignore.length > 0 ? ['ignore: [', ...indent(fill(ignore.map(quote), 110)), '],'] : []),
+    ...(ignore.length > 0
+      ? ignore.length < 4
+        ? [`ignore: [${ignore.map(quote).join(', ')}],`]
+        : ['ignore: [', ...indent(fill(ignore.map(quote), 110)), '],']
+      : []),
     ...(rename.length > 0
       ? [`rename: [${rename.map((x) => `{ from: ${quote(x.from)}, to: ${quote(x.to)} }`).join(', ')}],`]
       : []),
