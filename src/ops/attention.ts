@@ -211,6 +211,7 @@ function carried(inputs: readonly Buffer[], domain: readonly Sym[], attrs: Given
       { running: sum, axes: [], init: 0, chunk: l.out, merge: merge(total, load(l.out, [])) },
       { running: acc, axes: [column], init: 0, chunk: o.out, merge: merge(load(acc, [f]), load(o.out, [f])) },
     ],
-    finish: select(bin('gt', total, constant(0)), bin('div', load(acc, [f]), total), constant(0)),
+    // Only a row that saw no key has the sum 0; a NaN goes on as one.
+    finish: select(bin('eq', total, constant(0)), constant(0), bin('div', load(acc, [f]), total)),
   }
 }
