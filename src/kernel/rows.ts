@@ -36,8 +36,12 @@ function exprsOfBody(b: Body): readonly Expr[] {
 }
 
 /** The loads in `user` of what `maker` defines. */
-const links = (user: Stage, maker: Stage): readonly LoadExpr[] =>
-  exprsOfStage(user).flatMap((e) => loadsOf(e).filter((l) => l.buf === maker.out))
+const links = (user: Stage, maker: Stage): readonly LoadExpr[] => {
+  let out: LoadExpr[] | undefined
+  for (const e of exprsOfStage(user)) for (const l of loadsOf(e)) if (l.buf === maker.out) (out ??= []).push(l)
+  return out ?? unlinked
+}
+const unlinked: readonly LoadExpr[] = []
 
 /** Domain symbols that may be rows: axes of one element are no loops, and the columns of a carried reduction share its state. */
 export function rowCandidates(s: Stage): readonly Sym[] {
@@ -107,8 +111,10 @@ function isAligned(i: number, axes: readonly Sym[], match: ReadonlyMap<Stage, re
     if (v === undefined || extentOf(v) !== extent || syms.indexOf(v) !== i) return false
     for (const [maker, theirs] of match) {
       if (maker === s) continue
+      const linked = links(s, maker)
+      if (linked.length === 0) continue
       const place = placeOf(maker)
-      for (const l of links(s, maker)) {
+      for (const l of linked) {
         const d = place.findIndex((p) => p === of(theirs[i]!))
         if (d < 0 || l.at[d] !== of(v)) return false
       }

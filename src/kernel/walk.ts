@@ -271,18 +271,13 @@ export function effectsOf(body: readonly Stmt[]): Effects {
   const reads = new Set<Buffer>()
   const writes = new Set<Buffer>()
   const assigns = new Set<Local>()
-  const seen = new Set<Expr>()
   let barrier = false
-  const read = (e: Expr): void =>
-    visitExpr(
-      e,
-      (x) => {
-        if (x.k === 'load') reads.add(x.buf)
-      },
-      seen,
-    )
+  const read = (e: Expr): void => {
+    for (const l of loadsOf(e)) reads.add(l.buf)
+  }
   visitStmts(body, (s) => {
-    exprsOf(s).forEach(read)
+    if (s.k === 'let' || s.k === 'var' || s.k === 'assign' || s.k === 'store') read(s.e)
+    else if (s.k === 'if') read(s.c)
     for (const x of ownIndices(s)) for (const v of valuesOf(x)) read(v.value as Expr)
     if (s.k === 'store') writes.add(s.buf)
     if (s.k === 'assign') assigns.add(s.v)

@@ -4,6 +4,7 @@
  */
 import { attrsKey } from '../ir/attrs.ts'
 import type { Node } from '../ir/types.ts'
+import type { Attrs } from '../ops/define.ts'
 import type { Buffer, Layout } from '../kernel/buffer.ts'
 import { newBuffer } from '../kernel/buffer.ts'
 import { load } from '../kernel/expr.ts'
@@ -81,7 +82,7 @@ export function walk(spec: GroupSpec): Walk {
     const i = members.length
     indexOf.set(n, i)
     members.push({ node: n, inputs })
-    const { name: _, ...attrs } = n.attrs
+    const attrs = 'name' in n.attrs ? nameless(n.attrs) : n.attrs
     lines.push(`n${i}=${n.op}|${attrsKey(attrs)}|${refs.join(',')}|${typeKey(n.type)}`)
     return i
   }
@@ -93,6 +94,10 @@ export function walk(spec: GroupSpec): Walk {
   return { members, indexOf, externals, key: `${spec.kind}\n${lines.join('\n')}` }
 }
 
+function nameless(attrs: Attrs): Attrs {
+  const { name: _, ...rest } = attrs
+  return rest
+}
 const typeKey = (t: TensorType): string => `${t.dtype}[${t.shape.map((d) => d.id).join(',')}]`
 
 /**

@@ -3,7 +3,7 @@ import type { Ix } from '../../types/ix.ts'
 import { isConst, proveEq, proveLe, proveLt } from '../../types/ix.ts'
 import { asNonNegative, conjunction, conjuncts, truth } from '../bounds.ts'
 import type { Expr } from '../expr.ts'
-import { asIx, bin, constant, rewrite } from '../expr.ts'
+import { asIx, bin, constant, expressionMemo, rewrite } from '../expr.ts'
 import type { NestKernel, Stmt } from '../nest.ts'
 import { loadsOf, localsOf, mapStmts, throughValues, tripCount } from '../walk.ts'
 import { mapBlocks } from './edit.ts'
@@ -62,8 +62,10 @@ function compared(e: Expr & { k: 'bin' }): Expr {
   return proveLe(0, d) ? truth(true) : proveLt(d, 0) ? truth(false) : e
 }
 
+const simplified = expressionMemo<Expr>()
+const inIndex = (x: Ix): Ix => throughValues(x, simplifyExpr)
 export function simplifyExpr(e: Expr): Expr {
-  return rewrite(e, simple, (x) => throughValues(x, simplifyExpr))
+  return simplified.get(e) ?? rewrite(e, simple, inIndex, simplified)
 }
 
 /** Also drops conditions that always hold, code that never runs, and loops without iterations. */
@@ -72,10 +74,11 @@ export function simplify(nest: NestKernel): NestKernel {
     switch (s.k) {
       case 'let':
       case 'var':
-        return [{ ...s, e: simplifyExpr(s.e) }]
       case 'assign':
-      case 'store':
-        return [{ ...s, e: simplifyExpr(s.e) }]
+      case 'store': {
+        const e = simplifyExpr(s.e)
+        return [e === s.e ? s : { ...s, e }]
+      }
       case 'if': {
         const c = simplifyExpr(s.c)
         if (c.k === 'const') return c.value !== 0 ? s.body : []
