@@ -15,19 +15,19 @@ export type Dims = Record<string, number>
 /** A number, the name of a dim, or a formula of dims. */
 export type Extent = number | string | ((d: Dims) => number)
 export interface PortSpec {
-  readonly name: string
-  readonly dtype: 'f32' | 'i32' | 'bool'
-  readonly shape: readonly Extent[]
+  name: string
+  dtype: 'f32' | 'i32' | 'bool'
+  shape: readonly Extent[]
   /** Indices into a table must stay below this extent; its name is for the message. */
-  readonly below?: readonly [Extent, string]
+  below?: readonly [Extent, string]
   /** The value everywhere when the input is not given. */
-  readonly fill?: number
+  fill?: number
 }
 interface Part {
-  readonly port: PortSpec
-  readonly data?: ArrayLike<number | boolean>
+  port: PortSpec
+  data?: ArrayLike<number | boolean>
   /** Absent where it must be inferred. */
-  readonly shape?: readonly number[]
+  shape?: readonly number[]
 }
 
 /** Codes: 2001 shape, 2002 missing or unknown, 2003 kind of value, 2005 index out of range. */

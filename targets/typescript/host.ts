@@ -37,7 +37,7 @@ const always = [
 const forGeneration = ['runtime/sampling.ts', 'runtime/generate.ts']
 const forSelftest = ['typescript/runtime/selftest.ts']
 /** What a caller may want to name. */
-const publicTypes = [
+export const publicTypes = [
   'TfmError',
   'TensorLike',
   'Nested',

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import ts from 'typescript'
+import { publicTypes } from '../../targets/typescript/host.ts'
 import { packageRoot } from '../../src/package-root.ts'
 
 /**
@@ -90,16 +91,15 @@ function pieceOf(file: string): { ts: string; js: string; dts: string; needs: st
     names,
   }
 }
+const named = new Set([...publicTypes, 'GpuOptions', 'OpenOptions'])
 /**
- * Comments on lines of their own, except on what callers see (exported types): emitted files are read for their kernels and programs, and
+ * Comments on lines of their own, except on types that callers can name: emitted files are read for their kernels and programs, and
  * their size counts. The runtime's own comments are in its files.
  */
 function commentLines(source: ts.SourceFile): { from: number; to: number }[] {
   const text = source.text
   const shown = source.statements.filter(
-    (s) =>
-      (ts.isInterfaceDeclaration(s) || ts.isTypeAliasDeclaration(s)) &&
-      ts.getModifiers(s)?.some((m) => m.kind === ts.SyntaxKind.ExportKeyword),
+    (s) => (ts.isInterfaceDeclaration(s) || ts.isTypeAliasDeclaration(s)) && named.has(s.name.text),
   )
   const cuts: { from: number; to: number }[] = []
   for (const match of text.matchAll(/^[ \t]*(?:\/\*\*[\s\S]*?\*\/|\/\/.*)\n/gm)) {

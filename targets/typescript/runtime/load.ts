@@ -6,13 +6,13 @@ import { Store } from './session.ts'
 
 /** How a slot is filled from tensors, where it is not the tensor as it is; `length` where it differs from the tensor's. */
 interface Packing {
-  readonly pack?: (...arrays: Float32Array[]) => void
-  readonly length?: number
+  pack?: (...arrays: Float32Array[]) => void
+  length?: number
 }
 /** A tensor, and the slot of that name; none, if slots of other names are made of it, unless it says `pack`. */
 export type PackedSpec = WeightSpec & Packing
 /** A slot that is not one tensor. */
-export type WeightSlot = Packing & { readonly name: string; readonly from?: readonly string[] }
+export type WeightSlot = Packing & { name: string; from?: readonly string[] }
 
 export async function loadSlots(
   specs: readonly PackedSpec[],
