@@ -35,7 +35,15 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'src/index.ts': ['src/diff', 'src/explain', 'targets', 'src/fs-atomic.ts'],
   'src/cli': ['src/index.ts', 'src/diff', 'src/explain', 'targets', 'src/fs-atomic.ts'],
   'targets/runtime': [],
-  targets: ['targets/runtime', 'src/program', 'src/kernel', 'src/types', 'src/diagnostics', 'src/target.ts', 'src/package-root.ts'],
+  targets: [
+    'targets/runtime',
+    'src/program',
+    'src/kernel',
+    'src/types',
+    'src/diagnostics',
+    'src/target.ts',
+    'src/package-root.ts',
+  ],
 }
 /** Parts that may import what is listed and nothing more: what those import in turn is not theirs to see. */
 const exact = new Set(['targets'])

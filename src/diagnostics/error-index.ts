@@ -5,7 +5,7 @@ export function errorIndex(): string {
   const lines = [
     '# Error index',
     '',
-    'Made from the catalogue (`src/diagnostics/catalogue/`); `npm run goldens` writes it anew.',
+    'Made from the catalogue (`src/diagnostics/catalogue/`); `npm run snapshots` writes it anew.',
     '',
   ]
   for (const [range, title] of Object.entries(ranges)) {

@@ -1,5 +1,5 @@
 /**
- * Malformed sources, `NN-name.tfm`, and what a user sees, `NN-name.txt` (`npm run goldens` writes them anew; read the difference).
+ * Malformed sources, `NN-name.tfm`, and what a user sees, `NN-name.txt` (`npm run snapshots` writes them anew; read the difference).
  * To add one, add the source.
  */
 import { readdirSync, readFileSync } from 'node:fs'

@@ -32,18 +32,26 @@ export function gpt2Graph({ vocab, ctx, d, heads, layers }: Gpt2Shape): Graph {
   const layernorm = (x: Node, path: string): Node => {
     const mean = node('div', [node('reduce_sum', [x], { axes: [2], keep: true }), num(d)], {}, 'mean')
     const c = node('sub', [x, mean])
-    const variance = node('div', [node('reduce_sum', [node('mul', [c, c])], { axes: [2], keep: true }), num(d)], {}, 'variance')
+    const variance = node(
+      'div',
+      [node('reduce_sum', [node('mul', [c, c])], { axes: [2], keep: true }), num(d)],
+      {},
+      'variance',
+    )
     const y = node('div', [c, node('sqrt', [node('add', [variance, num(1e-5)])])])
     return node('add', [node('mul', [y, param(`${path}.weight`, d)]), param(`${path}.bias`, d)], {}, 'y')
   }
-  const linear = (x: Node, path: string, i: number, o: number): Node => node('add', [node('matmul', [x, param(`${path}.weight`, i, o)]), param(`${path}.bias`, o)])
+  const linear = (x: Node, path: string, i: number, o: number): Node =>
+    node('add', [node('matmul', [x, param(`${path}.weight`, i, o)]), param(`${path}.bias`, o)])
   const gelu = (x: Node): Node => {
     const cube = node('mul', [node('mul', [x, x]), x])
     const u = node('mul', [num(1.5957691216057308), node('add', [x, node('mul', [num(0.044715), cube])])])
     return node('div', [x, node('add', [num(1), node('exp', [node('neg', [u])])])], {}, 'gelu')
   }
   const headsOf = (x: Node): Node =>
-    node('permute', [node('reshape', [x], { shape: [of(B), of(T), con(heads), con(d / heads)] })], { order: [0, 2, 1, 3] })
+    node('permute', [node('reshape', [x], { shape: [of(B), of(T), con(heads), con(d / heads)] })], {
+      order: [0, 2, 1, 3],
+    })
   const causal = (): Node => {
     const i = node('reshape', [node('iota', [], { n: of(T), start: con(0) })], { shape: [of(T), con(1)] })
     const j = node('iota', [], { n: of(T), start: con(0) })
@@ -61,7 +69,12 @@ export function gpt2Graph({ vocab, ctx, d, heads, layers }: Gpt2Shape): Graph {
     const qkv = linear(a, prefix(i, 'attn.c_attn'), d, 3 * d)
     scope = 'h.{i}.attn'
     const [q, k, v] = [0, 1, 2].map((n) => headsOf(node('slice', [qkv], { axis: 2, start: con(n * d), size: con(d) })))
-    const o = node('attention', [q, { ...k, origin: { ...k.origin, name: 'k' } }, { ...v, origin: { ...v.origin, name: 'v' } }, causal()], {}, 'o')
+    const o = node(
+      'attention',
+      [q, { ...k, origin: { ...k.origin, name: 'k' } }, { ...v, origin: { ...v.origin, name: 'v' } }, causal()],
+      {},
+      'o',
+    )
     const merged = node('reshape', [node('permute', [o], { order: [0, 2, 1, 3] })], { shape: [of(B), of(T), con(d)] })
     scope = 'h.{i}.attn.c_proj'
     const attn = linear(merged, prefix(i, 'attn.c_proj'), d, d)

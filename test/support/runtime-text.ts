@@ -10,7 +10,7 @@ import { packageRoot } from '../../src/package-root.ts'
  */
 export function runtimeText(files: readonly string[]): string {
   const lines = [
-    '// Generated from the runtime files by `npm run goldens`; a test compares. Do not edit.',
+    '// Generated from the runtime files by `npm run snapshots`; a test compares. Do not edit.',
     '',
     'export interface RuntimePiece {',
     '  readonly ts: string',

@@ -97,7 +97,8 @@ export const needsWeights = define(
   'TFM2204',
   {
     title: 'no weights were named',
-    explain: 'A model with parameters runs with a checkpoint or with made-up weights; one beside the model is found by itself.',
+    explain:
+      'A model with parameters runs with a checkpoint or with made-up weights; one beside the model is found by itself.',
     example: 'tfmc run model.tfm',
   },
   (model: string, params: number): Said => ({
@@ -140,7 +141,8 @@ export const cannotGenerate = define(
   'TFM2208',
   {
     title: 'the model cannot generate',
-    explain: 'It takes a model that can be stepped: one i32 input on its `sequence` axis, and one f32 output of logits.',
+    explain:
+      'It takes a model that can be stepped: one i32 input on its `sequence` axis, and one f32 output of logits.',
     example: 'tfmc generate examples/postln-block/model.tfm --ids 1',
   },
   (model: string, why: string, fix?: string): Said => ({

@@ -44,3 +44,13 @@ export const callConstraint = define(
   },
   (text: string, dims: string) => `\`${text}\` does not hold at ${dims}`,
 )
+
+export const selfTestFailed = define(
+  'TFM2030',
+  {
+    title: 'a kernel is wrong on this device',
+    explain: 'The self-test of a compiled model ran each kernel on seeded inputs and found a result outside its bound.',
+    example: 'await model.selftest()',
+  },
+  (kernels: string) => `these kernels are wrong on this device: ${kernels}`,
+)
