@@ -147,7 +147,10 @@ export function planWeights(flows: readonly Flow[], panel: PanelLayout): Weights
     made.push({ external, node: n, flow })
     return external
   }
-  const slots = (): WeightSlot[] => made.map(({ external, node, flow }) => makeSlot(external, node, flow))
+  const slots = (): WeightSlot[] => {
+    const copies = new Map<string, WeightSlot['pack']>()
+    return made.map(({ external, node, flow }) => makeSlot(external, node, flow, copies))
+  }
   return { cut, slots }
 }
 
@@ -172,7 +175,8 @@ export function paramNames(n: Node): string[] {
   return [...out]
 }
 
-function makeSlot(external: External, node: Node, flow: Flow): WeightSlot {
+/** `copies`: packing kernels of whole tensors by layout and shape, which layers share. */
+function makeSlot(external: External, node: Node, flow: Flow, copies: Map<string, WeightSlot['pack']>): WeightSlot {
   const from = paramNames(node)
   const layout = external.layout ?? rowMajor(node.type.shape)
   const base = {
@@ -193,7 +197,11 @@ function makeSlot(external: External, node: Node, flow: Flow): WeightSlot {
         }
       : undefined
   const output: External = { id: 'slot', role: 'weight', type: node.type, name: 'packed', layout }
-  if (node.op === 'param') return { ...base, pack: copyKernel(node, raw(node)!, output) }
+  if (node.op === 'param') {
+    const key = `${layout.name} ${base.shape.join()}`
+    if (!copies.has(key)) copies.set(key, copyKernel(node, raw(node)!, output))
+    return { ...base, pack: copies.get(key)! }
+  }
   const spec = { kind: 'map' as const, outputs: [{ node, views: [], external: output }], cut: raw, kindOf: flow.kind }
   const walked = walk(spec)
   const kernel = buildKernel(spec, walked, `pack_${identifier(shortName(base.name))}`)

@@ -190,11 +190,16 @@ export function packKernels(
     return family.call(made, kernel)
   }
   const names = new Map<PackFamily, string>()
-  const nameOf = module.weights.map((slot) => {
-    if (slot.pack === undefined) return undefined
-    const key = printStages(slot.pack)
-    let name = byBody.get(key)
-    if (name === undefined) byBody.set(key, (name = add(slot.pack)))
+  const known = new Map<StageKernel, string>()
+  const nameOf = module.weights.map(({ pack }) => {
+    if (pack === undefined) return undefined
+    let name = known.get(pack)
+    if (name === undefined) {
+      const key = printStages(pack)
+      name = byBody.get(key) ?? add(pack)
+      byBody.set(key, name)
+      known.set(pack, name)
+    }
     return name
   })
   return { printed, of: (slot) => nameOf[slot] }

@@ -40,9 +40,11 @@ function tokensOf(kernel: StageKernel, language: Language): string[] {
   return text.replace(`function ${name}(`, 'function ?(').split(/(\b\w+\b)/)
 }
 
-function familyOf(group: readonly StageKernel[]): PackFamily | undefined {
+function familyOf(all: readonly StageKernel[]): PackFamily | undefined {
+  // One member of each size will do.
+  const group = [...new Map(all.map((k) => [String(extents(k)), k])).values()]
   const sizes = group.map(extents)
-  if (new Set(sizes.map(String)).size < 2) return undefined
+  if (group.length < 2) return undefined
   const dims = sizes[0].map((_, i) => (sizes[0].length === 2 ? ['K', 'N'][i] : `n${i}`))
   const used = new Set<string>()
   const print = (language: Language): string[] | undefined => {

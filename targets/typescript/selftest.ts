@@ -36,10 +36,9 @@ function testOf(kernel: StageKernel, name: string, rules: FloatRules, dimsText: 
   const sizes = kernel.args.map((a) => evaluate(storageOf(a.buffer), value))
   if (sizes.some((n) => n > largest)) return []
   const written = kernel.args.flatMap((a, i) => (a.access === 'read' ? [] : [i]))
-  const inputs = (buffer: StageKernel['args'][number]['buffer'], flat: number): number => {
-    const seed = kernel.args.findIndex((a) => a.buffer === buffer)
-    return sampleInput(seed, flat, buffer.of === 'i32' || buffer.of === 'bool')
-  }
+  const seeds = new Map(kernel.args.map((a, i) => [a.buffer, i]))
+  const inputs = (buffer: StageKernel['args'][number]['buffer'], flat: number): number =>
+    sampleInput(seeds.get(buffer)!, flat, buffer.of === 'i32' || buffer.of === 'bool')
   const point = pointEvaluator(kernel, inputs, params, rules)
   const expected: string[] = []
   for (const argument of written) {
