@@ -83,7 +83,7 @@ for (const [target, bar] of [
   }
 }
 
-const child = execFileSync(process.execPath, ['--max-old-space-size=4096', join(root, 'dist/bench/gpt2.js'), '6'], {
+const child = execFileSync(process.execPath, ['--max-old-space-size=4096', join(root, 'dist/bench/gpt2.js'), '10'], {
   encoding: 'utf8',
 })
 const gpt2 = JSON.parse(child) as Record<
