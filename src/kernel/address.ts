@@ -161,8 +161,9 @@ function levelOf(t: Term, levels: readonly Level[], written: ReadonlySet<Buffer>
   return 0
 }
 
-const termIx = (t: Term): Ix => mul(t.coef, ...t.atoms.map(atomIx))
-function atomIx(a: Term['atoms'][number]): Ix {
+/** One term of a polynomial, and one atom, as polynomials of their own. */
+export const termIx = (t: Term): Ix => mul(t.coef, ...t.atoms.map(atomIx))
+export function atomIx(a: Term['atoms'][number]): Ix {
   switch (a.k) {
     case 'sym':
       return of(a)

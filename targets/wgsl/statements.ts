@@ -1,12 +1,12 @@
 /** The body of a thread: statements, loops with hoisted address bases, subexpressions computed once. */
-import { offsetOf, storageOf } from '../../src/kernel/address.ts'
+import { atomIx, offsetOf, storageOf, termIx } from '../../src/kernel/address.ts'
 import type { Buffer } from '../../src/kernel/buffer.ts'
 import type { Expr, Local } from '../../src/kernel/expr.ts'
 import { operands } from '../../src/kernel/expr.ts'
 import type { For, Stmt } from '../../src/kernel/nest.ts'
 import { exprsOf, indicesOf, symbolsOfIx, visitExpr, visitStmts } from '../../src/kernel/walk.ts'
-import type { Atom, Ix, Sym } from '../../src/types/ix.ts'
-import { add, floorDiv, isConst, max, min, mod, mul, of, sub, valueIx, valuesOf } from '../../src/types/ix.ts'
+import type { Ix, Sym } from '../../src/types/ix.ts'
+import { add, isConst, of, sub, valuesOf } from '../../src/types/ix.ts'
 import type { FoldCall } from './folds.ts'
 import { foldAt } from './folds.ts'
 import type { Tail } from './recipes/contraction.ts'
@@ -289,25 +289,8 @@ function invariants(s: For, call: Call | undefined): readonly { readonly ix: Ix;
     if (kept.length === ix.terms.length && kept.length < 2) continue
     if (!kept.some((t) => t.atoms.length > 1 || (t.atoms.length === 1 && (t.coef !== 1 || t.atoms[0].k !== 'sym'))))
       continue
-    const base = kept.reduce<Ix>((sum, t) => add(sum, mul(t.coef, ...t.atoms.map(atomIx))), of(0))
+    const base = kept.reduce<Ix>((sum, t) => add(sum, termIx(t)), of(0))
     if (!found.has(base)) found.set(base, buf.name)
   }
   return [...found].map(([ix, name]) => ({ ix, name }))
-}
-
-function atomIx(a: Atom): Ix {
-  switch (a.k) {
-    case 'sym':
-      return of(a)
-    case 'div':
-      return floorDiv(a.a, a.b)
-    case 'mod':
-      return mod(a.a, a.b)
-    case 'min':
-      return min(a.a, a.b)
-    case 'max':
-      return max(a.a, a.b)
-    case 'value':
-      return valueIx(a.key, a.value, a.lo, a.hi)
-  }
 }
