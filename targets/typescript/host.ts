@@ -134,7 +134,7 @@ export function printModule(given: Module, options: HostOptions): PrintedModule 
     ...loadLines(module, p, selftest, runByPrefill, slots.length > 0), '',
   ] // prettier-ignore
   const runtime = pieces.map((n) =>
-    p.language === 'ts' ? exportPublic(runtimePieces[n].ts) : exportErrors(runtimePieces[n].js),
+    p.language === 'ts' ? exportPublic(runtimePieces[n].ts, publicTypes) : exportErrors(runtimePieces[n].js),
   )
   const text = [...sections, ...title('Runtime of tfm'), ''].join('\n') + runtime.join('\n\n') + '\n'
   return {
@@ -144,9 +144,10 @@ export function printModule(given: Module, options: HostOptions): PrintedModule 
 }
 
 export const title = (text: string): string[] => [`// ---- ${text} ${'-'.repeat(Math.max(4, 100 - text.length))}`, '']
-const exportPublic = (text: string): string =>
+/** The runtime's text with those of its types exported that callers name. */
+export const exportPublic = (text: string, types: readonly string[]): string =>
   text.replace(/^(type|interface|class) (\w+)/gm, (all, kind: string, name: string) =>
-    publicTypes.includes(name) ? `export ${kind} ${name}` : all,
+    types.includes(name) ? `export ${kind} ${name}` : all,
   )
 export const exportErrors = (text: string): string =>
   text.replace(/^"use strict"\n/, '').replace(/^class TfmError/m, 'export class TfmError')

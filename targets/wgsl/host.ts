@@ -3,7 +3,7 @@ import type { HostStep, Module } from '../../src/program/types.ts'
 import type { Sym } from '../../src/types/ix.ts'
 import { runtimePieces } from '../runtime.generated.ts'
 import { apiLines, generationOf, programOf } from '../typescript/api.ts'
-import { exportErrors, packKernels, rulesLines, title } from '../typescript/host.ts'
+import { exportErrors, exportPublic, packKernels, rulesLines, title } from '../typescript/host.ts'
 import type { Language, Printer } from '../typescript/printer.ts'
 import { printer } from '../typescript/printer.ts'
 import { stateLines } from '../typescript/programs.ts'
@@ -127,7 +127,7 @@ export function printModule(given: Module, options: { readonly language: Languag
     ...loadLines(module, p, runByPrefill), '',
   ] // prettier-ignore
   const runtime = pieces.map((n) =>
-    p.language === 'ts' ? exportPublic(runtimePieces[n].ts) : exportErrors(runtimePieces[n].js),
+    p.language === 'ts' ? exportPublic(runtimePieces[n].ts, publicTypes) : exportErrors(runtimePieces[n].js),
   )
   const text = [...sections, ...title('Runtime of tfm'), ''].join('\n') + runtime.join('\n\n') + '\n'
   return {
@@ -139,11 +139,6 @@ export function printModule(given: Module, options: { readonly language: Languag
 
 /** Indented, except for the code inside template literals. */
 const kernelText = (lines: readonly string[]): string[] => lines.map((l) => `  ${l}`)
-
-const exportPublic = (text: string): string =>
-  text.replace(/^(type|interface|class) (\w+)/gm, (all, kind: string, name: string) =>
-    publicTypes.includes(name) ? `export ${kind} ${name}` : all,
-  )
 
 function loadLines(module: Module, p: Printer, runByPrefill: boolean): string[] {
   const as = (type: string): string => (p.language === 'ts' ? ` as unknown as ${type}` : '')
