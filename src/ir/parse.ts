@@ -24,6 +24,8 @@ interface State {
   name: string
   doc?: string
   readonly dims: Map<string, Sym>
+  /** Of loops. */
+  readonly indices: Map<string, Sym>
   sequence?: Sym
   readonly hyper: Record<string, number | string | boolean>
   readonly constraints: Constraint[]
@@ -42,17 +44,18 @@ interface State {
 export function parseGraph(text: string): Graph {
   const lines = text.split('\n')
   const state: State = {
-    name: '', dims: new Map(), hyper: {}, constraints: [], prefixes: [], ignore: [], rename: [],
+    name: '', dims: new Map(), indices: new Map(), hyper: {}, constraints: [], prefixes: [], ignore: [], rename: [],
     params: [], nodes: new Map(), inputs: [], outputs: [], entries: [], place: placesOf(lines),
   } // prettier-ignore
+  const symbols = { get: (name: string): Sym | undefined => state.dims.get(name) ?? state.indices.get(name) }
   for (const [n, line] of lines.entries()) {
     if (line.trim() === '') continue
-    const s = scanner(line, (message) => new IrSyntaxError(n + 1, message), state.dims)
+    const s = scanner(line, (message) => new IrSyntaxError(n + 1, message), symbols)
     if (s.try('%')) node(state, s)
     else (statements[s.word()] ?? (() => s.fail('no such statement')))(state, s)
     s.end()
   }
-  const { name, doc, dims, sequence, prefixes, ignore, rename, nodes: _, place: __, ...rest } = state
+  const { name, doc, dims, sequence, prefixes, ignore, rename, indices: _, nodes: __, place: ___, ...rest } = state
   return {
     name,
     ...(doc === undefined ? {} : { doc }),
@@ -71,6 +74,14 @@ function nodeRef(state: State, s: Scanner): Node {
   return state.nodes.get(number) ?? s.fail(`%${number} is not defined above`)
 }
 
+function symbol(s: Scanner): { name: string; lo: Ix; hi?: Ix; multipleOf: number } {
+  const name = s.word()
+  s.expect('from')
+  const lo = s.dim()
+  const hi = s.try('..') ? s.dim() : undefined
+  return { name, lo, ...(hi === undefined ? {} : { hi }), multipleOf: s.try('by') ? s.number() : 1 }
+}
+
 function dimOf(state: State, s: Scanner): Sym {
   const name = s.word()
   return state.dims.get(name) ?? s.fail(`no dim ${name}`)
@@ -82,12 +93,12 @@ const statements: Readonly<Record<string, (state: State, s: Scanner) => void>> =
     Object.assign(state, docOf(s))
   },
   dim: (state, s) => {
-    const name = s.word()
-    s.expect('from')
-    const lo = s.dim()
-    const hi = s.try('..') ? s.dim() : undefined
-    const multipleOf = s.try('by') ? s.number() : 1
-    state.dims.set(name, sym(name, { lo, multipleOf, ...(hi === undefined ? {} : { hi }) }))
+    const { name, ...range } = symbol(s)
+    state.dims.set(name, sym(name, range))
+  },
+  loop: (state, s) => {
+    const { name, ...range } = symbol(s)
+    state.indices.set(name, sym(name, { ...range, role: 'loop' }))
   },
   sequence: (state, s) => {
     state.sequence = dimOf(state, s)

@@ -6,6 +6,7 @@ import type { Ix, Sym } from '../types/ix.ts'
 import { INF, of, print, symbolsOf } from '../types/ix.ts'
 import type { TensorType } from '../types/tensor.ts'
 import { isDim } from './attrs.ts'
+import { indexOf } from './regions.ts'
 import { nodesOf } from './traverse.ts'
 import type { Constraint, Graph, Node, Origin } from './types.ts'
 
@@ -23,6 +24,10 @@ export function printGraph(graph: Graph): string {
   const doc = (text: string | undefined): string => (text === undefined ? '' : ` doc ${quote(text)}`)
   const lines = [`graph ${graph.name}${doc(graph.doc)}`]
   for (const s of graph.dims) lines.push(`dim ${dim(of(s))} ${range(s, dim)}`)
+  for (const n of nodes) {
+    const t = n.op === 'scan' ? indexOf(n) : undefined
+    if (t !== undefined) lines.push(`loop ${dim(of(t))} ${range(t, dim)}`)
+  }
   if (graph.sequence) lines.push(`sequence ${dim(of(graph.sequence))}`)
   for (const [name, value] of Object.entries(graph.hyper)) lines.push(`hyper ${name} = ${JSON.stringify(value)}`)
   for (const c of graph.constraints) lines.push(`where ${constraint(c, dim)}`)
@@ -100,6 +105,10 @@ function constraint(c: Constraint, dim: PrintDim): string {
 function dimPrinter(graph: Graph, nodes: readonly Node[]): PrintDim {
   const symbols = new Set(graph.dims)
   for (const n of nodes) for (const d of n.type.shape) for (const s of symbolsOf(d)) symbols.add(s)
+  for (const n of nodes) {
+    const t = n.op === 'scan' ? indexOf(n) : undefined
+    if (t !== undefined) symbols.add(t)
+  }
   const names = new Map<Sym, string>()
   const taken = new Set<string>()
   for (const s of symbols) {

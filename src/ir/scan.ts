@@ -25,7 +25,11 @@ export interface Scanner {
 const isName = /^\w/
 
 /** Dims resolve by name in `dims`, which may grow while lines are read. */
-export function scanner(line: string, error: (message: string) => Error, dims: ReadonlyMap<string, Sym>): Scanner {
+export function scanner(
+  line: string,
+  error: (message: string) => Error,
+  dims: { readonly get: (name: string) => Sym | undefined },
+): Scanner {
   let at = 0
   const rest = (): string => {
     while (line[at] === ' ') at++

@@ -3,28 +3,32 @@ import type { Attr, Param } from '../ops/define.ts'
 import { InferError } from '../ops/define.ts'
 import { opOf } from '../ops/table.ts'
 import { isDType } from '../types/dtype.ts'
-import type { Sym } from '../types/ix.ts'
-import { isConst, symbolsOf } from '../types/ix.ts'
+import type { Ix, Sym } from '../types/ix.ts'
+import { isConst, sub, symbolsOf } from '../types/ix.ts'
 import { sameShape } from '../types/shape.ts'
 import type { TensorType } from '../types/tensor.ts'
 import { dimsOf, isDim } from './attrs.ts'
 import { inferTypes } from './build.ts'
 import { printNode, printType } from './print.ts'
+import { indexOf, regionsOf } from './regions.ts'
 import { rootsOf } from './traverse.ts'
 import type { Graph, Node } from './types.ts'
 
 /**
  * Throws an internal error that names the first node at fault: types that are not what `infer` gives, attributes of the wrong kind,
- * symbols that the graph does not list, cycles, params and inputs that do not match their nodes, outputs of one name.
+ * symbols that the graph does not list, cycles, params and inputs that do not match their nodes, outputs of one name, loops that
+ * are read from outside, have two scans or change what they carry.
  */
 export function verifyGraph(graph: Graph): void {
   const nodes = acyclic(rootsOf(graph))
   const known = new Set<Sym>(graph.dims)
+  const indices = new Set(nodes.filter((n) => n.op === 'scan').flatMap((n) => indexOf(n) ?? []))
   for (const n of nodes) {
     checkAttrs(n)
     checkTypes(n)
-    checkSymbols(n, known)
+    checkSymbols(n, known, indices)
   }
+  checkLoops(graph, nodes)
   if (graph.sequence && !known.has(graph.sequence)) fail(`sequence ${graph.sequence.name} is not a dim of the graph`)
   unique('output', graph.outputs.map(o => o.name)) // prettier-ignore
   unique('input', graph.inputs.map(i => i.name)) // prettier-ignore
@@ -129,9 +133,41 @@ function checkAttrs(n: Node): void {
   }
 }
 
-function checkSymbols(n: Node, known: ReadonlySet<Sym>): void {
-  for (const d of [...n.type.shape, ...dimsOf(n.attrs)]) {
-    for (const s of symbolsOf(d)) if (!known.has(s)) fail(`${s.name} is not a dim of the graph`, n)
+/** Attributes may mention the index of a loop, shapes only dims of the graph. */
+function checkSymbols(n: Node, known: ReadonlySet<Sym>, indices: ReadonlySet<Sym>): void {
+  const check = (d: Ix, loops: boolean): void => {
+    for (const s of symbolsOf(d)) {
+      if (!known.has(s) && !(loops && indices.has(s))) fail(`${s.name} is not a dim of the graph`, n)
+    }
+  }
+  for (const t of n.results ?? [n.type]) for (const d of t.shape) check(d, false)
+  for (const d of dimsOf(n.attrs)) check(d, true)
+}
+
+const sameType = (a: TensorType, b: TensorType): boolean => a.dtype === b.dtype && sameShape(a.shape, b.shape)
+
+function checkLoops(graph: Graph, nodes: readonly Node[]): void {
+  const regions = regionsOf(nodes)
+  for (const { scan, t, extent, carries, next } of regions.loops) {
+    if (t !== undefined && (t.role !== 'loop' || t.hi !== sub(extent, 1)))
+      fail(`${t.name} does not run over the steps`, scan)
+    for (const [i, c] of carries.entries()) {
+      if (c !== undefined && !sameType(c.type, next[i].type)) fail('a carry changes its type', c)
+    }
+  }
+  for (const n of nodes) {
+    const [x] = n.inputs
+    if (n.op === 'carry') {
+      const loop = regions.loops.find((l) => l.key === n.attrs.loop)
+      if (loop?.carries[n.attrs.index as number] !== n) fail('a carry that its scan does not have', n)
+    } else if (n.op === 'part') {
+      const type = (x.results ?? [x.type])[n.attrs.index as number]
+      if (type === undefined || !sameType(type, n.type)) fail('a part that is not one of the results', n)
+    } else if (n.inputs.some((y) => y.op === 'scan')) fail('a scan is read by something other than its parts', n)
+  }
+  for (const n of rootsOf(graph)) {
+    if (n.op === 'scan') fail('a scan is no value', n)
+    if (regions.of(n) !== undefined) fail('a value inside of a loop is read from outside', n)
   }
 }
 

@@ -92,7 +92,7 @@ function isLoadTime(
 ): boolean {
   if (n.op === 'param') return true
   if (shape.kind !== 'map' && shape.kind !== 'view') return false
-  if (n.type.shape.some((d) => isConst(d) === undefined)) return false
+  if ([...n.type.shape, ...dimsOf(n.attrs)].some((d) => isConst(d) === undefined)) return false
   if (fromNothing.has(n)) {
     return (
       n.type.dtype === 'f32' && shape.cost.functions > 0 && n.type.shape.length > 0 && fixedFromNothing(n, fromNothing)

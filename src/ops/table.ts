@@ -8,6 +8,7 @@ import * as join from './join.ts'
 import * as leaves from './leaves.ts'
 import { matmul } from './matmul.ts'
 import * as reduce from './reduce.ts'
+import * as scans from './scan.ts'
 import { select } from './select.ts'
 import * as sources from './sources.ts'
 import * as unary from './unary.ts'
@@ -26,6 +27,7 @@ const table = {
   ...join,
   gather,
   attention,
+  ...scans,
 }
 
 export type OpName = keyof typeof table

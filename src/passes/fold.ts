@@ -16,6 +16,8 @@ const valueOf = (n: Node): Tensor | undefined =>
 /** Only scalars: tables stay expressions, which the load program evaluates once in float64. */
 function foldScalar(n: Node, build: Builder): Node | undefined {
   if (n.inputs.length === 0 || n.type.shape.length !== 0 || n.results !== undefined) return undefined
+  const { evaluate, lower } = opOf(n.op)
+  if (lower === undefined) return undefined
   const inputs = n.inputs.map(valueOf)
   if (inputs.some((x) => x === undefined)) return undefined
   if (
@@ -24,7 +26,7 @@ function foldScalar(n: Node, build: Builder): Node | undefined {
     )
   )
     return undefined
-  const out = opOf(n.op).evaluate(inputs as Tensor[], n.attrs as Resolved<Attrs>, [[]])
+  const out = evaluate(inputs as Tensor[], n.attrs as Resolved<Attrs>, [[]])
   const value = (Array.isArray(out) ? (out as Tensor[])[0] : (out as Tensor)).data[0]
   return Number.isFinite(value)
     ? build.node('full', [], { value, dtype: n.type.dtype, shape: [] }, n.origin)

@@ -4,6 +4,7 @@
  */
 import type { Builder } from '../ir/build.ts'
 import { makeBuilder } from '../ir/build.ts'
+import { regionsOf } from '../ir/regions.ts'
 import { topological } from '../ir/traverse.ts'
 import type { Graph, Node } from '../ir/types.ts'
 import { con, isConst } from '../types/ix.ts'
@@ -22,9 +23,11 @@ function run(graph: Graph): Graph {
   const order = topological([...graph.inputs.map((i) => i.node), ...graph.outputs.map((o) => o.node)])
   const users = new Map<Node, Node[]>(order.map((n) => [n, []]))
   const constant = new Map<Node, boolean>()
+  const regions = regionsOf(order)
   for (const n of order) {
     for (const x of new Set(n.inputs)) users.get(x)!.push(n)
-    constant.set(n, n.op === 'param' || (n.inputs.length > 0 && n.inputs.every((x) => constant.get(x) === true)))
+    const ofConstants = n.inputs.length > 0 && n.inputs.every((x) => constant.get(x) === true)
+    constant.set(n, n.op === 'param' || (ofConstants && regions.of(n) === undefined))
   }
   const results = new Set(graph.outputs.map((o) => o.node))
 

@@ -113,7 +113,7 @@ export function foldThreads(
     stmts.push({ ...forLoop('serial', i, body, 1, count), reduces: true })
     return { stmts, results }
   }
-  const first = level('all', mul(each, of(lane)), each, 'part')
+  const first = level('all', mul(each, of(lane)), each, 'piece')
   const second = level('some', 0, groups, name)
   const stmts: Stmt[] = [
     ...pairs.map((p): Stmt => ({ k: 'store', buf: p.all, at: [of(lane)], e: p.first })),
