@@ -77,14 +77,31 @@ function valueOf(
   return undefined
 }
 
-/** A key of the configuration, or a path of keys: `text_config.hidden_size`. */
+/**
+ * A key of the configuration, or a path: `text_config.hidden_size`, an item `image_size.0` (configurations write one number for equal
+ * items, so a number is each of its items), the size `id2label.length` of a list or an object.
+ */
 function at(config: Json | undefined, key: string): Json | undefined {
   const own = (value: Json | undefined, name: string): Json | undefined =>
-    typeof value === 'object' && value !== null && !Array.isArray(value) && Object.hasOwn(value, name)
-      ? (value as { readonly [key: string]: Json })[name]
-      : undefined
-  return own(config, key) ?? key.split('.').reduce<Json | undefined>(own, config)
+    isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined
+  return own(config, key) ?? key.split('.').reduce<Json | undefined>(stepInto, config)
 }
+
+function stepInto(value: Json | undefined, name: string): Json | undefined {
+  const index = /^\d+$/.test(name)
+  if (isObject(value)) {
+    if (Object.hasOwn(value, name)) return value[name]
+    return name === 'length' ? Object.keys(value).length : undefined
+  }
+  if (Array.isArray(value)) {
+    const items = value as readonly Json[]
+    return index ? items[Number(name)] : name === 'length' ? items.length : undefined
+  }
+  return index && typeof value === 'number' ? value : undefined
+}
+
+const isObject = (value: Json | undefined): value is { readonly [key: string]: Json } =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function fromJson(value: Json | undefined): Value | undefined {
   if (value === null || value === undefined) return undefined

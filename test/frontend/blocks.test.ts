@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { Json } from '../../src/frontend/index.ts'
 import { build, codesOf, f32, graphOfText, messagesOf, run } from '../support/models.ts'
 
 const paramsOf = (text: string): string[] => graphOfText(text).params.map((p) => p.name)
@@ -156,6 +157,21 @@ describe('hyperparameters', () => {
     expect(hyper({})).toEqual({ d: 4, wide: 8, kind: 'a', on: true })
     expect(hyper({ config: { n_embd: 6, n_inner: null } })).toMatchObject({ d: 6, wide: 12 })
     expect(hyper({ config: { n_embd: 6, n_inner: 5 }, set: { d: 8 } })).toMatchObject({ d: 8, wide: 5 })
+  })
+
+  test('paths into a configuration: objects, items, one number for all items, sizes', () => {
+    const paths =
+      'model m(a = "" from "architectures.0", h = 1 from "image.0", w = 1 from "image.1", n = 2 from "id2label.length", k = 3 from "text.size", s = 1 from "images.length") { input x: f32[h]\noutput y = x }'
+    const of = (config: Json) => graphOfText(paths, { config }).hyper
+    const config = {
+      architectures: ['A', 'B'],
+      image: [20, 12],
+      id2label: { 0: 'x', 1: 'y', 2: 'z' },
+      images: [1, 2, 3],
+    }
+    expect(of(config)).toEqual({ a: 'A', h: 20, w: 12, n: 3, k: 3, s: 3 })
+    expect(of({ image: 7, text: { size: 5 }, architectures: [] })).toEqual({ a: '', h: 7, w: 7, n: 2, k: 5, s: 1 })
+    expect(of({ text: { size: 4 }, 'text.size': 6, architectures: null })).toMatchObject({ a: '', k: 6 })
   })
 
   test('mistakes', () => {
