@@ -59,7 +59,7 @@ export function inlineStages(stages: readonly Stage[], options: InlineOptions = 
   for (const raw of stages) {
     const s = inlineChunk(mapStage(raw, m))
     const virtual = s.out.space === 'virtual'
-    const plain = s.at === undefined || s.at.every((x, i) => x === of(s.domain[i]))
+    const plain = s.at === undefined || (s.at.length === s.domain.length && s.at.every((x, i) => x === of(s.domain[i])))
     if (s.body.k === 'map' && virtual && !options.keep?.(s)) {
       if (!plain) throw new Error(`internal: ${s.name} is virtual and stored elsewhere than it is computed`)
       bodies.set(s.out, { stage: s, e: s.body.e })
