@@ -2,85 +2,19 @@
  * Functions of the language that neither an op nor a block of `std/` can be: their number of results, or the rank of the shapes
  * they build, depends on the arguments. Each elaborates into ops.
  */
-import {
-  argumentTwice,
-  indivisible,
-  missingArgument,
-  rankMismatch,
-  shapeMismatch,
-  tooManyArguments,
-  unknownArgument,
-  wrongKind,
-} from '../diagnostics/catalogue.ts'
+import { indivisible, rankMismatch, shapeMismatch, wrongKind } from '../diagnostics/catalogue.ts'
 import { withReasons, type Span } from '../diagnostics/index.ts'
 import type { Node } from '../ir/types.ts'
 import { add, exactDiv, isConst, of, type Ix } from '../types/ix.ts'
-import { report, suggestion, type Env } from './context.ts'
+import { axisArg, define, tensorArg, type Bound, type Builtin } from './builtin.ts'
+import { report, type Env } from './context.ts'
 import { asDim } from './dims.ts'
 import { apply, applied } from './graphing.ts'
-import { int } from './numbers.ts'
-import { axisOf } from './attributes.ts'
-import type { Arguments, Given } from './opcalls.ts'
+import { measures } from './measures.ts'
 import { describe, fault, showType, tensor, type Value } from './values.ts'
 import { becauseOf } from './why.ts'
 
-type Builtin = (args: Arguments, env: Env, span: Span) => Value
-
-interface Bound {
-  readonly env: Env
-  readonly span: Span
-  readonly given: ReadonlyMap<string, Given>
-}
-
 export const builtinNames = (): string[] => Object.keys(builtins)
-
-/** Wraps a body so that it sees its arguments by name; `params` ending in `?` may be left out. */
-function define(name: string, params: readonly string[], body: (bound: Bound) => Value): Builtin {
-  return (args, env, span) => {
-    const names = params.map((p) => p.replace('?', ''))
-    const given = new Map<string, Given>()
-    args.positional.forEach((arg, i) => {
-      if (i < names.length) given.set(names[i]!, arg)
-    })
-    let good = true
-    const extra = args.positional[names.length]
-    if (extra) {
-      report(env, tooManyArguments(extra.span, name, names.length, args.positional.length))
-      good = false
-    }
-    for (const arg of args.named) {
-      if (!names.includes(arg.name)) {
-        report(
-          env,
-          unknownArgument(arg.nameSpan, arg.name, name, suggestion(arg.name, names) ?? `it takes ${names.join(', ')}`),
-        )
-        good = false
-      } else if (given.has(arg.name)) {
-        report(env, argumentTwice(arg.nameSpan, arg.name))
-        good = false
-      } else given.set(arg.name, arg)
-    }
-    for (const param of params) {
-      if (param.endsWith('?') || given.has(param)) continue
-      report(env, missingArgument(span, param, name))
-      good = false
-    }
-    if (!good || [...given.values()].some((arg) => arg.value.k === 'error')) return fault
-    return body({ env, span, given })
-  }
-}
-
-function tensorArg({ env, given }: Bound, called: string, name = 'x'): Node | undefined {
-  const arg = given.get(name)!
-  if (arg.value.k === 'tensor' && !arg.value.lanes) return arg.value.node
-  report(env, wrongKind(arg.span, `\`${name}\` of \`${called}\``, 'a tensor', describe(arg.value)))
-  return undefined
-}
-
-function axisArg({ env, span, given }: Bound, node: Node, name: string, otherwise: number): number | undefined {
-  const arg = given.get(name)
-  return axisOf(arg?.value ?? int(otherwise), node, arg?.span ?? span, env)
-}
 
 const slice = (node: Node, axis: number, start: Ix, size: Ix, env: Env, span: Span): Node | undefined =>
   apply(env, 'slice', [node], { axis, start, size }, span)
@@ -248,13 +182,6 @@ const transpose: Builtin = define('transpose', ['x', 'a?', 'b?'], (bound) => {
   return applied(env, 'permute', [x], { order: axes }, span)
 })
 
-/** The extent of an axis, as a number. */
-const dim: Builtin = define('dim', ['x', 'axis?'], (bound) => {
-  const x = tensorArg(bound, 'dim')
-  const axis = x && axisArg(bound, x, 'axis', -1)
-  return x && axis !== undefined ? { ...int(x.type.shape[axis]!), dim: true } : fault
-})
-
 export const builtins: Readonly<Record<string, Builtin>> = {
   split,
   unstack,
@@ -262,5 +189,5 @@ export const builtins: Readonly<Record<string, Builtin>> = {
   unsqueeze,
   squeeze,
   transpose,
-  dim,
+  ...measures,
 }

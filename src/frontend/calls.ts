@@ -24,9 +24,7 @@ import { selectLazily } from './select.ts'
 
 /** Constructs that the language names and a later version brings. */
 const later = new Set(
-  'scan topk sort scatter_add conv conv1d conv2d unfold batchnorm groupnorm cumsum max_pool mean_pool rnn lstm gru'.split(
-    ' ',
-  ),
+  'scan topk sort scatter_add conv conv1d conv2d batchnorm groupnorm cumsum max_pool mean_pool rnn lstm gru'.split(' '),
 )
 
 export function resolveBlock(name: string, env: Env): BlockDef | undefined {

@@ -198,14 +198,21 @@ export function gatherBounds(conditions: readonly ast.Expr[], env: Env): void {
     const before = known.hi === undefined ? Infinity : (isConst(known.hi) ?? Infinity)
     env.run.bounds.set(dim.name, { ...known, hi: of(Math.min(before, bound)) })
   }
+  const atLeast = (dim: ast.Expr, bound: number | undefined): void => {
+    if (dim.k !== 'name' || bound === undefined || bound <= 1 || !/^[A-Z]/.test(dim.name)) return
+    const known = env.run.bounds.get(dim.name) ?? {}
+    env.run.bounds.set(dim.name, { ...known, lo: Math.max(known.lo ?? 1, bound) })
+  }
   for (const e of conditions) {
     if (e.k !== 'binary') continue
     if (e.op === 'and') gatherBounds([e.left, e.right], env)
-    else if (e.op === '<=') atMost(e.left, constant(e.right))
-    else if (e.op === '<') atMost(e.left, minus1(constant(e.right)))
-    else if (e.op === '>=') atMost(e.right, constant(e.left))
-    else if (e.op === '>') atMost(e.right, minus1(constant(e.left)))
-    else if (e.op === '==' && e.left.k === 'binary' && e.left.op === '%' && e.left.left.k === 'name') {
+    else if (e.op === '<=' || e.op === '<') {
+      atMost(e.left, moved(constant(e.right), e.op === '<' ? -1 : 0))
+      atLeast(e.right, moved(constant(e.left), e.op === '<' ? 1 : 0))
+    } else if (e.op === '>=' || e.op === '>') {
+      atMost(e.right, moved(constant(e.left), e.op === '>' ? -1 : 0))
+      atLeast(e.left, moved(constant(e.right), e.op === '>' ? 1 : 0))
+    } else if (e.op === '==' && e.left.k === 'binary' && e.left.op === '%' && e.left.left.k === 'name') {
       const step = constant(e.left.right)
       const name = e.left.left.name
       if (step === undefined || step < 1 || constant(e.right) !== 0 || !/^[A-Z]/.test(name)) continue
@@ -214,4 +221,4 @@ export function gatherBounds(conditions: readonly ast.Expr[], env: Env): void {
   }
 }
 
-const minus1 = (x: number | undefined): number | undefined => (x === undefined ? undefined : x - 1)
+const moved = (x: number | undefined, by: number): number | undefined => (x === undefined ? undefined : x + by)

@@ -52,7 +52,7 @@ export interface Run {
   readonly provenance: Map<string, Provenance>
   readonly assumptions: Assumption[]
   /** Bounds that `where` clauses of the model give its dims, found before the dims are made. */
-  readonly bounds: Map<string, { hi?: Ix; multipleOf?: number }>
+  readonly bounds: Map<string, { lo?: number; hi?: Ix; multipleOf?: number }>
   /** The name of the model. */
   readonly name: string
   readonly hyperScope: Scope

@@ -47,6 +47,7 @@ export function freeDims(type: ast.Type, env: Env): ast.Name[] {
 export function declareDim(env: Env, name: string, span: Span): Sym {
   const bounds = env.run.bounds.get(name)
   const made = sym(name, {
+    ...(bounds?.lo === undefined ? {} : { lo: bounds.lo }),
     ...(bounds?.hi ? { hi: bounds.hi } : {}),
     ...(bounds?.multipleOf ? { multipleOf: bounds.multipleOf } : {}),
   })

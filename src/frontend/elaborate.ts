@@ -101,6 +101,10 @@ function elaborateAll(file: ast.File, options: ElaborateOptions): Elaborated {
   const conditions = [...model.decl.where, ...inputConditions(model.decl.body)]
   const quiet = { ...env, run: { ...run, diagnostics: collector() } }
   bounded(env, model.decl.name.span, () => gatherBounds(conditions, quiet))
+  // A step takes pieces of the sequence of any length from 1.
+  for (const stmt of model.decl.body.stmts) {
+    if (stmt.k === 'sequence') run.bounds.set(stmt.name.name, { ...run.bounds.get(stmt.name.name), lo: 1 })
+  }
   const [later, now] = partition(model.decl.where, mentionsDims)
   bounded(env, model.decl.name.span, () => checkWhere(now, env))
   execBody(model.decl.body, env)

@@ -56,6 +56,7 @@ export function index(e: ast.Index, env: Env): Value {
 
 function element(items: readonly Value[], e: ast.Index, env: Env): Value {
   const only = e.items.length === 1 ? e.items[0] : undefined
+  if (only?.k === 'range') return part(items, only, env)
   const value = only?.k === 'at' ? evaluate(only.index, env) : undefined
   if (value?.k === 'error') return fault
   const at = value?.k === 'num' ? constantOf(value) : undefined
@@ -69,6 +70,24 @@ function element(items: readonly Value[], e: ast.Index, env: Env): Value {
   const found = items[at < 0 ? at + items.length : at]
   if (found) return found
   report(env, shapeMismatch(e.span, 'the index goes beyond the list', String(at), String(items.length)))
+  return fault
+}
+
+/** `widths[1:]`: a list again; bounds beyond its ends are an error. */
+function part(items: readonly Value[], e: ast.Range, env: Env): Value {
+  const bound = (at: ast.Expr | undefined, otherwise: number): number | undefined => {
+    const value = at && asDim(evaluate(at, env), env, at.span, 'a bound of a range')
+    const known = at ? value && isConst(value) : otherwise
+    return known !== undefined && known < 0 ? known + items.length : known
+  }
+  const from = bound(e.from, 0)
+  const to = bound(e.to, items.length)
+  if (from === undefined || to === undefined) return fault
+  if (from >= 0 && from <= to && to <= items.length) return { k: 'list', items: items.slice(from, to) }
+  report(
+    env,
+    shapeMismatch(e.span, `\`${spanText(e.span)}\` goes beyond the list`, `${from}:${to}`, String(items.length)),
+  )
   return fault
 }
 

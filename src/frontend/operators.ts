@@ -43,7 +43,9 @@ export function binary(e: ast.Binary, left: Value, right: Value, env: Env): Valu
   const { op, span } = e
   if (left.k === 'num' && right.k === 'num') return ofNumbers(e, left, right, env)
   if (op === 'and' || op === 'or') return logic(op, left, right, env, e)
-  if ((op === '==' || op === '!=') && ((isPlain(left) && isPlain(right)) || left.k === 'none' || right.k === 'none')) {
+  if (op === '+' && left.k === 'list' && right.k === 'list')
+    return { k: 'list', items: [...left.items, ...right.items] }
+  if ((op === '==' || op === '!=') && (comparable(left, right) || left.k === 'none' || right.k === 'none')) {
     const same = left.k === right.k && JSON.stringify(plain(left)) === JSON.stringify(plain(right))
     return flag(op === '==' ? same : !same)
   }
@@ -76,8 +78,16 @@ export function binary(e: ast.Binary, left: Value, right: Value, env: Env): Valu
 
 /** Compared at compile time, as is anything with `none`. */
 const isPlain = (v: Value): boolean => v.k === 'flag' || v.k === 'text' || v.k === 'list'
+const comparable = (a: Value, b: Value): boolean =>
+  (isPlain(a) && (isPlain(b) || b.k === 'num')) || (a.k === 'num' && isPlain(b))
 const plain = (v: Value): unknown =>
-  v.k === 'flag' || v.k === 'text' ? v.value : v.k === 'list' ? v.items.map(plain) : v.k === 'num' ? constantOf(v) : v.k
+  v.k === 'flag' || v.k === 'text'
+    ? v.value
+    : v.k === 'list'
+      ? v.items.map(plain)
+      : v.k === 'num'
+        ? (constantOf(v) ?? `${v.num} / ${v.den}`)
+        : v.k
 
 const isMask = (v: Value): boolean =>
   v.k === 'flag' || v.k === 'cond' || (v.k === 'tensor' && v.node.type.dtype === 'bool')

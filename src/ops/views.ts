@@ -1,7 +1,7 @@
 /** Views of one tensor: the result is a load at a mapped index, and costs nothing once fused. */
 import { load } from '../kernel/expr.ts'
 import type { Ix } from '../types/ix.ts'
-import { add, con, isConst, mul, print, proveLe, sub } from '../types/ix.ts'
+import { add, con, floorDiv, isConst, mul, print, proveLe, sub } from '../types/ix.ts'
 import { delinearise, linearise } from '../types/shape.ts'
 import { defineOp, InferError } from './define.ts'
 import {
@@ -14,6 +14,7 @@ import {
   stridesOf,
   tensor,
   typeFact,
+  wantAtLeast,
   wantAxis,
   wantBroadcastTo,
 } from './support.ts'
@@ -140,6 +141,54 @@ export const slice = defineOp<{ axis: number; start: Ix; size: Ix }>({
   ],
   advance: (attrs, axis, past, length) =>
     axis === attrs.axis ? { ...attrs, start: add(attrs.start, past), size: length } : attrs,
+})
+
+/** How many windows fit: floor((n - dilation · (size - 1) - 1) / stride) + 1, exactly n - dilation · (size - 1) for stride 1. */
+function windows(n: Ix, size: Ix, stride: Ix, dilation: Ix): Ix {
+  const last = sub(n, add(mul(dilation, sub(size, 1)), 1))
+  return add(floorDiv(last, stride), 1)
+}
+
+export const unfold = defineOp<{ axis: number; size: Ix; stride: Ix; dilation: Ix }>({
+  doc: 'Windows of an axis, side by side along a new last axis: y[.., m, .., r] = x[.., m · stride + r · dilation, ..]. What lies behind the last whole window is left out.',
+  params: [
+    { name: 'x', kind: 'tensor' },
+    { name: 'axis', kind: 'axis' },
+    { name: 'size', kind: 'dim' },
+    { name: 'stride', kind: 'dim', default: 1 },
+    { name: 'dilation', kind: 'dim', default: 1 },
+  ],
+  infer: ([x], { axis, size, stride, dilation }) => {
+    const extent = x.shape[wantAxis(axis, x.shape.length, x)]
+    wantAtLeast('the size of the windows', size, 1)
+    wantAtLeast('the stride', stride, 1)
+    wantAtLeast('the dilation', dilation, 1)
+    const span = add(mul(dilation, sub(size, 1)), 1)
+    if (!proveLe(span, extent)) {
+      throw new InferError(
+        'TFM1410',
+        `a window spans ${print(span)} positions, and axis ${axis} has ${print(extent)}, which is not provably as many`,
+        [typeFact(0)],
+        isConst(extent) === undefined ? `where ${print(extent)} >= ${print(span)}` : undefined,
+      )
+    }
+    const count = windows(extent, size, stride, dilation)
+    return { dtype: x.dtype, shape: [...x.shape.map((d, a) => (a === axis ? count : d)), size] }
+  },
+  evaluate: ([x], { axis, stride, dilation }, [shape]) => {
+    const strides = stridesOf(x.shape)
+    const steps = [...strides.map((s, a) => (a === axis ? s * stride : s)), strides[axis] * dilation]
+    return tensor(x.dtype, shape, gatherStrided(x.data, shape, steps))
+  },
+  lower: ({ inputs: [x], out, attrs: { axis, stride, dilation } }) => [
+    mapStage(out, (at) => {
+      const within = mul(dilation, at[at.length - 1])
+      return load(
+        x,
+        x.shape.map((_, a) => (a === axis ? add(mul(stride, at[a]), within) : at[a])),
+      )
+    }),
+  ],
 })
 
 export const broadcast = defineOp<{ shape: readonly Ix[] }>({

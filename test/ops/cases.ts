@@ -155,6 +155,12 @@ export const cases: Readonly<Record<OpName, readonly Case[]>> = {
     on([f32(T)], { axis: 0, start: sub(T, 1), size: con(1) }),
   ],
   broadcast: [on([f32(T, 1)], { shape: shapeOf([B, T, 3]) }), on([f32()], { shape: shapeOf([T]) })],
+  unfold: [
+    on([f32(B, add(T, 2))], { axis: 1, size: con(3), stride: con(1), dilation: con(1) }),
+    on([f32(add(mul(2, T), 3), 3)], { axis: 0, size: con(2), stride: con(2), dilation: con(3) }),
+    on([i32(9, B)], { axis: 0, size: con(4), stride: con(3), dilation: con(1) }),
+    on([f32(B, 7, 3)], { axis: 1, size: con(1), stride: con(2), dilation: con(5) }),
+  ],
   flip: [on([f32(B, T)], { axis: 1 }), on([f32(B, T)], { axis: 0 })],
   concat: [
     on([f32(B, T, 3), f32(B, 1, 3), f32(B, S, 3)], { axis: 1 }),

@@ -58,6 +58,10 @@ describe('shapes', () => {
     expect(evaluate('permute', [x], [3, 2], { order: [1, 0] })).toEqual([1, 4, 2, 5, 3, 6])
     expect(evaluate('slice', [x], [2, 2], { axis: 1, start: 1, size: 2 })).toEqual([2, 3, 5, 6])
     expect(evaluate('flip', [x], [2, 3], { axis: 1 })).toEqual([3, 2, 1, 6, 5, 4])
+    expect(evaluate('unfold', [x], [2, 2, 2], { axis: 1, size: 2, stride: 1, dilation: 1 })).toEqual([
+      1, 2, 2, 3, 4, 5, 5, 6,
+    ])
+    expect(evaluate('unfold', [x], [1, 3, 2], { axis: 0, size: 2, stride: 3, dilation: 1 })).toEqual([1, 4, 2, 5, 3, 6])
     expect(evaluate('pad', [x], [2, 5], { axis: 1, before: 1, after: 1, value: 9 })).toEqual([
       9, 1, 2, 3, 9, 9, 4, 5, 6, 9,
     ])

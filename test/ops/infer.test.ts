@@ -170,6 +170,23 @@ describe('views', () => {
     expect(refused('slice', [['f32', T]], { axis: 0, start: con(-1), size: con(1) }).code).toBe('TFM1410')
     expect(refused('slice', [['f32', T]], { axis: 1, start: con(0), size: con(1) }).code).toBe('TFM1404')
   })
+  it('unfold counts the whole windows, and wants one', () => {
+    const at = (axis: number, size: number, stride = 1, dilation = 1) => ({
+      axis,
+      size: con(size),
+      stride: con(stride),
+      dilation: con(dilation),
+    })
+    expect(apply('unfold', [['f32', B, add(T, 2), 3]], at(1, 3))).toBe('f32[B, T, 3, 3]')
+    expect(apply('unfold', [['f32', add(T, 6)]], at(0, 4, 1, 2))).toBe('f32[T, 4]')
+    expect(apply('unfold', [['i32', 15]], at(0, 3, 2))).toBe('i32[7, 3]')
+    expect(apply('unfold', [['f32', mul(2, T), B]], at(0, 2, 2))).toBe('f32[T, B, 2]')
+    const e = refused('unfold', [['f32', T]], at(0, 3))
+    expect([e.code, e.fix]).toEqual(['TFM1410', 'where T >= 3'])
+    expect(refused('unfold', [['f32', 5]], at(0, 6)).code).toBe('TFM1410')
+    expect(refused('unfold', [['f32', 5]], at(0, 1, 0)).code).toBe('TFM1410')
+    expect(refused('unfold', [['f32', 5]], at(1, 1)).code).toBe('TFM1404')
+  })
   it('permute, broadcast, flip, pad, concat', () => {
     expect(apply('permute', [['f32', B, T, 3]], { order: [2, 0, 1] })).toBe('f32[3, B, T]')
     expect(refused('permute', [['f32', B, T]], { order: [0, 0] }).code).toBe('TFM1404')

@@ -146,3 +146,13 @@ export const whereFails = define(
   },
   (condition: string, values: string) => `\`${condition}\` does not hold: ${values}`,
 )
+
+export const refusedByAuthor = define(
+  'TFM1222',
+  {
+    title: 'refused by a block',
+    explain: 'The text is compiled, and reached an `error(…)` that its author wrote for values that it does not take.',
+    example: 'y = activation(x, "geluu")',
+  },
+  (message: string) => message,
+)
