@@ -25,6 +25,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'src/interpret': ['src/ir'],
   'src/weights': ['src/types', 'targets/runtime'],
   'src/text': ['src/types'],
+  'src/hf': ['src/frontend', 'src/weights', 'src/text'],
   'src/target.ts': ['src/program', 'src/kernel'],
   'src/compile.ts': [
     ...['grammar', 'src/frontend', 'src/check', 'src/passes', 'src/sequence', 'src/lower', 'src/interpret'],
@@ -33,7 +34,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'src/diff': ['src/compile.ts', 'src/gpu'],
   'src/explain': ['src/compile.ts'],
   'src/index.ts': ['src/diff', 'src/explain', 'targets', 'src/fs-atomic.ts'],
-  'src/cli': ['src/index.ts', 'src/diff', 'src/explain', 'targets', 'src/fs-atomic.ts'],
+  'src/cli': ['src/index.ts', 'src/hf', 'src/diff', 'src/explain', 'targets', 'src/fs-atomic.ts'],
   'targets/runtime': [],
   targets: [
     'targets/runtime',

@@ -11,7 +11,7 @@ import type { Io } from './io.ts'
 const mostBytes = 4_000_000
 
 /** A `.tfm` source; its path in messages is the one that was given. Throws TFM1101 and TFM1104. */
-export function readSource(io: Io, path: string): SourceFile {
+export function readSource(io: Pick<Io, 'cwd'>, path: string): SourceFile {
   const text = readText(resolve(io.cwd, path), path)
   if (text === undefined) fail(say.fileNotFound(undefined, path))
   return sourceFile(path, text)
@@ -19,7 +19,7 @@ export function readSource(io: Io, path: string): SourceFile {
 
 /** Finds imported files; their paths are relative to the same folder as the main file's. */
 export const importsFrom =
-  (io: Io): Resolve =>
+  (io: Pick<Io, 'cwd'>): Resolve =>
   (path) =>
     readText(resolve(io.cwd, path), path)
 

@@ -33,13 +33,20 @@ const input = option(
   'an input: JSON, @file.json or @file.safetensors[:tensor]; may be repeated',
 ).argParser(append)
 const dims = option('--dims <sizes>', 'sizes of dims, such as T=16,B=2').argParser(sizes)
-const source = [set, config, noConfig, model]
+const hf = option(
+  '--hf <folder>',
+  'a folder of Hugging Face: its config.json chooses the model, where no source is named',
+)
+const hfClass = option('--class <name>', 'with --hf: the class, instead of the one that config.json names')
+const source = [set, config, noConfig, model, hf, hfClass]
+/** Left out with `--hf`. */
+const file = [['[file]', 'a .tfm source']] as const
 const target = (about: string, initial: string): Option => option('-t, --target <name>', about).default(initial)
 
 const commands: Readonly<Record<string, Shape>> = {
   check: {
     summary: 'check a model: names, shapes, dims',
-    args: [['<file>', 'a .tfm source']],
+    args: file,
     options: [
       ...source,
       option('--explain', 'say where each implicit value came from and what is checked at the call'),
@@ -52,7 +59,7 @@ const commands: Readonly<Record<string, Shape>> = {
   },
   compile: {
     summary: 'write a model as TypeScript or WGSL',
-    args: [['<file>', 'a .tfm source']],
+    args: file,
     options: [
       ...source,
       target('typescript, wgsl or all', 'typescript'),
@@ -70,7 +77,7 @@ const commands: Readonly<Record<string, Shape>> = {
   },
   run: {
     summary: 'run a model once',
-    args: [['<file>', 'a .tfm source']],
+    args: file,
     options: [
       ...source, weights, random, input, dims,
       target('typescript, wgsl or reference', 'typescript'),
@@ -86,7 +93,7 @@ const commands: Readonly<Record<string, Shape>> = {
   },
   generate: {
     summary: 'continue a text, token by token',
-    args: [['<file>', 'a .tfm source']],
+    args: file,
     options: [
       ...source, weights, random, input,
       target('typescript or wgsl', 'typescript'),
@@ -112,7 +119,7 @@ const commands: Readonly<Record<string, Shape>> = {
   },
   diff: {
     summary: 'compare targets with the exact reference, per output and per kernel',
-    args: [['<file>', 'a .tfm source']],
+    args: file,
     options: [
       ...source, weights, random, input, dims,
       option('--targets <names>', 'what to compare').default('reference,typescript,wgsl'),
@@ -129,7 +136,7 @@ const commands: Readonly<Record<string, Shape>> = {
   },
   explain: {
     summary: 'show kernels, fusions with their reasons, bytes and memory',
-    args: [['<file>', 'a .tfm source']],
+    args: file,
     options: [
       ...source,
       dims,
@@ -144,7 +151,7 @@ const commands: Readonly<Record<string, Shape>> = {
   },
   ir: {
     summary: 'print a model at a level of the compiler',
-    args: [['<file>', 'a .tfm source']],
+    args: file,
     options: [
       ...source,
       option('--at <level>', 'where to stop')
@@ -184,7 +191,7 @@ const commands: Readonly<Record<string, Shape>> = {
   },
   info: {
     summary: 'list the tensors of a checkpoint or the parameters of a model',
-    args: [['<file>', 'a .safetensors file, an index of shards, a folder, or a .tfm source']],
+    args: [['[file]', 'a .safetensors file, an index of shards, a folder, or a .tfm source']],
     options: [
       ...source,
       option('-w, --weights <path>', 'with a .tfm source: compare its parameters with this checkpoint'),

@@ -16,6 +16,7 @@ export * from './catalogue/rest.ts'
 export * from './catalogue/elaborate.ts'
 export * from './catalogue/running.ts'
 export * from './catalogue/weights.ts'
+export * from './catalogue/hf.ts'
 export * from './catalogue/command.ts'
 
 export const ranges: Readonly<Record<string, string>> = {

@@ -10,7 +10,7 @@ export interface CheckOptions extends ModelOptions {
   readonly explain?: boolean
 }
 
-export async function check(ctx: Context, [path]: string[], options: CheckOptions): Promise<Outcome> {
+export async function check(ctx: Context, [path]: (string | undefined)[], options: CheckOptions): Promise<Outcome> {
   const model = await openModel(ctx, path, options)
   const { graph } = model
   const elements = graph.params.reduce((sum, p) => sum + p.shape.reduce((a, b) => a * b, 1), 0)

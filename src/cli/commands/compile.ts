@@ -18,7 +18,11 @@ export interface CompileCommandOptions extends ModelOptions {
   readonly selftest: boolean
 }
 
-export async function compile(ctx: Context, [path]: string[], options: CompileCommandOptions): Promise<Outcome> {
+export async function compile(
+  ctx: Context,
+  [path]: (string | undefined)[],
+  options: CompileCommandOptions,
+): Promise<Outcome> {
   shortRun()
   const [wanted] = targetList<TargetName | 'all'>(options.target, [...targetNames, 'all'])
   const names = wanted === 'all' ? targetNames : [wanted]

@@ -31,7 +31,11 @@ export interface DiffCommandOptions extends ModelOptions, WeightOptions {
   readonly seed: number
 }
 
-export async function diff(ctx: Context, [path]: string[], options: DiffCommandOptions): Promise<Outcome> {
+export async function diff(
+  ctx: Context,
+  [path]: (string | undefined)[],
+  options: DiffCommandOptions,
+): Promise<Outcome> {
   const wanted = targetList<TargetName | 'reference'>(options.targets, ['reference', ...targetNames])
   const names = wanted.filter((n): n is TargetName => n !== 'reference')
   const model = await openModel(ctx, path, options)

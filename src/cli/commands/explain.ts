@@ -13,7 +13,7 @@ export interface ExplainOptions extends ModelOptions {
   readonly fusions?: boolean
 }
 
-export async function explain(ctx: Context, [path]: string[], options: ExplainOptions): Promise<Outcome> {
+export async function explain(ctx: Context, [path]: (string | undefined)[], options: ExplainOptions): Promise<Outcome> {
   const [name] = targetList(options.target, targetNames)
   const model = await openModel(ctx, path, options)
   const target = await targetOf(name)

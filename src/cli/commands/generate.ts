@@ -31,7 +31,11 @@ export interface GenerateCommandOptions extends ModelOptions, WeightOptions {
   readonly stop?: readonly string[] | boolean
 }
 
-export async function generate(ctx: Context, [path]: string[], options: GenerateCommandOptions): Promise<Outcome> {
+export async function generate(
+  ctx: Context,
+  [path]: (string | undefined)[],
+  options: GenerateCommandOptions,
+): Promise<Outcome> {
   const [name] = targetList(options.target, targetNames)
   const model = await openModel(ctx, path, options)
   const target = await targetOf(name)

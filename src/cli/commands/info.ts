@@ -5,18 +5,35 @@ import { nearest } from '../../diagnostics/index.ts'
 import type { Graph } from '../../ir/types.ts'
 import { openWeights, type WeightsFile } from '../../weights/open.ts'
 import type { Context, Outcome } from '../context.ts'
-import { openModel, type ModelOptions } from '../model.ts'
+import { openModel, type HfModel, type ModelOptions, type OpenedModel } from '../model.ts'
 import { bytes, count, plural, table } from '../output.ts'
 
 export interface InfoOptions extends ModelOptions {
   readonly weights?: string
 }
 
-export async function info(ctx: Context, [path]: string[], options: InfoOptions): Promise<Outcome> {
-  if (!path.endsWith('.tfm')) return checkpoint(ctx, path)
+export async function info(ctx: Context, [path]: (string | undefined)[], options: InfoOptions): Promise<Outcome> {
+  if (path !== undefined && !path.endsWith('.tfm')) return checkpoint(ctx, path)
   const model = await openModel(ctx, path, options)
-  if (options.weights === undefined) return parameters(ctx, model.graph)
-  return fit(ctx, model.graph, await openWeights(resolve(ctx.io.cwd, options.weights)), options.weights)
+  const weights = options.weights ?? options.hf
+  if (model.hf) ctx.print(described(ctx, model, model.hf))
+  if (weights === undefined) return parameters(ctx, model.graph)
+  const { data, ok } = fit(ctx, model.graph, await openWeights(resolve(ctx.io.cwd, weights)), weights)
+  return { data: { ...data, ...(model.hf ? { config: fieldsOf(model.hf) } : {}) }, ok }
+}
+
+const fieldsOf = ({ class: c, architecture, fields: { read, required, ignored } }: HfModel) => ({ ...(c && architecture ? { class: c.name, architecture: architecture.file } : {}), read, required, ignored }) // prettier-ignore
+
+/** Which model a folder of Hugging Face stands for, and what became of the fields of its config.json. */
+function described(ctx: Context, model: OpenedModel, { class: c, fields }: HfModel): string {
+  const line = (title: string, text: string): string => `${title.padEnd(9)} ${text}\n`
+  const list = (title: string, names: readonly string[]): string => names.length === 0 ? '' : line(title, names.join(', ')) // prettier-ignore
+  return (
+    `${ctx.paint('bold', c?.name ?? model.graph.name)} as ${model.graph.name} of ${model.file.path}${c?.task === undefined ? '' : ` (${c.task})`}\n` +
+    list('read', fields.read) +
+    list('as is', fields.required) +
+    list('no matter', fields.ignored)
+  )
 }
 
 const product = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)

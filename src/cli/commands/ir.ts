@@ -2,7 +2,7 @@
 import { parse } from '../../../grammar/parse.ts'
 import { compileGraph, type Compiled } from '../../compile.ts'
 import { DiagnosticError, didYouMean, hasErrors, startOf, type Span } from '../../diagnostics/index.ts'
-import { elaborate } from '../../frontend/index.ts'
+import { elaborate, type Json } from '../../frontend/index.ts'
 import { printGraph } from '../../ir/print.ts'
 import type { Graph } from '../../ir/types.ts'
 import { naiveNest } from '../../kernel/build.ts'
@@ -10,8 +10,7 @@ import { printNest, printStages } from '../../kernel/print.ts'
 import type { StageKernel } from '../../kernel/stage.ts'
 import { pipeline } from '../../passes/pipeline.ts'
 import { UsageError, type Context, type Outcome } from '../context.ts'
-import { importsFrom, readSource } from '../files.ts'
-import { openModel, type ModelOptions } from '../model.ts'
+import { openModel, openSource, type ModelOptions } from '../model.ts'
 import { isTargetName, targetNames, targetOf, type TargetName } from '../targets.ts'
 
 type Level = 'ast' | 'graph' | 'checked' | 'optimised' | 'run' | 'prepare' | 'prefill' | 'step' | 'stages' | 'nest'
@@ -24,7 +23,7 @@ export interface IrOptions extends ModelOptions {
   readonly unfused?: boolean
 }
 
-export async function ir(ctx: Context, [path]: string[], options: IrOptions): Promise<Outcome> {
+export async function ir(ctx: Context, [path]: (string | undefined)[], options: IrOptions): Promise<Outcome> {
   if (options.target !== undefined && !isTargetName(options.target))
     throw new UsageError(`there is no target '${options.target}'; choose among ${targetNames.join(', ')}`)
   const passes = pipeline.map((p) => p.name)
@@ -35,13 +34,13 @@ export async function ir(ctx: Context, [path]: string[], options: IrOptions): Pr
   return { data: { level: options.after === undefined ? options.at : `after ${options.after}`, text } }
 }
 
-async function textOf(ctx: Context, path: string, options: IrOptions): Promise<string> {
+async function textOf(ctx: Context, path: string | undefined, options: IrOptions): Promise<string> {
   if (options.after === undefined && options.at === 'ast') {
-    const { ast, diagnostics } = parse(readSource(ctx.io, path))
+    const { ast, diagnostics } = parse((await openSource(ctx, path, options)).file)
     if (hasErrors(diagnostics)) throw new DiagnosticError(diagnostics)
     return tree(ast)
   }
-  if (options.after === undefined && options.at === 'graph') return printGraph(elaborated(ctx, path, options))
+  if (options.after === undefined && options.at === 'graph') return printGraph(await elaborated(ctx, path, options))
   const model = await openModel(ctx, path, options)
   if (options.after === undefined && options.at === 'checked') return printGraph(model.graph)
   const target = await targetOf((options.target ?? 'typescript') as TargetName)
@@ -65,13 +64,15 @@ async function textOf(ctx: Context, path: string, options: IrOptions): Promise<s
   }
 }
 
-function elaborated(ctx: Context, path: string, options: IrOptions): Graph {
-  const { ast, diagnostics } = parse(readSource(ctx.io, path))
+async function elaborated(ctx: Context, path: string | undefined, options: IrOptions): Promise<Graph> {
+  const { file, imports, model, config } = await openSource(ctx, path, options)
+  const { ast, diagnostics } = parse(file)
   const made = elaborate(ast, {
     syntax: diagnostics,
-    resolve: importsFrom(ctx.io),
+    resolve: imports,
     ...(options.set ? { set: options.set } : {}),
-    ...(options.model === undefined ? {} : { model: options.model }),
+    ...(config ? { config: config.values as { readonly [key: string]: Json } } : {}),
+    ...(model === undefined ? {} : { model }),
   })
   const all = [...diagnostics, ...made.diagnostics]
   if (made.graph === undefined || hasErrors(all)) throw new DiagnosticError(all)

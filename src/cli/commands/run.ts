@@ -28,7 +28,7 @@ interface Output extends Omit<Result, 'data'> {
   readonly data: ArrayLike<number>
 }
 
-export async function run(ctx: Context, [path]: string[], options: RunOptions): Promise<Outcome> {
+export async function run(ctx: Context, [path]: (string | undefined)[], options: RunOptions): Promise<Outcome> {
   const [target] = targetList<TargetName | 'reference'>(options.target, [...targetNames, 'reference'])
   if (options.output !== undefined && !/\.(json|safetensors)$/.test(options.output))
     throw new UsageError(`--output takes a file that ends in .safetensors or .json, not '${options.output}'`)

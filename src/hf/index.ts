@@ -1,0 +1,6 @@
+export * from './fields.ts'
+export * from './folder.ts'
+export * from './reads.ts'
+export * from './registry.ts'
+export { normalise } from './normalise.ts'
+export type { JsonObject } from './json.ts'
