@@ -24,7 +24,7 @@ import { selectLazily } from './select.ts'
 
 /** Constructs that the language names and a later version brings. */
 const later = new Set(
-  'scan topk sort scatter_add conv conv1d conv2d batchnorm groupnorm cumsum max_pool mean_pool rnn lstm gru'.split(' '),
+  'topk sort scatter_add conv conv1d conv2d batchnorm groupnorm cumsum max_pool mean_pool rnn lstm gru'.split(' '),
 )
 
 export function resolveBlock(name: string, env: Env): BlockDef | undefined {
@@ -153,6 +153,7 @@ export function callBlock(def: BlockDef, called: string, args: CallArguments, en
     template: args.name ? joinPath(env.template, args.name.template) : env.template,
     ...(env.share ? { share: env.share } : {}),
     lanes: env.lanes,
+    loops: env.loops,
     facts: env.facts,
   }
   if (!bindParameters(def, called, bound, env, inner, span)) return fault

@@ -1,6 +1,6 @@
 /** Conditions over dims: proved now, refuted now, or left to the call. `where` clauses come here too. */
 import type * as ast from '../../grammar/ast.ts'
-import { indivisible, shapeMismatch, whereFails, wrongKind } from '../diagnostics/catalogue.ts'
+import { indivisible, scanVaries, shapeMismatch, whereFails, wrongKind } from '../diagnostics/catalogue.ts'
 import { spanText, type Span } from '../diagnostics/index.ts'
 import type { Constraint } from '../ir/types.ts'
 import { add, exactDiv, isConst, mod, of, sub, symbolsOf as symbols, type Ix, type IxLike } from '../types/ix.ts'
@@ -46,6 +46,11 @@ export function require(env: Env, k: Kind, a: IxLike, b: IxLike, span: Span, tex
 }
 
 export function keep(env: Env, constraint: Constraint): void {
+  const t = env.loops.find((s) => symbols(constraint.a).has(s) || symbols(constraint.b).has(s))
+  if (t !== undefined) {
+    report(env, scanVaries(constraint.span, `\`${constraint.text}\``, t.name))
+    return
+  }
   const { constraints, assumptions } = env.run
   if (constraints.some((c) => c.k === constraint.k && c.a === constraint.a && c.b === constraint.b)) return
   constraints.push(constraint)

@@ -61,6 +61,8 @@ export interface Run {
   readonly faultyOutputs: Set<string>
   modelScope?: Scope
   sequence?: Sym | undefined
+  /** Scans so far. */
+  scans: number
   /** Errors so far. */
   faults: number
   /** The id of the last node made. */
@@ -109,6 +111,8 @@ export interface Env {
   readonly share?: Map<string, Node>
   /** Loop variables of the comprehensions around, outermost first, with their extents. */
   readonly lanes: readonly Lane[]
+  /** Indices of the scans around, outermost first. */
+  readonly loops: readonly Sym[]
   readonly facts: readonly Fact[]
   /** Names are dims: an unknown one is TFM1401. */
   readonly inShape?: boolean
@@ -152,6 +156,7 @@ export function newRun(
     assumptions: [],
     bounds: new Map(),
     nodes: 0,
+    scans: 0,
     faults: 0,
   }
 }

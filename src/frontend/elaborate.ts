@@ -169,6 +169,7 @@ function modelEnv(run: Run, model: ModelDef): Env {
     path: '',
     template: '',
     lanes: [],
+    loops: [],
     facts: [],
   }
 }

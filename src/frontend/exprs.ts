@@ -1,17 +1,18 @@
 /** Expressions to values. Never throws on a tree of the parser; a fault is reported once and stays silent from there on. */
 import type * as ast from '../../grammar/ast.ts'
 import { asCall } from '../../grammar/desugar.ts'
-import { notInThisVersion, unknownName } from '../diagnostics/catalogue.ts'
+import { unknownName, wrongKind } from '../diagnostics/catalogue.ts'
 import { blockNames, call, resolveBlock } from './calls.ts'
 import { comprehension } from './comprehension.ts'
 import { lookupName, namesIn, report, suggestion, type Env } from './context.ts'
 import { isDimName, reportUnknownDim } from './dims.ts'
 import { index } from './indexing.ts'
-import { number } from './numbers.ts'
+import { constantOf, number } from './numbers.ts'
 import { isOp } from './opcalls.ts'
 import { binary, compileTime, unary } from './operators.ts'
 import { repeatValue } from './repeat.ts'
-import { fault, flag, none, text, type Value } from './values.ts'
+import { scanValue } from './scan.ts'
+import { describe, fault, flag, none, text, type Value } from './values.ts'
 
 const predefined: Readonly<Record<string, Value>> = { pi: { ...number(Math.PI) }, none }
 
@@ -45,8 +46,7 @@ export function evaluate(e: ast.Expr, env: Env): Value {
     case 'repeat':
       return repeatValue(e, env)
     case 'scan':
-      report(env, notInThisVersion(e.span, '`scan`', 'recurrences come with a later version'))
-      return fault
+      return scanValue(e, env)
     case 'error':
       return fault
   }
@@ -88,6 +88,9 @@ export function stringOf(e: ast.Str, env: Env): { readonly value: string; readon
       continue
     }
     const filled = evaluate(part.expr, env)
+    if (filled.k === 'num' && constantOf(filled) === undefined) {
+      report(env, wrongKind(part.expr.span, 'what stands in a string', 'known at compile time', describe(filled)))
+    }
     const shown = showInString(filled)
     value += shown
     const turns = part.expr.k === 'name' && lookupName(env, part.expr.name)?.kind === 'index'

@@ -1,12 +1,14 @@
 /** Graph nodes: applying ops, constants of numbers, and what `infer` has to say about them as diagnostics. */
+import { scanVaries } from '../diagnostics/catalogue.ts'
 import type { Diagnostic, Reason, Span } from '../diagnostics/index.ts'
 import { makeNode } from '../ir/build.ts'
 import type { Node, Origin } from '../ir/types.ts'
 import { InferError, type Attrs } from '../ops/define.ts'
 import type { DType } from '../types/dtype.ts'
+import { symbolsOf } from '../types/ix.ts'
 import type { Env } from './context.ts'
 import { report } from './context.ts'
-import { fault, tensor, type Fault, type TensorValue } from './values.ts'
+import { fault, showDims, tensor, type Fault, type TensorValue } from './values.ts'
 import { becauseOf } from './why.ts'
 
 export function originAt(env: Env, span: Span): Origin {
@@ -25,7 +27,11 @@ export function apply(
   try {
     const node = makeNode(op, inputs, attrs, originAt(env, span))
     env.run.nodes = node.id
-    return node
+    const t = env.loops.find((s) => node.type.shape.some((d) => symbolsOf(d).has(s)))
+    if (t === undefined) return node
+    const fix = `take all of it, and leave out what is not wanted: \`select(j <= ${t.name}, …, 0)\``
+    report(env, scanVaries(span, `a size here, ${showDims(node.type.shape)},`, t.name, fix))
+    return undefined
   } catch (error) {
     if (!(error instanceof InferError)) throw error
     report(env, inferDiagnostic(error, inputs, span, names))

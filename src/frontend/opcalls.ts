@@ -227,7 +227,9 @@ function build(called: string, key: string, op: Op, bound: Bound, env: Env, span
     return fault
   }
   if (node.results) {
-    const parts = node.results.map((_, index) => apply(env, 'part', [node], { index }, span))
+    const parts = node.results.map(({ dtype, shape }, index) =>
+      apply(env, 'part', [node], { index, dtype, shape }, span),
+    )
     return { k: 'tuple', items: parts.map((part) => (part ? tensor(part) : fault)) }
   }
   return tensor(node, lanes)

@@ -129,6 +129,11 @@ function modelOnly(stmt: ast.Input | ast.Output | ast.Sequence | ast.Weights | a
     if (stmt.k === 'input') bind(env, stmt.name, fault, 'input')
     return undefined
   }
+  if (env.loops.length > 0) {
+    report(env, notAStatementHere(stmt.span, spoken[stmt.k], 'in a scan: it belongs to the model'))
+    for (const name of assignedIn(stmt)) bind(env, name, fault, 'var')
+    return undefined
+  }
   switch (stmt.k) {
     case 'input':
       input(stmt, env)

@@ -6,6 +6,7 @@ import { callMissing, indexOutOfRange } from '../diagnostics/catalogue.ts'
 import { DiagnosticError } from '../diagnostics/collector.ts'
 import { resolveAttrs } from '../ir/attrs.ts'
 import { printNode } from '../ir/print.ts'
+import { regionsOf, type Loop } from '../ir/regions.ts'
 import { topological } from '../ir/traverse.ts'
 import type { Graph, Node } from '../ir/types.ts'
 import { EvaluateError } from '../ops/define.ts'
@@ -61,29 +62,84 @@ export function interpret(graph: Graph, options: InterpretOptions): Interpreted 
     wanted.map((o) => o.node),
     inputsOf,
   )
+  const regions = regionsOf(order)
+  // A loop reads what its steps read, for as long as it runs.
+  const readBy = (n: Node): readonly Node[] => {
+    const loop = regions.endedBy(n)
+    if (loop === undefined) return inputsOf(n)
+    const read = new Set([...order.filter((m) => regions.inside(m, loop)).flatMap(inputsOf), ...n.inputs])
+    return [...read].filter((x) => !regions.inside(x, loop))
+  }
+  const bodies = new Map(
+    regions.loops.map((loop) => [loop, order.filter((n) => regions.of(n) === loop && n.op !== 'carry')]),
+  )
+  const outside = order.filter((n) => regions.of(n) === undefined)
   const left = new Map<Node, number>()
-  for (const n of order) for (const x of inputsOf(n)) left.set(x, (left.get(x) ?? 0) + 1)
+  for (const n of outside) for (const x of readBy(n)) left.set(x, (left.get(x) ?? 0) + 1)
   const kept = new Set<Node>([
     ...wanted.map((o) => o.node),
     ...(Array.isArray(options.keep) ? (options.keep as readonly Node[]) : []),
   ])
   const values = new Map<Node, Tensor>()
+  const results = new Map<Node, readonly Tensor[]>()
   const state = new Map<string, Tensor>()
   const value = (n: Node): Tensor => {
     const v = values.get(n)
     if (v === undefined) throw new Error(`internal: the value of ${printNode(n)} was not kept`)
     return v
   }
-  for (const n of order) {
-    values.set(n, evaluateNode(graph, n, instead, value, dims, options, state))
+  const step = (n: Node, at: Dims): void => {
+    const loop = regions.endedBy(n)
+    if (loop !== undefined) results.set(n, run(loop, at))
+    else if (n.op === 'part') values.set(n, results.get(n.inputs[0])![n.attrs.index as number])
+    else values.set(n, evaluateNode(graph, n, instead, value, at, options, state))
+  }
+  /** The results of a loop: what is carried takes its next values at once, after each step. */
+  const run = (loop: Loop, at: Dims): Tensor[] => {
+    const count = evaluateAt(loop.extent, at)
+    const stacks = loop.yields.map(({ node, axis }) => stack(node, axis, count, at))
+    let carried = loop.carries.map((c) => c && value(c.inputs[0]))
+    for (let i = 0; i < count; i++) {
+      const t = loop.reverse ? count - 1 - i : i
+      const now = loop.t === undefined ? at : new Map([...at, [loop.t, t]])
+      for (const [j, c] of loop.carries.entries()) if (c !== undefined) values.set(c, carried[j]!)
+      for (const n of bodies.get(loop)!) step(n, now)
+      for (const [j, { node }] of loop.yields.entries()) stacks[j].put(value(node), t)
+      carried = loop.next.map(value)
+    }
+    return [...stacks.map((s) => s.whole), ...carried.map((c) => c!)]
+  }
+  for (const n of outside) {
+    step(n, dims)
     if (options.keep === 'all') continue
-    for (const x of inputsOf(n)) {
+    for (const x of readBy(n)) {
       const uses = (left.get(x) ?? 0) - 1
       left.set(x, uses)
-      if (uses === 0 && !kept.has(x)) values.delete(x)
+      if (uses > 0 || kept.has(x)) continue
+      values.delete(x)
+      results.delete(x)
     }
   }
   return { outputs: new Map(wanted.map((o) => [o.name, value(o.node)])), state, value, dims }
+}
+
+/** `count` values of a node's type along a new axis. */
+function stack(
+  n: Node,
+  axis: number,
+  count: number,
+  dims: Dims,
+): { readonly whole: Tensor; readonly put: (x: Tensor, t: number) => void } {
+  const shape = numbers(n.type.shape, dims)
+  const size = (dims: readonly number[]): number => dims.reduce((a, b) => a * b, 1)
+  const [outer, inner] = [size(shape.slice(0, axis)), size(shape.slice(axis))]
+  const data = new Float64Array(outer * count * inner)
+  return {
+    whole: { dtype: n.type.dtype, shape: [...shape.slice(0, axis), count, ...shape.slice(axis)], data },
+    put: (x, t) => {
+      for (let o = 0; o < outer; o++) data.set(x.data.subarray(o * inner, (o + 1) * inner), (o * count + t) * inner)
+    },
+  }
 }
 
 const numbers = (shape: readonly Ix[], dims: Dims): number[] => shape.map((d) => evaluateAt(d, dims))
@@ -114,16 +170,16 @@ function evaluateNode(
       const before = shape.map((d, a) => (a === axis ? past : d))
       const held =
         past === 0 ? { dtype: n.type.dtype, shape: before, data: new Float64Array(0) } : options.state?.get(name)
-      const whole = run(n, [value(n.inputs[0]), fitting(held, 'kept value', name, before, n)], shape, dims)
+      const whole = apply(n, [value(n.inputs[0]), fitting(held, 'kept value', name, before, n)], shape, dims)
       state.set(name, whole)
       return whole
     }
     default:
-      return run(n, n.inputs.map(value), shape, dims)
+      return apply(n, n.inputs.map(value), shape, dims)
   }
 }
 
-function run(n: Node, inputs: readonly Tensor[], shape: readonly number[], dims: Dims): Tensor {
+function apply(n: Node, inputs: readonly Tensor[], shape: readonly number[], dims: Dims): Tensor {
   const attrs = resolveAttrs(n.attrs, (s) => evaluateAt(of(s), dims))
   try {
     const result = opOf(n.op).evaluate(inputs, attrs, [shape])

@@ -27,13 +27,15 @@ export interface Loop {
 export interface Regions {
   /** Every scan, outer ones before those inside them. */
   readonly loops: readonly Loop[]
+  /** The loop that a `scan` node ends. */
+  readonly endedBy: (scan: Node) => Loop | undefined
   /** The innermost scan that a node is inside of; a `scan` node is inside of what encloses its loop. */
   readonly of: (n: Node) => Loop | undefined
   /** Whether `n` is inside of `loop` itself or of a scan inside it. */
   readonly inside: (n: Node, loop: Loop) => boolean
 }
 
-const nowhere: Regions = { loops: [], of: () => undefined, inside: () => false }
+const nowhere: Regions = { loops: [], endedBy: () => undefined, of: () => undefined, inside: () => false }
 const none: ReadonlySet<string> = new Set()
 
 /** The symbol of a loop's index, if it has more than one value. */
@@ -119,6 +121,7 @@ export function regionsOf(order: readonly Node[]): Regions {
   const of = (n: Node): Loop | undefined => innermost(keysOf.get(n) ?? none)
   return {
     loops,
+    endedBy: (n) => (n.op === 'scan' ? made.get(n.attrs.loop as string) : undefined),
     of,
     inside: (n, loop) => {
       const own = of(n)

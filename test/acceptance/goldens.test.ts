@@ -1,65 +1,9 @@
 /** The published cases on every target, from emitted modules, within each case's tolerance; prints a table. */
 import { afterAll, describe, expect, test } from 'vitest'
-import type { Json } from '../../src/frontend/index.ts'
-import type { Target } from '../../src/target.ts'
-import type { Tensor } from '../../src/types/tensor.ts'
-import { compileFile, loadEmitted, targets } from '../support/emitted.ts'
-import type { Result } from '../support/emitted.ts'
-import { goldenTensors } from '../support/golden.ts'
-import { readText } from '../support/models.ts'
+import { argmax, columns, given, interleave, ints, open, table } from '../support/acceptance.ts'
+import { targets, type Result } from '../support/emitted.ts'
 
-interface Case {
-  readonly rtol: number
-  readonly atol: number
-  readonly hyper: Readonly<Record<string, number>>
-  readonly config?: Json
-  readonly outputs: Readonly<Record<string, { readonly rtol?: number; readonly atol?: number }>>
-}
-const table: string[] = []
-afterAll(() => console.log(['case · output · target: max error, share of tolerance', ...table].join('\n')))
-
-async function open(name: string, target: Target) {
-  const about = JSON.parse(readText(`test/golden/${name}/case.json`)) as Case
-  const io = goldenTensors(name, 'io.safetensors')
-  const compiled = compileFile(`test/golden/${name}/model.tfm`, target, about.config)
-  const model = await loadEmitted(target, compiled, `test/golden/${name}/weights.safetensors`)
-  const input = (key: string): Tensor => io.get(`in.${key}`)!
-  const agree = (got: ArrayLike<number>, key: string): void => {
-    const { rtol = about.rtol, atol = about.atol } = about.outputs[key]
-    const want = io.get(`out.${key}`)!.data
-    expect(got.length, key).toBe(want.length)
-    let [error, share] = [0, 0]
-    for (let i = 0; i < want.length; i++) {
-      const e = Math.abs(got[i] - want[i])
-      error = Math.max(error, e)
-      share = Math.max(share, Number.isNaN(e) ? Infinity : e / (atol + rtol * Math.abs(want[i])))
-    }
-    table.push(`${name} · ${key} · ${target.name}: ${error.toExponential(2)}, ${(100 * share).toFixed(2)} %`)
-    expect(share, key).toBeLessThanOrEqual(1)
-  }
-  return { about, model, input, agree }
-}
-const ints = (data: ArrayLike<number>, shape: readonly number[]) => ({ data: Int32Array.from(data), shape })
-const given = (t: Tensor) => ({
-  data: t.dtype === 'f32' ? Float32Array.from(t.data) : Int32Array.from(t.data),
-  shape: t.shape,
-})
-/** Columns from … to - 1 of a [B, T] tensor. */
-function columns(t: Tensor, from: number, to: number) {
-  const [rows, length] = t.shape
-  const picked = Array.from({ length: rows }, (_, b) => [...t.data.slice(b * length + from, b * length + to)]).flat()
-  return ints(picked, [rows, to - from])
-}
-/** [B, 1, V] results of single steps as [B, steps, V]. */
-function interleave(steps: readonly Result[]): Float32Array {
-  const [rows, , width] = steps[0].shape
-  const out = new Float32Array(rows * steps.length * width)
-  steps.forEach((s, i) => {
-    for (let b = 0; b < rows; b++) out.set(s.data.subarray(b * width, (b + 1) * width), (b * steps.length + i) * width)
-  })
-  return out
-}
-const argmax = (x: Float32Array): number => x.indexOf(Math.max(...x))
+afterAll(() => console.log(table.join('\n')))
 
 describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000 }, (_, target) => {
   test.each(['v01-seed-preln-layer', 'v02-preln-layer-standard'])('%s', async (name) => {

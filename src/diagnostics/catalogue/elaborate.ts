@@ -26,7 +26,7 @@ export const notInThisVersion = define(
   {
     title: 'not available in this version',
     explain: 'The language has this construct, this version of the compiler does not.',
-    example: 'y, h = scan t < T carry h = h0 { yield h }',
+    example: 'v, j = topk(x, 4)',
   },
   (what: string, hint?: string): Said => ({
     message: `${what} is not available in this version`,

@@ -1,5 +1,5 @@
 /** 15xx parameters and their paths, 16xx tuples and statement forms, 17xx sequence and entries, 18xx dtypes. */
-import { define } from '../define.ts'
+import { define, type Said } from '../define.ts'
 
 export const pathTwice = define(
   'TFM1501',
@@ -47,7 +47,36 @@ export const scanCarryType = define(
     explain: 'A carry has the type of its first value at every step.',
     example: 'scan t < T carry h = h0 { h = concat(h, h); yield h }',
   },
-  (name: string, before: string, after: string) => `carry \`${name}\` starts as ${before} and becomes ${after}`,
+  (name: string, before: string, after: string, fromNumber: boolean): Said => ({
+    message: `carry \`${name}\` starts as ${before} and becomes ${after}`,
+    ...(fromNumber ? { fix: 'start it from `f32(…)`' } : {}),
+  }),
+)
+
+export const scanAssigns = define(
+  'TFM1606',
+  {
+    title: '`scan` assigns a variable from outside',
+    explain: 'From step to step go only the carries, which a scan names; what else a step assigns is its own.',
+    example: 's = zeros([d])\ny = scan t < T { s = s + x[t]; yield s }',
+  },
+  (name: string) => ({
+    message: `\`${name}\` is a variable from outside of this scan, and not carried`,
+    fix: `carry it (\`carry ${name} = ${name}\`), or give the value inside another name`,
+  }),
+)
+
+export const scanVaries = define(
+  'TFM1607',
+  {
+    title: 'depends on the step of a scan',
+    explain: 'Sizes, and conditions that are checked when the model is called, are the same at every step of a scan.',
+    example: 'y = scan t < T { yield sum(x[0:t]) }',
+  },
+  (what: string, t: string, fix?: string): Said => ({
+    message: `${what} depends on \`${t}\`, which changes from step to step`,
+    ...(fix ? { fix } : {}),
+  }),
 )
 
 export const tensorCondition = define(

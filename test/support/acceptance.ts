@@ -1,0 +1,62 @@
+/** What the tests of published cases share: a case compiled and loaded on a target, and comparing within its tolerance. */
+import { expect } from 'vitest'
+import type { Json } from '../../src/frontend/index.ts'
+import type { Target } from '../../src/target.ts'
+import type { Tensor } from '../../src/types/tensor.ts'
+import { compileFile, loadEmitted, type Result } from './emitted.ts'
+import { goldenTensors } from './golden.ts'
+import { readText } from './models.ts'
+
+export interface Case {
+  readonly rtol: number
+  readonly atol: number
+  readonly hyper: Readonly<Record<string, number>>
+  readonly config?: Json
+  readonly outputs: Readonly<Record<string, { readonly rtol?: number; readonly atol?: number }>>
+}
+/** What was compared, one line each: to print after all tests of a file. */
+export const table: string[] = ['case · output · target: max error, share of tolerance']
+
+/** The case of `test/golden/name`, compiled from its `model.tfm`. */
+export async function open(name: string, target: Target) {
+  const about = JSON.parse(readText(`test/golden/${name}/case.json`)) as Case
+  const io = goldenTensors(name, 'io.safetensors')
+  const compiled = compileFile(`test/golden/${name}/model.tfm`, target, about.config)
+  const model = await loadEmitted(target, compiled, `test/golden/${name}/weights.safetensors`)
+  const input = (key: string): Tensor => io.get(`in.${key}`)!
+  const agree = (got: ArrayLike<number>, key: string): void => {
+    const { rtol = about.rtol, atol = about.atol } = about.outputs[key]
+    const want = io.get(`out.${key}`)!.data
+    expect(got.length, key).toBe(want.length)
+    let [error, share] = [0, 0]
+    for (let i = 0; i < want.length; i++) {
+      const e = Math.abs(got[i] - want[i])
+      error = Math.max(error, e)
+      share = Math.max(share, Number.isNaN(e) ? Infinity : e / (atol + rtol * Math.abs(want[i])))
+    }
+    table.push(`${name} · ${key} · ${target.name}: ${error.toExponential(2)}, ${(100 * share).toFixed(2)} %`)
+    expect(share, key).toBeLessThanOrEqual(1)
+  }
+  return { about, model, input, agree }
+}
+export const ints = (data: ArrayLike<number>, shape: readonly number[]) => ({ data: Int32Array.from(data), shape })
+export const given = (t: Tensor) => ({
+  data: t.dtype === 'f32' ? Float32Array.from(t.data) : Int32Array.from(t.data),
+  shape: t.shape,
+})
+/** Columns from … to - 1 of a [B, T] tensor. */
+export function columns(t: Tensor, from: number, to: number) {
+  const [rows, length] = t.shape
+  const picked = Array.from({ length: rows }, (_, b) => [...t.data.slice(b * length + from, b * length + to)]).flat()
+  return ints(picked, [rows, to - from])
+}
+/** [B, 1, V] results of single steps as [B, steps, V]. */
+export function interleave(steps: readonly Result[]): Float32Array {
+  const [rows, , width] = steps[0].shape
+  const out = new Float32Array(rows * steps.length * width)
+  steps.forEach((s, i) => {
+    for (let b = 0; b < rows; b++) out.set(s.data.subarray(b * width, (b + 1) * width), (b * steps.length + i) * width)
+  })
+  return out
+}
+export const argmax = (x: Float32Array): number => x.indexOf(Math.max(...x))
