@@ -10,4 +10,4 @@ export function modelIn(file: ast.File, name: string | undefined): ast.Model | u
 
 /** The paths after `from`. */
 export const readsOf = (model: ast.Model): string[] =>
-  model.params.map((p) => (p.from ? plainText(p.from) : undefined)).filter((path) => path !== undefined)
+  model.params.flatMap((p) => p.from.map(plainText)).filter((path) => path !== undefined)
