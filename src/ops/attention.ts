@@ -22,12 +22,14 @@ import {
 type Given = {
   /** Factor of the scores. */
   readonly scale?: number
-  /** Which of 'mask' and 'bias' there are. */
+  /** Bound of the scores. */
+  readonly softcap?: number
+  /** Which of 'mask', 'bias' and 'sinks' there are. */
   readonly given?: string
 }
 
-/** mask and bias among the inputs. */
-function optional<X>(inputs: readonly X[], attrs: Given): { mask?: X; bias?: X } {
+/** mask, bias and sinks among the inputs. */
+function optional<X>(inputs: readonly X[], attrs: Given): { mask?: X; bias?: X; sinks?: X } {
   const names = (attrs.given ?? '').split(' ').filter((n) => n !== '')
   return Object.fromEntries(names.map((n, i) => [n, inputs[3 + i]]))
 }
@@ -62,7 +64,9 @@ function groupSize(heads: Ix, kv: Ix): Ix | undefined {
 export const attention = defineOp<Given>({
   doc:
     'Scaled dot-product attention (Vaswani et al. 2017): softmax(scale · q kᵀ + bias) v over the keys where mask is true; a row that sees no key is 0. ' +
-    'q [B, H, T, E], k [B, G, S, E], v [B, G, S, F]; query head h reads kv head h // (H / G). scale defaults to E ** -0.5.',
+    'q [B, H, T, E], k [B, G, S, E], v [B, G, S, F]; query head h reads kv head h // (H / G). scale defaults to E ** -0.5. ' +
+    'With softcap c the scaled scores s become c · tanh(s / c) before bias and mask (Gemma 2). ' +
+    'sinks [H] adds exp(sinks[h]) to the denominator of the softmax: a key without a value (gpt-oss).',
   params: [
     { name: 'q', kind: 'tensor' },
     { name: 'k', kind: 'tensor' },
@@ -70,6 +74,8 @@ export const attention = defineOp<Given>({
     { name: 'mask', kind: 'tensor', default: null },
     { name: 'bias', kind: 'tensor', default: null },
     { name: 'scale', kind: 'number', default: null },
+    { name: 'softcap', kind: 'number', default: null },
+    { name: 'sinks', kind: 'tensor', default: null },
   ],
   infer: (inputs, attrs) => {
     const [q, k, v] = inputs
@@ -89,7 +95,7 @@ export const attention = defineOp<Given>({
       throw new InferError('TFM1410', what, [typeFact(0)], 'give scale')
     }
     const scores = [q.shape[0], q.shape[1], q.shape[2], k.shape[2]]
-    const { mask, bias } = optional(inputs, attrs)
+    const { mask, bias, sinks } = optional(inputs, attrs)
     if (mask !== undefined) {
       wantDtype('mask', 'mask', 3, mask, ['bool'])
       wantBroadcastTo('mask', 3, mask, scores)
@@ -99,6 +105,14 @@ export const attention = defineOp<Given>({
       wantDtype('bias', 'bias', at, bias, ['f32'])
       wantBroadcastTo('bias', at, bias, scores)
     }
+    if (sinks !== undefined) {
+      const at = inputs.length - 1
+      wantDtype('sinks', 'sinks', at, sinks, ['f32'])
+      wantRank('attention', 'sinks', at, sinks, (r) => r === 1, 'one axis of sinks, the heads')
+      same('attention', ['q', 'sinks'], [0, at], [q, sinks], [1, 0])
+    }
+    if (attrs.softcap !== undefined && !(attrs.softcap > 0))
+      throw new InferError('TFM1410', `softcap is ${attrs.softcap}, and must be positive`, [], 'leave it out for none')
     return { dtype: 'f32', shape: [...q.shape.slice(0, 3), v.shape[3]] }
   },
   evaluate: (inputs, attrs, [shape]) => {
@@ -106,7 +120,8 @@ export const attention = defineOp<Given>({
     const [batches, heads, rows, features] = shape
     const [, kv, keys, e] = k.shape
     const scale = scaleOf(attrs, e)
-    const { mask, bias } = optional(inputs, attrs)
+    const { mask, bias, sinks } = optional(inputs, attrs)
+    const { softcap } = attrs
     const all = [batches, heads, rows, keys]
     const seen = mask && stretch(mask, all)
     const added = bias && stretch(bias, all)
@@ -122,11 +137,14 @@ export const attention = defineOp<Given>({
         let dot = 0
         const [a, b] = [row * e, (group * keys + j) * e]
         for (let x = 0; x < e; x++) dot += q.data[a + x] * k.data[b + x]
-        p[j] = dot * scale + (added ? added[row * keys + j] : 0)
+        const score = softcap === undefined ? dot * scale : softcap * Math.tanh((dot * scale) / softcap)
+        p[j] = score + (added ? added[row * keys + j] : 0)
         top = Math.max(top, p[j])
       }
       if (top === -Infinity) continue
-      let sum = 0
+      const sink = sinks ? sinks.data[head % heads] : -Infinity
+      top = Math.max(top, sink)
+      let sum = Math.exp(sink - top)
       for (let j = 0; j < keys; j++) sum += p[j] = Math.exp(p[j] - top)
       for (let j = 0; j < keys; j++) {
         if (p[j] === 0) continue
@@ -151,7 +169,7 @@ function carried(inputs: readonly Buffer[], domain: readonly Sym[], attrs: Given
   const [b, h, t] = domain.map((s) => of(s))
   const column = domain[3]
   const f = of(column)
-  const { mask, bias } = optional(inputs, attrs)
+  const { mask, bias, sinks } = optional(inputs, attrs)
   const axis = loopSymbol('s', k.shape[2])
   const j = of(axis)
   const group = floorDiv(h, groupSize(q.shape[1], k.shape[1]) as Ix)
@@ -178,7 +196,10 @@ function carried(inputs: readonly Buffer[], domain: readonly Sym[], attrs: Given
   const product = bin('mul', load(q, [b, h, t, of(x)]), load(k, [b, group, j, of(x)]))
   const keys = k.shape[2]
   const dot = stage('dot', [axis], [keys], fold('add', x, product, 0))
-  const scaled = bin('mul', load(dot.out, [j]), constant(scale))
+  const { softcap } = attrs
+  const factor = (x: number): Expr => bin('mul', load(dot.out, [j]), constant(x))
+  const scaled =
+    softcap === undefined ? factor(scale) : bin('mul', constant(softcap), un('tanh', factor(scale / softcap)))
   const s = stage('score', [axis], [keys], {
     k: 'map',
     e: bias === undefined ? scaled : bin('add', scaled, loadStretched(bias, [b, h, t, j])),
@@ -200,6 +221,15 @@ function carried(inputs: readonly Buffer[], domain: readonly Sym[], attrs: Given
       bin('mul', chunk, un('exp', bin('sub', load(m.out, []), joint))),
     )
   const total = load(sum, [])
+  let result = bin('div', load(acc, [f]), total)
+  if (sinks !== undefined) {
+    // The sink is one more element to merge, without a value.
+    const sink = load(sinks, [h])
+    const highest = bin('max', load(top, []), sink)
+    const kept = un('exp', bin('sub', load(top, []), highest))
+    const whole = bin('add', bin('mul', total, kept), un('exp', bin('sub', sink, highest)))
+    result = bin('div', bin('mul', load(acc, [f]), kept), whole)
+  }
   return {
     k: 'carried',
     axis,
@@ -212,6 +242,6 @@ function carried(inputs: readonly Buffer[], domain: readonly Sym[], attrs: Given
       { running: acc, axes: [column], init: 0, chunk: o.out, merge: merge(load(acc, [f]), load(o.out, [f])) },
     ],
     // Only a row that saw no key has the sum 0; a NaN goes on as one.
-    finish: select(bin('eq', total, constant(0)), constant(0), bin('div', load(acc, [f]), total)),
+    finish: select(bin('eq', total, constant(0)), constant(0), result),
   }
 }

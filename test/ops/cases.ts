@@ -182,6 +182,9 @@ export const cases: Readonly<Record<OpName, readonly Case[]>> = {
     on([q, k, v, undefined, f32(4, 1, S)], {}),
     on([q, k, v, bool(B, 1, 1, S), f32(B, 4, T, S)], {}),
     of1(f32(B, 3, T, 2), f32(B, 3, add(P, T), 2), f32(B, 3, add(P, T), 1)),
+    on([q, k, v], { softcap: 1.5 }),
+    on([q, k, v, undefined, undefined, f32(4)], {}),
+    on([q, k, v, bool(B, 1, T, S), f32(T, S), f32(4)], { scale: 2, softcap: 0.5 }),
   ],
   // Run by their loop: test/ir/loops.test.ts and what follows it.
   carry: [],

@@ -135,4 +135,19 @@ describe('attention', () => {
     const found = evaluate('attention', [q, k, v, f([1, 2], 0, -1e9)], [1, 2, 1, 1], { given: 'bias' })
     expect(found).toEqual([10, 10])
   })
+  it('bounds the scores before the bias', () => {
+    // Scores 100 and 0 become 2 · tanh(50) = 2 and 0; then the bias.
+    const one = f([1, 1, 1, 2], 1, 0)
+    const attrs = { scale: 100, softcap: 2, given: 'bias' }
+    const [found] = evaluate('attention', [one, k, v, f([1, 2], 0, 3)], [1, 1, 1, 1], attrs)
+    expect(found).toBeCloseTo((10 * Math.exp(2) + 20 * Math.exp(3)) / (Math.exp(2) + Math.exp(3)), 12)
+  })
+  it('has a sink per head that takes weight and gives nothing', () => {
+    const attrs = { scale: 1, given: 'sinks' }
+    const [first, second] = evaluate('attention', [q, k, v, f([2], 3, -700)], [1, 2, 1, 1], attrs)
+    expect(first).toBeCloseTo((10 * Math.E + 20) / (Math.E + 1 + Math.exp(3)), 12)
+    expect(second).toBeCloseTo((10 + 20 * Math.exp(2)) / (1 + Math.exp(2)), 12)
+    const none = [q, k, v, b([1, 2], 0, 0), f([2], 3, -800)]
+    expect(evaluate('attention', none, [1, 2, 1, 1], { scale: 1, given: 'mask sinks' })).toEqual([0, 0])
+  })
 })

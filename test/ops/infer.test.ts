@@ -279,6 +279,8 @@ describe('attention', () => {
     expect(apply('attention', [q, k, v, ['bool', T, S]])).toBe('f32[B, 12, T, 32]')
     expect(apply('attention', [q, k, v, undefined, ['f32', 12, 1, S]])).toBe('f32[B, 12, T, 32]')
     expect(apply('attention', [q, k, v, ['bool', B, 1, 1, S], ['f32', T, S]], { scale: 1 })).toBe('f32[B, 12, T, 32]')
+    const all: (In | undefined)[] = [q, k, v, ['bool', T, S], undefined, ['f32', 12]]
+    expect(apply('attention', all, { softcap: 50 })).toBe('f32[B, 12, T, 32]')
   })
   it('refuses what does not fit', () => {
     expect(refused('attention', [q, ['f32', B, 5, S, 64], ['f32', B, 5, S, 64]]).code).toBe('TFM1405')
@@ -287,6 +289,12 @@ describe('attention', () => {
     expect(refused('attention', [['f32', T, 64], k, v]).code).toBe('TFM1403')
     expect(refused('attention', [q, k, v, ['f32', T, S]]).code).toBe('TFM1801')
     expect(refused('attention', [q, k, v, ['bool', S, T]]).code).toBe('TFM1406')
+    const sinks = (x: In) => refused('attention', [q, k, v, undefined, undefined, x]).code
+    expect(sinks(['f32', 4])).toBe('TFM1402')
+    expect(sinks(['f32', 1, 12])).toBe('TFM1403')
+    expect(sinks(['bool', 12])).toBe('TFM1801')
+    expect(refused('attention', [q, k, v], { softcap: 0 }).code).toBe('TFM1410')
+    expect(refused('attention', [q, k, v], { softcap: -1 }).code).toBe('TFM1410')
   })
 })
 
