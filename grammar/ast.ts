@@ -56,11 +56,12 @@ export interface Model extends At<'model'>, Documented {
   readonly where: readonly Expr[]
   readonly body: Body
 }
-/** `d = 768 from "n_embd"`; without a default it must be set. */
+/** `d = 768 from "n_embd" or "hidden_size"`; without a default it must be set. */
 export interface Hyper extends At<'hyper'>, Documented {
   readonly name: Name
   readonly default?: Expr
-  readonly from?: Str
+  /** Keys of the configuration, in the order in which they are tried. */
+  readonly from: readonly Str[]
 }
 
 /** `pattern override block name(x: f32[..., D], n, auto eps = 1e-5) -> type where e = e` or `{ … }` */

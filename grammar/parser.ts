@@ -91,7 +91,7 @@ export class TfmParser extends ExpressionParser {
     })
     this.OPTION2(() => {
       this.CONSUME(t.From)
-      this.CONSUME(t.Str)
+      this.AT_LEAST_ONE_SEP({ SEP: t.Or, DEF: () => this.CONSUME(t.Str) })
     })
   })
 

@@ -235,14 +235,14 @@ function buildModel(b: Builder, cst: CstNode, span: Span): ast.Model | undefined
     const hyper = nameOf(b, tokenOf(child, 'Ident'))
     const at = spanOfNode(b, child, span)
     const value = nodeOf(child, 'expression')
-    const from = tokenOf(child, 'Str')
+    const from = tokensOf(child, 'Str')
     if (!hyper) continue
     params.push({
       k: 'hyper',
       ...docAbove(b, at.start),
       name: hyper,
       ...(value ? { default: buildExpr(b, value, at) } : {}),
-      ...(from ? { from: buildString(b, from) } : {}),
+      from: from.map((key) => buildString(b, key)),
       span: at,
     })
   }

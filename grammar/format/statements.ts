@@ -106,7 +106,7 @@ function printModel(p: Printer, model: ast.Model): Doc {
     print: (): Doc => [
       hyper.name.name,
       hyper.default ? [' = ', printExpr(p, hyper.default)] : '',
-      hyper.from ? ` from ${spanText(hyper.from.span)}` : '',
+      hyper.from.length > 0 ? ` from ${hyper.from.map((key) => spanText(key.span)).join(' or ')}` : '',
     ],
   }))
   const end = model.where[0]?.span.start ?? model.body.span.start

@@ -69,9 +69,10 @@ function valueOf(
   const name = param.name.name
   const set = Object.hasOwn(given, name) ? given[name] : undefined
   if (set !== undefined) return { value: fromJson(set)!, source: 'set' }
-  const key = param.from ? plainText(param.from) : undefined
-  const configured = key === undefined ? undefined : fromJson(at(config, key))
-  if (key !== undefined && configured) return { value: configured, source: 'config', key }
+  for (const key of param.from.map(plainText)) {
+    const configured = key === undefined ? undefined : fromJson(at(config, key))
+    if (key !== undefined && configured) return { value: configured, source: 'config', key }
+  }
   if (param.default) return { value: evaluate(param.default, env), source: 'default' }
   report(env, unsetHyper(param.name.span, name))
   return undefined

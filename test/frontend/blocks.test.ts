@@ -150,13 +150,15 @@ describe('names of weights', () => {
 
 describe('hyperparameters', () => {
   const text =
-    'model m(d = 4 from "n_embd", wide = 2 * d from "n_inner", kind = "a", on = true) where d % 2 == 0 { input x: f32[B, d]\noutput y = linear(x, wide) }'
+    'model m(d = 4 from "n_embd" or "width.d", wide = 2 * d from "n_inner", kind = "a", on = true) where d % 2 == 0 { input x: f32[B, d]\noutput y = linear(x, wide) }'
   const hyper = (options: Parameters<typeof graphOfText>[1]) => graphOfText(text, options).hyper
 
   test('default, configuration (null is absent), --set', () => {
     expect(hyper({})).toEqual({ d: 4, wide: 8, kind: 'a', on: true })
     expect(hyper({ config: { n_embd: 6, n_inner: null } })).toMatchObject({ d: 6, wide: 12 })
     expect(hyper({ config: { n_embd: 6, n_inner: 5 }, set: { d: 8 } })).toMatchObject({ d: 8, wide: 5 })
+    expect(hyper({ config: { n_embd: null, width: { d: 8 } } })).toMatchObject({ d: 8 })
+    expect(hyper({ config: { n_embd: 6, width: { d: 8 } } })).toMatchObject({ d: 6 })
   })
 
   test('paths into a configuration: objects, items, one number for all items, sizes', () => {
