@@ -114,8 +114,10 @@ function isAligned(i: number, axes: readonly Sym[], match: ReadonlyMap<Stage, re
       const linked = links(s, maker)
       if (linked.length === 0) continue
       const place = placeOf(maker)
+      const along = theirs[i]
+      if (along === undefined) return false
       for (const l of linked) {
-        const d = place.findIndex((p) => p === of(theirs[i]!))
+        const d = place.findIndex((p) => p === of(along))
         if (d < 0 || l.at[d] !== of(v)) return false
       }
     }

@@ -38,9 +38,10 @@ interface Module {
 
 export const targets: readonly Target[] = [typescript, wgsl]
 
-export function compileFile(path: string, target: Target, config?: Json, fuse = true): Compiled {
+export function compileFile(path: string, target: Target, config?: Json, fuse = true, model?: string): Compiled {
   const file = sourceFile(path, readText(path))
-  return compile(file, target, { ...(config === undefined ? {} : { config }), fuse })
+  const options = { ...(config === undefined ? {} : { config }), ...(model === undefined ? {} : { model }) }
+  return compile(file, target, { ...options, fuse })
 }
 
 /** Emits for `target`, imports and loads with the checkpoint's bytes; WGSL on the tests' device. */

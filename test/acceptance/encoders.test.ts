@@ -1,0 +1,101 @@
+/** Encoders, encoder-decoders, vision and audio models of Hugging Face, as examples/ describes them, against `transformers` itself. */
+import { afterAll, describe, expect, test } from 'vitest'
+import type { Json } from '../../src/frontend/index.ts'
+import { interpret } from '../../src/interpret/index.ts'
+import type { Tensor } from '../../src/types/tensor.ts'
+import { openWeights, readTensor, writeSafetensors } from '../../src/weights/index.ts'
+import { loadWeights } from '../../targets/runtime/weights.ts'
+import type { Emitted, Result } from '../support/emitted.ts'
+import { compileFile, loadEmitted, targets } from '../support/emitted.ts'
+import { goldenTensors } from '../support/golden.ts'
+import { expectClose, graphOfFile, readText } from '../support/models.ts'
+
+/** Folders of test/golden/hf, made by make_encoders.py there. */
+const cases = ['bert', 'roberta', 'distilbert']
+
+type Config = { readonly [key: string]: Json } & { readonly model_type: string }
+interface Registry {
+  readonly architectures: Readonly<Record<string, { readonly model: string }>>
+}
+type Tensors = Record<string, Tensor>
+
+const table: string[] = []
+afterAll(() => console.log(['case · class · output · target: max error, share of tolerance', ...table].join('\n')))
+
+/** A case: what its classes are given and give, and of all its tensors those that a checkpoint of one class has. */
+async function open(name: string) {
+  const config = JSON.parse(readText(`test/golden/hf/${name}/config.json`)) as Config
+  const folder = `examples/${config.model_type}`
+  const registry = JSON.parse(readText(`${folder}/architecture.json`)) as Registry
+  const stored = await openWeights(new URL(`../golden/hf/${name}/model.safetensors`, import.meta.url).pathname)
+  const inputs: Tensors = {}
+  const classes: Record<string, Tensors> = {}
+  for (const [key, tensor] of goldenTensors(`hf/${name}`, 'io.safetensors')) {
+    const [side, first, output] = key.split('.')
+    if (side === 'in') inputs[first] = tensor
+    else (classes[first] ??= {})[output] = tensor
+  }
+  const weightsOf = async (cls: string): Promise<Uint8Array> => {
+    const lacking = stored.metadata.get(cls)!.split(' ')
+    const names = [...stored.tensors.keys()].filter((key) => !lacking.includes(key))
+    return writeSafetensors(
+      await Promise.all(names.map(async (key) => ({ name: key, ...(await readTensor(stored, key)), dtype: 'F32' }))),
+    )
+  }
+  const configOf = (cls: string): Json => ({ ...config, architectures: [cls] })
+  return { file: `${folder}/model.tfm`, registry, inputs, classes, weightsOf, configOf }
+}
+
+const given = ({ dtype, data, shape }: Tensor) => ({
+  data: dtype === 'f32' ? Float32Array.from(data) : Int32Array.from(data),
+  shape,
+})
+/** Columns from … to - 1 of a [B, T, …] tensor. */
+function columns({ dtype, data, shape: [rows, length, ...rest] }: Tensor, from: number, to: number): Tensor {
+  const width = rest.reduce((a, b) => a * b, 1)
+  const picked = Array.from({ length: rows }, (_, b) => [
+    ...data.slice((b * length + from) * width, (b * length + to) * width),
+  ])
+  return { dtype, data: Float64Array.from(picked.flat()), shape: [rows, to - from, ...rest] }
+}
+
+function agree(got: Result, want: Tensor, where: string): void {
+  expect(got.shape, where).toEqual(want.shape)
+  let [error, share] = [0, 0]
+  for (let i = 0; i < want.data.length; i++) {
+    const e = Math.abs(got.data[i] - want.data[i])
+    error = Math.max(error, e)
+    share = Math.max(share, Number.isNaN(e) ? Infinity : e / (5e-5 + 2e-4 * Math.abs(want.data[i])))
+  }
+  table.push(`${where}: ${error.toExponential(2)}, ${(100 * share).toFixed(2)} %`)
+  expect(share, where).toBeLessThanOrEqual(1)
+}
+
+const opened = await Promise.all(cases.map(async (name) => ({ name, ...(await open(name)) })))
+const classes = opened.flatMap((c) => Object.keys(c.classes).map((cls) => [c.name, cls, c] as const))
+
+describe('reference', () => {
+  test.each(classes)('%s %s', async (_, cls, { file, registry, inputs, classes, weightsOf, configOf }) => {
+    const graph = graphOfFile(file, { config: configOf(cls), model: registry.architectures[cls].model })
+    const params = new Map<string, Tensor>()
+    const tied = await loadWeights(await weightsOf(cls), graph.params, graph.rules, ({ name, shape }, data) =>
+      params.set(name, { dtype: 'f32', shape, data: Float64Array.from(data) }),
+    )
+    for (const [name, other] of tied) params.set(name, params.get(other)!)
+    const wanted = Object.entries(inputs).filter(([name]) => graph.inputs.some((i) => i.name === name))
+    const { outputs } = interpret(graph, { inputs: new Map(wanted), params })
+    for (const [name, want] of Object.entries(classes[cls])) expectClose(outputs.get(name), want, 1e-5, 1e-6)
+  })
+})
+
+describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000 }, (_, target) => {
+  test.each(classes)('%s %s', async (name, cls, { file, registry, inputs, classes, weightsOf, configOf }) => {
+    const compiled = compileFile(file, target, configOf(cls), true, registry.architectures[cls].model)
+    const model = await loadEmitted(target, compiled, await weightsOf(cls))
+    const wanted = Object.entries(inputs).filter(([key]) => compiled.graph.inputs.some((i) => i.name === key))
+    const got = await model.run(Object.fromEntries(wanted.map(([key, t]) => [key, given(t)])))
+    for (const [key, want] of Object.entries(classes[cls]))
+      agree(got[key], want, `${name} · ${cls} · ${key} · ${target.name}`)
+    model.dispose()
+  })
+})

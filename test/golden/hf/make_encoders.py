@@ -1,0 +1,162 @@
+"""Golden data of encoders, encoder-decoders, vision and audio models: tiny random models of Hugging Face `transformers`.
+
+    python3 make_encoders.py [case ...]
+
+writes, beside this file and for each case, config.json, model.safetensors (the names that `save_pretrained` writes; the tensors of all classes in
+one file, its metadata say which of them a class lacks) and io.safetensors (`in.NAME`, `out.CLASS.NAME`; outputs in float64 from weights rounded to float32, stored as float32).
+Every parameter is random, norms and biases too, so that none can be left out unnoticed. Made with torch 2.13 and transformers 5.18.
+"""
+import copy
+import hashlib
+import json
+import os
+import pathlib
+import sys
+import tempfile
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+HERE = pathlib.Path(__file__).resolve().parent
+CASES = {}
+
+
+def case(name):
+    return lambda make: CASES.setdefault(name, make)
+
+
+def generator(name):
+    return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little"))
+
+
+def fill(model, prefix, spread=0.25):
+    """The same values for a parameter of the same name in every class; gains lie around 1."""
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            key = name.removeprefix(prefix)
+            noise = torch.randn(p.shape, generator=generator(key))
+            gain = p.dim() == 1 and "norm" in key.lower() and key.endswith("weight")
+            p.copy_(1 + 0.3 * noise if gain else spread * noise)
+    model.tie_weights()
+    return model.eval()
+
+
+def published(model):
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        config = json.loads((pathlib.Path(folder) / "config.json").read_text())
+        return load_file(pathlib.Path(folder) / "model.safetensors"), config
+
+
+def floats(name, *shape):
+    return torch.randn(shape, generator=generator(name))
+
+
+def ids(name, high, *shape, low=2):
+    return torch.randint(low, high, shape, generator=generator(name))
+
+
+def write(name, config, classes, inputs, keep, spread=0.25, extra=None):
+    """`classes`: class -> names of outputs, or a function from the model and its inputs to outputs. `inputs`: class or '' -> keyword arguments."""
+    weights, outs, held, saved_config = {}, {}, {}, None
+    for class_name, wanted in classes.items():
+        cls = getattr(transformers, class_name)
+        config._attn_implementation = "eager"
+        prefix = cls.base_model_prefix + "."
+        labelled = copy.deepcopy(config)
+        if "QuestionAnswering" in class_name:
+            labelled.num_labels = 2
+        model = fill(cls(labelled), prefix, spread)
+        state, saved = published(model)
+        saved_config = saved_config or saved
+        held[class_name] = []
+        for key, value in state.items():
+            other = next((k for k in (key, prefix + key, key.removeprefix(prefix)) if k in weights), None)
+            held[class_name].append(other or key)
+            if other is None:
+                weights[key] = value.contiguous()
+            else:
+                assert torch.equal(weights[other], value), (class_name, key)
+        model = model.double()
+        given = {k: v.double() if v.is_floating_point() else v for k, v in inputs.items()}
+        with torch.no_grad():
+            got = wanted(model, given) if callable(wanted) else {n: getattr(model(**given), n) for n in wanted}
+        for key, value in got.items():
+            outs[f"out.{class_name}.{key}"] = value.float() if value.is_floating_point() else value
+    folder = HERE / name
+    folder.mkdir(exist_ok=True)
+    saved_config["architectures"] = list(classes)[:1]
+    (folder / "config.json").write_text(json.dumps(saved_config, indent=1) + "\n")
+    about = {"torch": torch.__version__, "transformers": transformers.__version__}
+    without = {c: " ".join(k for k in weights if k not in names) for c, names in held.items()}
+    save_file(weights, folder / "model.safetensors", metadata=without)
+    given = {f"in.{keep.get(k, k)}": v for k, v in inputs.items()}
+    contiguous = {k: v.contiguous() for k, v in {**given, **outs}.items()}
+    save_file(contiguous, folder / "io.safetensors", metadata=about)
+    size = sum(os.path.getsize(folder / f) for f in os.listdir(folder))
+    print(f"{name}: {len(weights)} tensors, {size} bytes")
+
+
+TINY = dict(
+    vocab_size=97, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=37,
+    max_position_embeddings=16, id2label={0: "a", 1: "b", 2: "c"},
+)
+# Padding on the right, and on the left.
+MASK = torch.tensor([[1, 1, 1, 1, 1, 1, 1, 0, 0], [0, 1, 1, 1, 1, 1, 1, 1, 1]])
+KEEP = {"input_ids": "ids", "decoder_input_ids": "decoder_ids"}
+
+
+def text(**more):
+    return {"input_ids": ids("ids", 97, 2, 9), "attention_mask": MASK, **more}
+
+
+@case("bert")
+def bert():
+    config = transformers.BertConfig(**TINY, layer_norm_eps=1e-5)
+    types = torch.tensor([[0, 0, 0, 1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0, 1, 1, 1]])
+    write("bert", config, {
+        "BertForPreTraining": ["prediction_logits", "seq_relationship_logits"],
+        "BertModel": ["last_hidden_state", "pooler_output"],
+        "BertForMaskedLM": ["logits"],
+        "BertForNextSentencePrediction": ["logits"],
+        "BertForSequenceClassification": ["logits"],
+        "BertForTokenClassification": ["logits"],
+        "BertForQuestionAnswering": ["start_logits", "end_logits"],
+    }, text(token_type_ids=types), KEEP)
+
+
+def padded(pad):
+    given = text()
+    return {**given, "input_ids": torch.where(MASK == 1, given["input_ids"], pad)}
+
+
+@case("roberta")
+def roberta():
+    config = transformers.RobertaConfig(**TINY, layer_norm_eps=1e-5, type_vocab_size=1, pad_token_id=1)
+    write("roberta", config, {
+        "RobertaModel": ["last_hidden_state", "pooler_output"],
+        "RobertaForMaskedLM": ["logits"],
+        "RobertaForSequenceClassification": ["logits"],
+        "RobertaForTokenClassification": ["logits"],
+        "RobertaForQuestionAnswering": ["start_logits", "end_logits"],
+    }, padded(1), KEEP)
+
+
+@case("distilbert")
+def distilbert():
+    config = transformers.DistilBertConfig(
+        vocab_size=97, dim=24, n_layers=2, n_heads=3, hidden_dim=37, max_position_embeddings=16, id2label=TINY["id2label"]
+    )
+    write("distilbert", config, {
+        "DistilBertModel": ["last_hidden_state"],
+        "DistilBertForMaskedLM": ["logits"],
+        "DistilBertForSequenceClassification": ["logits"],
+        "DistilBertForTokenClassification": ["logits"],
+        "DistilBertForQuestionAnswering": ["start_logits", "end_logits"],
+    }, text(), KEEP)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or CASES:
+        CASES[name]()
