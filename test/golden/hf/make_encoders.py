@@ -57,8 +57,12 @@ def ids(name, high, *shape, low=2):
     return torch.randint(low, high, shape, generator=generator(name))
 
 
+def results(out, wanted):
+    return {ours: out[theirs] for ours, theirs in (wanted if isinstance(wanted, dict) else {n: n for n in wanted}).items()}
+
+
 def write(name, config, classes, inputs, keep, spread=0.25, extra=None):
-    """`classes`: class -> names of outputs, or a function from the model and its inputs to outputs. `inputs`: class or '' -> keyword arguments."""
+    """`classes`: class -> names of outputs, or our name -> theirs, or a function from the model and its inputs to outputs; `keep`: their name of an input -> ours."""
     weights, outs, held, saved_config = {}, {}, {}, None
     for class_name, wanted in classes.items():
         cls = getattr(transformers, class_name)
@@ -81,7 +85,7 @@ def write(name, config, classes, inputs, keep, spread=0.25, extra=None):
         model = model.double()
         given = {k: v.double() if v.is_floating_point() else v for k, v in inputs.items()}
         with torch.no_grad():
-            got = wanted(model, given) if callable(wanted) else {n: getattr(model(**given), n) for n in wanted}
+            got = wanted(model, given) if callable(wanted) else results(model(**given), wanted)
         for key, value in got.items():
             outs[f"out.{class_name}.{key}"] = value.float() if value.is_floating_point() else value
     folder = HERE / name
@@ -116,10 +120,10 @@ def bert():
     config = transformers.BertConfig(**TINY, layer_norm_eps=1e-5)
     types = torch.tensor([[0, 0, 0, 1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0, 1, 1, 1]])
     write("bert", config, {
-        "BertForPreTraining": ["prediction_logits", "seq_relationship_logits"],
+        "BertForPreTraining": {"logits": "prediction_logits", "seq_relationship_logits": "seq_relationship_logits"},
         "BertModel": ["last_hidden_state", "pooler_output"],
         "BertForMaskedLM": ["logits"],
-        "BertForNextSentencePrediction": ["logits"],
+        "BertForNextSentencePrediction": {"seq_relationship_logits": "logits"},
         "BertForSequenceClassification": ["logits"],
         "BertForTokenClassification": ["logits"],
         "BertForQuestionAnswering": ["start_logits", "end_logits"],
