@@ -83,6 +83,18 @@ describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000
     model.dispose()
   })
 
+  test('v08-bert-tiny, as examples/bert describes it', async () => {
+    const { model, input, agree } = await open('v08-bert-tiny', target, 'examples/bert/model.tfm')
+    const out = await model.run({
+      ids: given(input('input_ids')),
+      attention_mask: given(input('attention_mask')),
+      token_type_ids: given(input('token_type_ids')),
+    })
+    for (const name of ['last_hidden_state', 'pooler_output', 'seq_relationship_logits']) agree(out[name].data, name)
+    agree(out.logits.data, 'prediction_logits')
+    model.dispose()
+  })
+
   test('v11-layerscale-residual', async () => {
     const { model, input, agree } = await open('v11-layerscale-residual', target)
     const out = await model.run({ x: given(input('x')) })

@@ -17,11 +17,11 @@ export interface Case {
 /** What was compared, one line each: to print after all tests of a file. */
 export const table: string[] = ['case · output · target: max error, share of tolerance']
 
-/** The case of `test/golden/name`, compiled from its `model.tfm`. */
-export async function open(name: string, target: Target) {
+/** The case of `test/golden/name`, compiled from `source`, by default its `model.tfm`. */
+export async function open(name: string, target: Target, source = `test/golden/${name}/model.tfm`) {
   const about = JSON.parse(readText(`test/golden/${name}/case.json`)) as Case
   const io = goldenTensors(name, 'io.safetensors')
-  const compiled = compileFile(`test/golden/${name}/model.tfm`, target, about.config)
+  const compiled = compileFile(source, target, about.config)
   const model = await loadEmitted(target, compiled, `test/golden/${name}/weights.safetensors`)
   const input = (key: string): Tensor => io.get(`in.${key}`)!
   const agree = (got: ArrayLike<number>, key: string): void => {
