@@ -5,8 +5,8 @@ import { interpret } from '../../src/interpret/index.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { openWeights, readTensor, writeSafetensors } from '../../src/weights/index.ts'
 import { loadWeights } from '../../targets/runtime/weights.ts'
-import type { Emitted, Result } from '../support/emitted.ts'
-import { compileFile, loadEmitted, targets } from '../support/emitted.ts'
+import { given } from '../support/acceptance.ts'
+import { compileFile, loadEmitted, targets, type Result } from '../support/emitted.ts'
 import { goldenTensors } from '../support/golden.ts'
 import { expectClose, graphOfFile, readText } from '../support/models.ts'
 
@@ -44,19 +44,6 @@ async function open(name: string) {
   }
   const configOf = (cls: string): Json => ({ ...config, architectures: [cls] })
   return { file: `${folder}/model.tfm`, registry, inputs, classes, weightsOf, configOf }
-}
-
-const given = ({ dtype, data, shape }: Tensor) => ({
-  data: dtype === 'f32' ? Float32Array.from(data) : Int32Array.from(data),
-  shape,
-})
-/** Columns from … to - 1 of a [B, T, …] tensor. */
-function columns({ dtype, data, shape: [rows, length, ...rest] }: Tensor, from: number, to: number): Tensor {
-  const width = rest.reduce((a, b) => a * b, 1)
-  const picked = Array.from({ length: rows }, (_, b) => [
-    ...data.slice((b * length + from) * width, (b * length + to) * width),
-  ])
-  return { dtype, data: Float64Array.from(picked.flat()), shape: [rows, to - from, ...rest] }
 }
 
 function agree(got: Result, want: Tensor, where: string): void {
