@@ -9,6 +9,8 @@ export interface Sink {
 
 export interface Io {
   readonly out: Sink
+  /** What is piped in. */
+  readonly in?: () => AsyncIterable<Uint8Array>
   readonly err: Sink
   readonly cwd: string
   readonly env: Readonly<Record<string, string | undefined>>
@@ -20,6 +22,7 @@ export interface Io {
 export const processIo = (signal: AbortSignal): Io => ({
   out: process.stdout,
   err: process.stderr,
+  in: () => process.stdin,
   cwd: process.cwd(),
   env: process.env,
   signal,

@@ -98,6 +98,9 @@ const commands: Readonly<Record<string, Shape>> = {
       ...source, weights, random, input,
       target('typescript or wgsl', 'typescript'),
       option('-p, --prompt <text>', 'the text to continue'),
+      option('--prompt-file <file>', 'the same from a file, or from - (what is piped in)'),
+      option('--chat', 'the prompt is a message; what follows is the answer, by the chat template beside the tokenizer'),
+      option('--system <text>', 'with --chat: what the model is told first'),
       option('--ids <ids>', 'token ids to continue, such as 12,7'),
       option('--source <text>', 'what an encoder reads'),
       option('--tokenizer <file>', 'tokenizer.json (default: the one beside the weights or the source)'),
@@ -107,7 +110,7 @@ const commands: Readonly<Record<string, Shape>> = {
       option('--top-k <n>', 'draw among the n likeliest').argParser(wholeNumber),
       option('--top-p <x>', 'draw among the likeliest with this probability together').argParser(decimal),
       option('--seed <n>', 'equal seeds give equal texts').argParser(wholeNumber),
-      option('--stop <id>', 'end at this token (default: eos_token_id of the config); may be repeated').argParser(append),
+      option('--stop <id>', 'end at this token (default: eos_token_id of the configuration); may be repeated').argParser(append),
       option('--no-stop', 'go on after the end of a text'),
     ], // prettier-ignore
     examples: [

@@ -41,6 +41,7 @@ export async function openWeightsOf(ctx: Context, model: OpenedModel, options: W
   const path = options.weights ?? (params.length > 0 ? await findBeside(ctx.io, model.folders, names) : undefined)
   if (path === undefined) {
     if (params.length === 0) return random(model, 0, onWarning)
+    if (model.hf) await (await import('../hf/index.ts')).requireWeights(model.hf.folder)
     throw new DiagnosticError([say.needsWeights(undefined, model.graph.name, params.length)])
   }
   const { loadParameters, openWeights } = await import('../weights/index.ts')

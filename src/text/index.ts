@@ -1,1 +1,3 @@
+export * from './chat.ts'
+export * from './config.ts'
 export * from './tokenizer.ts'

@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal
   readonly tty?: boolean
   readonly onOut?: (text: string) => void
+  /** What comes in on stdin. */
+  readonly piped?: readonly Uint8Array[]
 }
 
 export async function tfmc(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
@@ -27,6 +29,9 @@ export async function tfmc(argv: readonly string[], options: RunOptions = {}): P
     err: { write: (text: string) => (err += text), isTTY: options.tty },
     cwd: options.cwd ?? packageRoot(),
     env: options.env ?? {},
+    in: async function* () {
+      yield* options.piped ?? []
+    },
     signal: options.signal ?? new AbortController().signal,
   }
   const code = await run(argv, io)

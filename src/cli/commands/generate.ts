@@ -1,34 +1,25 @@
 /** `tfmc generate`: a text, token by token, as they come. */
-import { resolve } from 'node:path'
 import { generationOf } from '../../../targets/typescript/api.ts'
 import { compileGraph, type Compiled } from '../../compile.ts'
 import { fail, say } from '../../diagnostics/index.ts'
-import { readTokenizer, type Tokenizer } from '../../text/index.ts'
 import { UsageError, type Context, type Outcome } from '../context.ts'
-import { findBeside } from '../files.ts'
-import { wholeNumber } from '../flags.ts'
 import { readInputs } from '../inputs.ts'
 import { loadModel } from '../load.ts'
 import { openModel, type ModelOptions, type OpenedModel } from '../model.ts'
 import { plural, seconds } from '../output.ts'
+import { promptOf, sourceIds, stopOf, tokenizerOf, type PromptOptions } from '../prompt.ts'
 import { targetList, targetNames, targetOf } from '../targets.ts'
 import { openWeightsOf, type WeightOptions } from '../weights.ts'
 
-export interface GenerateCommandOptions extends ModelOptions, WeightOptions {
+export interface GenerateCommandOptions extends ModelOptions, WeightOptions, PromptOptions {
   readonly weights?: string
   readonly input?: readonly string[]
   readonly target: string
-  readonly prompt?: string
-  readonly ids?: string
-  readonly source?: string
-  readonly tokenizer?: string
-  readonly sourceTokenizer?: string
   readonly maxTokens: number
   readonly temperature?: number
   readonly topK?: number
   readonly topP?: number
   readonly seed?: number
-  readonly stop?: readonly string[] | boolean
 }
 
 export async function generate(
@@ -60,7 +51,7 @@ export async function generate(
       ),
     )
   }
-  const prompt = promptOf(model, options, tokenizer)
+  const { ids: prompt, shown } = await promptOf(ctx, model, options, tokenizer)
   const stop = stopOf(model, options)
   const weights = await openWeightsOf(ctx, model, options)
   const loaded = await loadModel(ctx, target, compiled, weights)
@@ -69,13 +60,13 @@ export async function generate(
     Object.entries({ maxTokens, temperature, topK, topP, seed }).filter(([, v]) => v !== undefined),
   )
   const ids: number[] = []
-  const text = tokenizer?.stream()
+  const text = tokenizer?.stream(prompt)
   let out = ''
   const write = (piece: string): void => {
     out += piece
     ctx.print(piece)
   }
-  if (tokenizer && options.prompt !== undefined) ctx.print(options.prompt)
+  ctx.print(shown)
   const start = performance.now()
   let first = start
   try {
@@ -118,57 +109,4 @@ function cannot(model: OpenedModel, compiled: Compiled): never {
           : 'it declares no `sequence`'),
     ),
   )
-}
-
-async function tokenizerOf(
-  ctx: Context,
-  model: OpenedModel,
-  given: string | undefined,
-  names: readonly string[],
-): Promise<Tokenizer | undefined> {
-  const path = given ?? (await findBeside(ctx.io, model.folders, names))
-  return path === undefined ? undefined : readTokenizer(resolve(ctx.io.cwd, path))
-}
-
-async function sourceIds(
-  ctx: Context,
-  model: OpenedModel,
-  options: GenerateCommandOptions,
-  text: string,
-): Promise<number[]> {
-  const names =
-    options.tokenizer === undefined ? ['tokenizer.source.json', 'tokenizer.json'] : ['tokenizer.source.json']
-  const own = await tokenizerOf(ctx, model, options.sourceTokenizer, names)
-  const tokenizer = own ?? (await tokenizerOf(ctx, model, options.tokenizer, []))
-  if (!tokenizer) throw new UsageError('--source needs a tokenizer: --source-tokenizer tokenizer.json')
-  const ids = tokenizer.encode(text)
-  if (ids.length === 0) fail(say.emptyPrompt(undefined))
-  return ids
-}
-
-function promptOf(model: OpenedModel, options: GenerateCommandOptions, tokenizer: Tokenizer | undefined): number[] {
-  if (options.prompt !== undefined && options.ids !== undefined)
-    throw new UsageError('--prompt and --ids exclude each other')
-  if (options.ids !== undefined) return options.ids.split(/[\s,]+/).filter((t) => t !== '').map(wholeNumber) // prettier-ignore
-  const start = idsIn(model, 'decoder_start_token_id')[0] ?? idsIn(model, 'bos_token_id')[0]
-  if (options.prompt === undefined) {
-    if (start !== undefined) return [start]
-    throw new UsageError('nothing to continue: --prompt "text" or --ids 1,2,3')
-  }
-  if (!tokenizer) throw new UsageError('--prompt needs a tokenizer: --tokenizer tokenizer.json; or give --ids')
-  return options.source === undefined || start === undefined
-    ? tokenizer.encode(options.prompt)
-    : [start, ...tokenizer.encode(options.prompt)]
-}
-
-function stopOf(model: OpenedModel, options: GenerateCommandOptions): number[] {
-  if (options.stop === false) return []
-  if (Array.isArray(options.stop)) return (options.stop as readonly string[]).map(wholeNumber)
-  return idsIn(model, 'eos_token_id')
-}
-
-/** Token ids of the configuration: one, several or none. */
-function idsIn(model: OpenedModel, key: string): number[] {
-  const found = model.config?.values[key]
-  return [found].flat().filter((id): id is number => typeof id === 'number')
 }
