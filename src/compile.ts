@@ -94,10 +94,11 @@ function programsOf(run: Graph, derived: Derived | undefined): ProgramSource[] {
   const programs: ProgramSource[] = [{ name: 'run', graph: run, keep: none }]
   if (derived === undefined) return programs
   const keep = new Set(derived.state.filter((s) => s.axis === undefined).map((s) => s.name))
+  const next = new Set(derived.replaced)
   if (derived.prepare) programs.push({ name: 'prepare', graph: derived.prepare, keep })
   programs.push(
-    { name: 'prefill', graph: derived.prefill, keep: none },
-    { name: 'step', graph: derived.step, keep: none },
+    { name: 'prefill', graph: derived.prefill, keep: next },
+    { name: 'step', graph: derived.step, keep: next },
   )
   return programs
 }

@@ -13,6 +13,7 @@ import type { Flow } from './flow.ts'
 import type { External, Output } from './group.ts'
 import { buildKernel, walk } from './group.ts'
 import { lowerNode, shapeOf, virtual } from '../ir/kinds.ts'
+import { ordered } from './keep.ts'
 import type { Group, Partition, Receipt } from './partition.ts'
 import { partition } from './partition.ts'
 import { stateLayout } from './state.ts'
@@ -46,7 +47,7 @@ export interface LoweredProgram {
 export interface ProgramSource {
   readonly name: ProgramName
   readonly graph: Graph
-  /** Results that go to state instead of to the caller, by the name of the output (hoisted values of `prepare`). */
+  /** Results that go to state instead of to the caller, by the name of the output. */
   readonly keep: ReadonlySet<string>
 }
 
@@ -60,7 +61,7 @@ export function lowerProgram(
   const { graph } = source
   const parts = partition(flow, fuse)
   const storedBy = new Map<Group, readonly Stored[]>(parts.groups.map((g) => [g, storedOf(flow, g)]))
-  const groups = withCopies(flow, parts, storedBy)
+  const { groups, beside } = ordered(flow, parts, storedBy)
 
   const externalOf = new Map<Node, External>()
   const ownerOf = new Map<Node, Group>()
@@ -71,8 +72,8 @@ export function lowerProgram(
     for (const s of storedBy.get(g)!) {
       if (externalOf.has(s.stored)) continue
       // A copy runs last: other kernels compute the value for themselves.
-      const seenBy = parts.groups.includes(g) ? externalOf : copies
-      seenBy.set(s.stored, place(s, source, slotOf, sizes))
+      const seenBy = parts.groups.includes(g) || s.stored.op === 'hold' ? externalOf : copies
+      seenBy.set(s.stored, place(s, source, beside, slotOf, sizes))
       ownerOf.set(s.stored, g)
     }
   }
@@ -155,6 +156,7 @@ export function lowerProgram(
 function place(
   s: Stored,
   source: ProgramSource,
+  beside: ReadonlySet<Node>,
   slotOf: Map<string, Slot>,
   sizes: { id: string; node: Node }[],
 ): External {
@@ -172,11 +174,12 @@ function place(
       name: identifier(n.origin.name ?? 'cache'),
     }
   }
-  if (result !== undefined && source.keep.has(result.name)) {
-    slotOf.set(`state:${result.name}`, { k: 'state', name: result.name })
-    return { ...common, id: `state:${result.name}`, role: 'state', layout: rowMajor(n.type.shape) }
+  if (n.op === 'hold' && !beside.has(n)) {
+    const name = n.attrs.name as string
+    slotOf.set(`state:${name}`, { k: 'state', name })
+    return { ...common, id: `state:${name}`, role: 'state', layout: rowMajor(n.type.shape) }
   }
-  if (result !== undefined) {
+  if (result !== undefined && n.op !== 'hold') {
     slotOf.set(`output:${result.name}`, { k: 'output', name: result.name })
     return { ...common, id: `output:${result.name}`, role: 'output', name: identifier(result.name) }
   }
@@ -191,20 +194,6 @@ const lastScope = (n: Node): string | undefined =>
     .split('.')
     .filter((p) => p !== '' && !p.startsWith('{'))
     .pop()
-
-/** Results that no group stores (an input returned as it is, a view that cannot be inverted, one value under two names) become copies. */
-function withCopies(flow: Flow, parts: Partition, storedBy: Map<Group, readonly Stored[]>): readonly Group[] {
-  const stored = new Set([...storedBy.values()].flatMap((all) => all.map((s) => s.stored)))
-  const extra: Group[] = []
-  for (const o of flow.graph.outputs) {
-    if (stored.has(o.node)) continue
-    stored.add(o.node)
-    const g: Group = { id: parts.groups.length + extra.length, kind: 'map', nodes: new Set([o.node]) }
-    storedBy.set(g, [{ value: o.node, views: [], stored: o.node }])
-    extra.push(g)
-  }
-  return [...parts.groups, ...extra]
-}
 
 /** The node that names a kernel: its contraction, carried reduction, or last member. */
 function anchorOf(g: Group, flow: Flow): Node {

@@ -80,6 +80,14 @@ export interface LowerContext<A extends Attrs = Attrs> {
   readonly attrs: A
 }
 
+/** A result that begins, on `axis`, with entries of its own and goes on with input `body`. */
+export interface Lead {
+  readonly axis: number
+  readonly body: number
+  /** The entries before it, as an application to some of the inputs. */
+  readonly start: { readonly op: string; readonly inputs: readonly number[]; readonly attrs: Attrs }
+}
+
 export interface Op<A extends Attrs = Attrs> {
   /** One or two sentences; formula and source for anything that is not obvious. */
   readonly doc: string
@@ -103,6 +111,8 @@ export interface Op<A extends Attrs = Attrs> {
    * given for sources of positions only (`iota`, `slice`); `axis` is the result's sequence axis.
    */
   readonly advance?: (attrs: A, axis: number, past: Ix, length: Ix) => A
+  /** For what puts entries before one of its inputs (`pad`, `concat`): how, where nothing comes behind that input. */
+  readonly leads?: (inputs: readonly TensorType[], attrs: A) => Lead | undefined
 }
 
 /** Keeps an op's attribute type while letting the table hold all of them. */

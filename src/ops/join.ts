@@ -3,7 +3,7 @@ import { bin, constant, index, load, select } from '../kernel/expr.ts'
 import type { Expr } from '../kernel/expr.ts'
 import type { Buffer } from '../kernel/buffer.ts'
 import type { Ix } from '../types/ix.ts'
-import { add, con, max, min, print, sub } from '../types/ix.ts'
+import { add, con, isConst, max, min, print, sub } from '../types/ix.ts'
 import { defineOp, InferError } from './define.ts'
 import { mapStage, sameDtype, sizeOf, tensor, typeFact, wantAtLeast, wantAxis } from './support.ts'
 
@@ -65,6 +65,10 @@ export const concat = defineOp<{ axis: number }>({
       ) as Expr
     }),
   ],
+  leads: (xs, { axis }) =>
+    xs.length < 2
+      ? undefined
+      : { axis, body: xs.length - 1, start: { op: 'concat', inputs: xs.slice(1).map((_, i) => i), attrs: { axis } } },
 })
 
 export const pad = defineOp<{ axis: number; before: Ix; after: Ix; value: number }>({
@@ -104,4 +108,9 @@ export const pad = defineOp<{ axis: number; before: Ix; after: Ix; value: number
       return select(inside, loadClamped(x, at, axis, c), constant(value, x.of))
     }),
   ],
+  leads: ([x], { axis, before, after, value }) => {
+    if (isConst(after) !== 0) return undefined
+    const shape = x.shape.map((d, a) => (a === axis ? before : d))
+    return { axis, body: 0, start: { op: 'full', inputs: [], attrs: { value, shape, dtype: x.dtype } } }
+  },
 })

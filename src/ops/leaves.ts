@@ -1,10 +1,10 @@
-/** What a graph starts from, and the one op that writes state. Only the compiler makes these nodes. */
+/** What a graph starts from, and what is kept of it between calls. Only the compiler makes these nodes. */
 import { load } from '../kernel/expr.ts'
 import type { DType } from '../types/dtype.ts'
 import type { Ix } from '../types/ix.ts'
 import { add, of } from '../types/ix.ts'
 import { defineOp } from './define.ts'
-import { domainOf, sizeOf, tensor, wantAxis } from './support.ts'
+import { domainOf, mapStage, sizeOf, tensor, wantAxis } from './support.ts'
 
 const held = (what: string) => (): never => {
   throw new Error(`internal: ${what} has no value of its own`)
@@ -79,4 +79,15 @@ export const append = defineOp<{ name: string; axis: number; past: Ix }>({
       },
     ]
   },
+})
+
+export const hold = defineOp<{ name: string }>({
+  doc: 'x, which is kept as `name` from the end of a call on: what the next call finds as the state of that name.',
+  params: [
+    { name: 'x', kind: 'tensor' },
+    { name: 'name', kind: 'string' },
+  ],
+  infer: ([x]) => x,
+  evaluate: ([x]) => x,
+  lower: ({ inputs: [x], out }) => [mapStage(out, (at) => load(x, at))],
 })

@@ -1,17 +1,25 @@
 /** Derives prepare, prefill and step from a model written over the whole sequence (docs/sequence.md). */
+import { dimsOf } from '../ir/attrs.ts'
 import { makeBuilder } from '../ir/build.ts'
 import { shapeOf } from '../ir/kinds.ts'
 import { topological } from '../ir/traverse.ts'
 import type { Graph, InputSpec, Node, OutputSpec } from '../ir/types.ts'
+import type { Lead } from '../ops/define.ts'
+import { InferError } from '../ops/define.ts'
 import { opOf } from '../ops/table.ts'
-import type { Attrs } from '../ops/define.ts'
-import type { DType } from '../types/dtype.ts'
-import type { Ix, Sym } from '../types/ix.ts'
-import { add, con, INF, isConst, of, sub, substitute, sym, symbolsOf } from '../types/ix.ts'
-import { pastOnly } from './causal.ts'
-import type { Reading } from './relation.ts'
+import type { Sym } from '../types/ix.ts'
+import { add, con, INF, isConst, of, sub, substitute, sym } from '../types/ix.ts'
+import { sightOf } from './causal.ts'
+import type { Form, Frame } from './forms.ts'
+import { advanced, boundOf, mentions, slackOf, startOf, Stop } from './forms.ts'
+import type { State } from './kept.ts'
+import { keeping } from './kept.ts'
+import type { Reading, Relation } from './relation.ts'
 import { readings } from './relation.ts'
+import { lengthened } from './shift.ts'
 import { substituteGraph } from './substitute.ts'
+
+export type { State } from './kept.ts'
 
 /** Why a model cannot be stepped: the node at fault, what it does, and the result that needs it. */
 export interface Refusal {
@@ -19,97 +27,81 @@ export interface Refusal {
   readonly message: string
   readonly output: string
 }
-export interface State {
-  readonly name: string
-  readonly dtype: DType
-  readonly shape: readonly Ix[]
-  /** The axis of positions, of caches. */
-  readonly axis?: number
-}
 export interface Derived {
   readonly prepare?: Graph
   readonly prefill: Graph
   readonly step: Graph
   readonly state: readonly State[]
+  /** States that `prefill` and `step` replace: results of that name are not the caller's. */
+  readonly replaced: readonly string[]
   readonly T: Sym
   readonly past: Sym
   /** Largest P + T, Infinity if unbounded. */
   readonly max: number
 }
 
-type Form = 'local' | 'full' | '-'
-
-class Stop extends Error {
-  readonly refusal: Omit<Refusal, 'output'>
-  constructor(node: Node, message: string) {
-    super(message)
-    this.refusal = { node, message }
+/** A reduction whose window cannot be kept: it sees all keys instead. */
+class WithoutWindow extends Error {
+  readonly node: Node
+  constructor(node: Node) {
+    super('internal: retried')
+    this.node = node
   }
 }
 
 /** The derived programs, or the reason why there are none; undefined if the model declares no sequence. */
-export function derive(graph: Graph): Derived | Refusal | undefined {
-  const T = graph.sequence
+export function derive(written: Graph): Derived | Refusal | undefined {
+  const T = written.sequence
   if (T === undefined) return undefined
+  const graph = lengthened(written)
+  const unbounded = new Set<Node>()
   let current = graph.outputs[0]?.name ?? ''
-  try {
-    return deriveOrStop(graph, T, (name) => (current = name))
-  } catch (e) {
-    if (e instanceof Stop) return { ...e.refusal, output: current }
-    throw e
+  for (;;) {
+    try {
+      return deriveOrStop(graph, T, unbounded, (name) => (current = name))
+    } catch (e) {
+      if (e instanceof WithoutWindow) unbounded.add(e.node)
+      else if (e instanceof Stop) return { node: e.node, message: e.message, output: current }
+      else throw e
+    }
   }
 }
 
 export const isRefusal = (d: Derived | Refusal | undefined): d is Refusal => d !== undefined && 'message' in d
 
-function deriveOrStop(graph: Graph, T: Sym, at: (output: string) => void): Derived {
+function deriveOrStop(graph: Graph, T: Sym, unbounded: ReadonlySet<Node>, at: (output: string) => void): Derived {
   const length = of(T)
-  const limit = bound(graph, T)
-  const past = sym('P', { lo: 0, hi: limit === undefined ? INF : sub(limit, length), role: 'dim' })
-  const total = add(length, of(past))
+  const max = boundOf(T, graph.constraints)
+  const past = sym('P', { lo: 0, hi: max === undefined ? INF : sub(max, length), role: 'dim' })
+  const frame: Frame = { T, length, past: of(past) }
   const builder = makeBuilder({ share: true })
+  const kept = keeping(
+    builder,
+    frame,
+    graph.outputs.map((o) => o.name),
+  )
   const kind = (n: Node) => shapeOf(n).kind
-  const readingOf = readings(length)
-  const state = new Map<string, State>()
-  const hoisted: OutputSpec[] = []
+  const readingOf = readings(T)
 
   // What each node depends on.
-  const order = topological(graph.outputs.map((o) => o.node))
+  const defaults = graph.inputs.flatMap((i) => (i.default ? [i.default] : []))
   const onSequence = new Set<Node>()
   const onInputs = new Set<Node>()
-  const mentions = (n: Node): boolean =>
-    n.type.shape.some((d) => symbolsOf(d).has(T)) ||
-    Object.values(n.attrs).some((a) => ixs(a).some((x) => symbolsOf(x).has(T)))
-  for (const n of order) {
+  for (const n of topological([...graph.outputs.map((o) => o.node), ...defaults])) {
     if (n.op === 'input' || n.inputs.some((x) => onInputs.has(x))) onInputs.add(n)
-    if (mentions(n) || n.inputs.some((x) => onSequence.has(x))) onSequence.add(n)
+    const mentioned = [...n.type.shape, ...dimsOf(n.attrs)].some((d) => mentions(d, T))
+    if (mentioned || n.inputs.some((x) => onSequence.has(x))) onSequence.add(n)
   }
-  const extent = (form: Form): Ix => (form === 'full' ? total : length)
-  const isSequence = (d: Ix): boolean => d === length
 
   const memo = new Map<Node, Map<string, Node>>()
-  const names = new Map<string, number>()
-  const fresh = (wish: string): string => {
-    const n = (names.get(wish) ?? 0) + 1
-    names.set(wish, n)
-    if (/\{\w+\}/.test(wish)) return wish.replace(/\{\w+\}/, String(n - 1)) // one per layer, in order
-    return n === 1 ? wish : `${wish}.${n}`
-  }
-
   /** A value that T does not touch: rebuilt if it costs nothing, kept by `prepare` otherwise. */
   const outside = (n: Node): Node => {
     const known = memo.get(n)?.get('')
     if (known !== undefined) return known
-    const made = !onInputs.has(n) || (kind(n) === 'inline' && n.inputs.length > 0) ? copy(n) : keep(n)
+    const costless = !onInputs.has(n) || (kind(n) === 'inline' && n.inputs.length > 0)
+    const made = costless ? builder.again(n, n.inputs.map(outside)) : kept.constant(n)
     memo.set(n, new Map([['', made]]))
     return made
-  }
-  const copy = (n: Node): Node => builder.again(n, n.inputs.map(outside))
-  const keep = (n: Node): Node => {
-    const name = fresh(label(n))
-    state.set(name, { name, dtype: n.type.dtype, shape: n.type.shape })
-    hoisted.push({ name, node: n })
-    return builder.node('state', [], { name, dtype: n.type.dtype, shape: n.type.shape }, n.origin)
   }
 
   const build = (n: Node, forms: readonly Form[]): Node => {
@@ -121,90 +113,171 @@ function deriveOrStop(graph: Graph, T: Sym, at: (output: string) => void): Deriv
     if (made === undefined) mine.set(key, (made = make(n, forms)))
     return made
   }
+  /** All axes over the new positions only. */
+  const local = (n: Node): Node => build(n, formsOf(n, 0))
+  const formsOf = (n: Node, form: Form): Form[] => n.type.shape.map((d) => (mentions(d, T) ? form : '-'))
 
   const make = (n: Node, forms: readonly Form[]): Node => {
     for (const [i, d] of n.type.shape.entries()) {
-      if (symbolsOf(d).has(T) && !isSequence(d))
-        throw new Stop(n, `axis ${i} has an extent that mixes the sequence axis with others`)
+      const slack = slackOf(d, frame)
+      if (!mentions(d, T)) continue
+      if (slack === undefined) throw new Stop(n, `axis ${i} has an extent that mixes the sequence axis with others`)
+      if (slack < 0) throw new Stop(n, `axis ${i} has fewer entries than there are positions`)
+      if (slack > 0 && n.op === 'input') throw new Stop(n, `axis ${i} has more entries than there are positions`)
     }
-    const fullAxes = forms.flatMap((f, i) => (f === 'full' ? [i] : []))
-    const k = kind(n)
-    if (fullAxes.length > 0 && onInputs.has(n) && !(k === 'inline' && n.inputs.length > 0)) {
-      if (fullAxes.length === 1 && !forms.includes('local')) return cache(n, fullAxes[0], forms)
-      if (k !== 'map' && k !== 'view')
-        throw new Stop(n, 'it is needed at all past positions along one axis and at the new ones along another')
+    const lead = opOf(n.op).leads?.(
+      n.inputs.map((x) => x.type),
+      n.attrs,
+    )
+    const made = lead && led(n, forms, lead)
+    if (made !== undefined) return made
+    const wide = forms.flatMap((f, i) => (f === 'full' || (f !== '-' && f > 0) ? [i] : []))
+    if (wide.length > 0 && onInputs.has(n) && !(kind(n) === 'inline' && n.inputs.length > 0)) {
+      const [axis] = wide
+      if (wide.length === 1 && !forms.includes(0) && slackOf(n.type.shape[axis], frame) === 0)
+        return remembered(n, axis, forms[axis] as 'full' | number)
+      if (kind(n) !== 'map' && kind(n) !== 'view')
+        throw new Stop(n, 'it is needed at past positions along one axis and at the new ones along another')
     }
     if (n.op === 'input') return builder.node('input', [], n.attrs, n.origin)
     const read = readingOf(n)
-    const operands = new Map(read.inputs.map((b, i) => [b, n.inputs[i]]))
-    const inputs = n.inputs.map((x, i) => {
-      if (!onSequence.has(x)) return outside(x)
-      const wanted = x.type.shape.map((d, axis): Form =>
-        symbolsOf(d).has(T) ? formOf(n, read, i, axis, forms, operands) : '-',
-      )
-      return build(x, wanted)
-    })
-    return builder.again(n, inputs, advanced(n, forms))
+    const inputs = n.inputs.map((x, i) => operand(n, i, forms, read))
+    const latest = n.inputs.some((x, i) => x.type.shape.some((_, a) => read.of(i, a).some((r) => r.k === 'latest')))
+    return builder.again(n, inputs, advanced(n, forms, frame, latest))
   }
 
-  const formOf = (
+  /** Input `i` of `n` over the positions that `n` needs for `forms`. */
+  const operand = (n: Node, i: number, forms: readonly Form[], read: Reading): Node => {
+    const x = n.inputs[i]
+    if (!onSequence.has(x)) return outside(x)
+    const asked = x.type.shape.map((d, axis) =>
+      mentions(d, T) ? demand(n, read, i, axis, forms) : { form: '-' as Form, windowed: false },
+    )
+    const wanted = asked.map((a) => a.form)
+    if (!asked.some((a) => a.windowed)) return hidden(n, x, build(x, wanted), wanted, read)
+    const before = window
+    window = n
+    try {
+      let made = build(x, wanted)
+      if (x.type.dtype === 'bool' && read.guards(i))
+        asked.forEach((a, axis) => {
+          if (a.windowed) made = builder.node('and', [made, exists(made, axis, a.form as number)], {}, n.origin)
+        })
+      return made
+    } catch (e) {
+      // What stands in the way of a window may be no obstacle to all positions.
+      if (e instanceof Stop || e instanceof InferError) throw new WithoutWindow(n)
+      throw e
+    } finally {
+      window = before
+    }
+  }
+  /** The reduction for whose window values are built. */
+  let window: Node | undefined
+
+  /** Which of the positions of `x` on `axis`, of form `form`, there are. */
+  const exists = (x: Node, axis: number, form: number): Node => {
+    const n = x.type.shape[axis]
+    const position = builder.node('iota', [], { n, start: startOf(form, frame) }, x.origin)
+    const there = builder.node('ge', [position, builder.scalar(0, 'i32', x.origin)], {}, x.origin)
+    const shape = [n, ...x.type.shape.slice(axis + 1).map(() => con(1))]
+    return builder.node('reshape', [there], { shape }, x.origin)
+  }
+  /** An operand that chooses positions of another one must do so also where it is at a position before the first. */
+  const hidden = (n: Node, x: Node, made: Node, wanted: readonly Form[], read: Reading): Node => {
+    if (window === undefined || !read.chosen || x.type.dtype !== 'i32') return made
+    return wanted.reduce((y, form, axis) => {
+      if (typeof form !== 'number' || form === 0) return y
+      return builder.node('select', [exists(y, axis, form), y, builder.scalar(0, 'i32', n.origin)], {}, n.origin)
+    }, made)
+  }
+
+  const demand = (
     n: Node,
     read: Reading,
     i: number,
     axis: number,
     forms: readonly Form[],
-    operands: Parameters<typeof pastOnly>[3],
-  ): Form => {
-    const wanted = new Set<Form>()
+  ): { readonly form: Form; readonly windowed: boolean } => {
+    const wanted = new Map<Form, boolean>()
     for (const r of read.of(i, axis)) {
-      if (r.k === 'same') wanted.add(forms[r.axis] === '-' ? 'local' : forms[r.axis])
-      else if (r.k === 'latest') wanted.add('local')
-      else if (r.k === 'other') throw new Stop(n, r.why)
+      if (r.k === 'other') throw new Stop(n, r.why)
+      if (r.k === 'same') wanted.set(forms[r.axis], wanted.get(forms[r.axis]) ?? false)
+      else if (r.k === 'latest') wanted.set(0, wanted.get(0) ?? false)
       else {
-        const query = read.stages[read.stages.length - 1].domain.find((_, a) => isSequence(n.type.shape[a]))
-        if (query === undefined) throw new Stop(n, 'it reduces over all positions, later ones too')
-        if (!pastOnly(r.stage, r.symbol, query, operands, kind))
-          throw new Stop(n, 'it reads positions after its own: nothing in its mask implies key <= query')
-        wanted.add('full')
+        const back = windowOf(n, r, read)
+        wanted.set(back ?? 'full', back !== undefined && back > 0)
       }
     }
     if (wanted.size > 1) throw new Stop(n, 'it reads an operand both at its own position and at all positions')
-    return [...wanted][0] ?? 'local'
+    const [[form, windowed]] = [...wanted, [0, false] as const]
+    return { form, windowed }
   }
 
-  const cache = (n: Node, axis: number, forms: readonly Form[]): Node => {
-    const local = build(
-      n,
-      forms.map((f) => (f === 'full' ? 'local' : f)),
-    )
-    const name = fresh(label(n))
-    const shape = n.type.shape.map((d, i) => (i === axis ? total : d))
-    state.set(name, { name, dtype: n.type.dtype, shape, axis })
-    return builder.node('append', [local], { name, axis, past: of(past) }, n.origin)
-  }
-
-  /** The attributes over the wanted forms: shapes follow the axes, sources of positions shift by P. */
-  const advanced = (n: Node, forms: readonly Form[]): Attrs => {
-    const shape = n.type.shape.map((d, i) => (isSequence(d) ? extent(forms[i]) : d))
-    let attrs: Attrs = n.attrs
-    for (const [name, value] of Object.entries(attrs)) {
-      if (Array.isArray(value) && value.length === n.type.shape.length && value.every((d, i) => d === n.type.shape[i]))
-        attrs = { ...attrs, [name]: shape }
+  /** How far back reduction `r` of `n` sees, if a window is all that it sees. Throws `Stop` where it looks ahead. */
+  const windowOf = (n: Node, r: Relation & { k: 'all' }, read: Reading): number | undefined => {
+    const queries = read.stages[read.stages.length - 1].domain.flatMap((symbol, a) => {
+      const slack = slackOf(n.type.shape[a], frame)
+      return slack === undefined ? [] : [{ symbol, slack }]
+    })
+    if (queries.length === 0) throw new Stop(n, 'it reduces over all positions, later ones too')
+    const operands = new Map(read.inputs.map((b, i) => [b, n.inputs[i]]))
+    for (const { symbol, slack } of queries) {
+      const sight = sightOf(r.stage, r.symbol, symbol, slack, operands, kind)
+      if (sight === undefined) continue
+      const guarded = n.inputs.some(
+        (x, i) => read.guards(i) && x.type.shape.some((_, a) => read.of(i, a).some((s) => s.k === 'all')),
+      )
+      const pays = sight.window !== undefined && (max === undefined || sight.window < max - 1)
+      return pays && guarded && slack === 0 && !unbounded.has(n) ? sight.window : undefined
     }
-    const axis = n.type.shape.findIndex(isSequence)
-    const source = axis >= 0 && !n.inputs.some((x) => onSequence.has(x) && x.type.shape.some(isSequence))
-    const advance = opOf(n.op).advance
-    if (source && advance) return advance(attrs, axis, forms[axis] === 'full' ? con(0) : of(past), extent(forms[axis]))
-    const left = Object.entries(attrs).find(
-      ([name, a]) => ixs(a).some((x) => symbolsOf(x).has(T)) && !sameLength(name, n),
-    )
-    if (left !== undefined) throw new Stop(n, `it uses ${T.name} as a number (${left[0]}), which grows while decoding`)
-    return attrs
+    throw new Stop(n, 'it reads positions after its own: nothing in its mask implies key <= query')
   }
-  const sameLength = (name: string, n: Node): boolean => {
-    const a = n.attrs[name]
-    if (Array.isArray(a)) return a.length === n.type.shape.length
-    return n.inputs.some((x) => x.type.shape.some(isSequence)) // a slice of the last position, or of all
+
+  const grown = new Set<Node>()
+  const tails = new Map<Node, Node>()
+  /** `n` at all positions, or at `form` past ones and the new ones: computed at the new ones, and kept. */
+  const remembered = (n: Node, axis: number, form: 'full' | number): Node => {
+    if (form === 'full') {
+      grown.add(n)
+      if (tails.has(n)) throw new WithoutWindow(tails.get(n)!)
+      return kept.grown(n, axis, local(n))
+    }
+    if (window !== undefined) {
+      if (grown.has(n)) throw new WithoutWindow(window)
+      tails.set(n, window)
+    }
+    const shape = n.type.shape.map((d, i) => (i === axis ? con(form) : d))
+    return kept.tailed(n, axis, local(n), builder.full(0, n.type.dtype, shape, n.origin))
+  }
+
+  /** What puts entries before an operand: the last of both are kept; undefined if it is nothing of the kind. */
+  const led = (n: Node, forms: readonly Form[], { axis, body, start }: Lead): Node | undefined => {
+    const form = forms[axis]
+    const x = n.inputs[body]
+    const before = isConst(sub(n.type.shape[axis], x.type.shape[axis]))
+    if (form === '-' || before === undefined || start.inputs.some((i) => onSequence.has(n.inputs[i]))) return undefined
+    if (form === 'full') {
+      const inputs = n.inputs.map((y, i) => (i === body ? build(x, forms) : outside(y)))
+      return builder.again(n, inputs, advanced(n, forms, frame, false))
+    }
+    const own = build(
+      x,
+      forms.map((f, a) => (a === axis ? 0 : f)),
+    )
+    if (before + form === 0) return own
+    const first = builder.node(
+      start.op,
+      start.inputs.map((i) => n.inputs[i]),
+      start.attrs,
+      n.origin,
+    )
+    const missing = first.type.shape.map((d, a) => (a === axis ? con(form) : d))
+    const all =
+      form === 0
+        ? first
+        : builder.node('concat', [builder.full(0, n.type.dtype, missing, n.origin), first], { axis }, n.origin)
+    return kept.tailed(n, axis, own, all)
   }
 
   const outputs: OutputSpec[] = []
@@ -212,56 +285,38 @@ function deriveOrStop(graph: Graph, T: Sym, at: (output: string) => void): Deriv
   for (const o of graph.outputs) {
     at(o.name)
     if (!onSequence.has(o.node)) early.push(o)
-    else
-      outputs.push({
-        ...o,
-        node: build(
-          o.node,
-          o.node.type.shape.map((d): Form => (isSequence(d) ? 'local' : '-')),
-        ),
-      })
+    else if (o.node.type.shape.some((d) => (slackOf(d, frame) ?? 0) > 0))
+      throw new Stop(o.node, 'it has more entries than there are positions')
+    else outputs.push({ ...o, node: local(o.node) })
   }
-  const reached = new Set(topological(outputs.map((o) => o.node)))
+  const reached = new Set(topological([...outputs, ...kept.next].map((o) => o.node)))
   const inputs = graph.inputs.flatMap((i): InputSpec[] => {
     const node = [...reached].find((n) => n.op === 'input' && n.attrs.name === i.name)
-    return node === undefined ? [] : [{ ...i, node }]
+    if (node === undefined) return []
+    return [{ ...i, node, ...(i.default ? { default: local(i.default) } : {}) }]
   })
+  const total = new Map([[T, add(length, of(past))]])
   const prefill: Graph = {
-    ...graph, inputs, outputs, entries: [],
+    ...graph, inputs, outputs: [...outputs, ...kept.next], entries: [],
     dims: [...graph.dims, past],
-    constraints: graph.constraints.map((c) => ({ ...c, a: substitute(c.a, new Map([[T, total]])), b: substitute(c.b, new Map([[T, total]])) })),
+    constraints: graph.constraints.map((c) => ({ ...c, a: substitute(c.a, total), b: substitute(c.b, total) })),
   } // prettier-ignore
   const step = substituteGraph(prefill, new Map([[T, con(1)]]))
-  const prepareOutputs = [...hoisted, ...early]
-  const needed = new Set(topological(prepareOutputs.map((o) => o.node)))
+  const prepared = [...kept.prepared, ...early]
+  const needed = new Set(topological(prepared.map((o) => o.node)))
   const prepare: Graph | undefined =
-    prepareOutputs.length === 0
+    prepared.length === 0
       ? undefined
       : {
           ...graph,
-          outputs: prepareOutputs,
+          outputs: prepared,
           entries: [],
           inputs: graph.inputs.filter((i) => needed.has(i.node)),
-          constraints: graph.constraints.filter((c) => ![c.a, c.b].some((x) => symbolsOf(x).has(T))),
+          constraints: graph.constraints.filter((c) => ![c.a, c.b].some((x) => mentions(x, T))),
         }
   return {
-    prefill, step, T, past, state: [...state.values()],
-    max: limit === undefined ? Infinity : (isConst(limit) ?? Infinity),
+    prefill, step, T, past, state: kept.state, replaced: kept.next.map((o) => o.name),
+    max: max ?? Infinity,
     ...(prepare === undefined ? {} : { prepare }),
   } // prettier-ignore
-}
-
-/** The bound of `where T <= ctx`, if it is a number. */
-function bound(graph: Graph, T: Sym): Ix | undefined {
-  const found = graph.constraints.find((c) => c.k === 'le' && c.a === of(T) && isConst(c.b) !== undefined)
-  if (found !== undefined) return found.b
-  return T.hi === INF ? undefined : T.hi
-}
-
-const label = (n: Node): string => [n.origin.scope, n.origin.name ?? n.op].filter((s) => s !== '').join('.')
-
-/** The dims in an attribute value. */
-function ixs(a: Attrs[string]): readonly Ix[] {
-  if (Array.isArray(a)) return a.filter((x): x is Ix => typeof x === 'object')
-  return typeof a === 'object' ? [a as Ix] : []
 }

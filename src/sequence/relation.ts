@@ -7,11 +7,11 @@ import type { Expr } from '../kernel/expr.ts'
 import { loadsOf } from '../kernel/walk.ts'
 import type { Body, Stage } from '../kernel/stage.ts'
 import type { Ix, Sym } from '../types/ix.ts'
-import { of, sub, symbolsOf } from '../types/ix.ts'
+import { of, range, sub, symbolsOf, valuesOf } from '../types/ix.ts'
 
 /** What one read of an operand's sequence axis asks for. */
 export type Relation =
-  /** The same position as the result's axis `axis`. */
+  /** The position of the result's axis `axis`, or a fixed number of places behind it. */
   | { readonly k: 'same'; readonly axis: number }
   /** All positions, under the reduction `stage` over `symbol`. */
   | { readonly k: 'all'; readonly stage: Stage; readonly symbol: Sym }
@@ -24,6 +24,10 @@ export interface Reading {
   readonly inputs: readonly Buffer[]
   /** Relations of operand `i`'s axis `axis`, each kind once. */
   readonly of: (i: number, axis: number) => readonly Relation[]
+  /** Whether some operand is read at positions that data choose. */
+  readonly chosen: boolean
+  /** Whether operand `i` says which elements a reduction leaves out. */
+  readonly guards: (i: number) => boolean
 }
 
 function exprs(body: Body): Expr[] {
@@ -42,42 +46,46 @@ const reductionSymbols = (s: Stage): Sym[] => {
   return [s.body.axis, ...s.body.chunk.flatMap((c) => (c.body.k === 'reduce' ? c.body.axes : []))]
 }
 
-/** Lowers a node alone and looks at every load of each operand. `T` is the extent of sequence axes. */
-export function readings(T: Ix): (node: Node) => Reading {
+const reads = (e: Expr, buffer: Buffer): boolean => loadsOf(e).some((l) => l.buf === buffer)
+
+/** Lowers a node alone and looks at every load of each operand. Extents that mention `T` are those of sequence axes. */
+export function readings(T: Sym): (node: Node) => Reading {
   return memoByStructure((node) => readingOf(node, T))
 }
 
-function readingOf(node: Node, T: Ix): Reading {
+function readingOf(node: Node, T: Sym): Reading {
   const inputs = node.inputs.map(virtual)
   const stages = lowerNode(node, inputs, virtual(node))
   const last = stages[stages.length - 1]
-  const relate = (c: Ix): Relation => {
-    const axis = last.domain.findIndex((s) => of(s) === c)
-    if (axis >= 0) return { k: 'same', axis }
+  const relate = (c: Ix, extent: Ix): Relation => {
     for (const stage of stages) {
       const symbol = reductionSymbols(stage).find((s) => of(s) === c)
       if (symbol !== undefined) return { k: 'all', stage, symbol }
     }
-    if (c === sub(T, 1)) return { k: 'latest' }
-    const moving = last.domain.find((s) => symbolsOf(c).has(s))
-    if (moving === undefined) return { k: 'other', why: 'it reads one fixed position' }
-    return { k: 'other', why: 'it reads other positions than its own' }
+    if (c === sub(extent, 1)) return { k: 'latest' }
+    if (valuesOf(c).size > 0) return { k: 'other', why: 'it reads positions that data choose' }
+    const moving = last.domain.filter((s, a) => symbolsOf(node.type.shape[a]).has(T) && symbolsOf(c).has(s))
+    if (moving.length === 0) return { k: 'other', why: 'it reads fixed positions, which later calls do not have' }
+    const offset = moving.length === 1 ? range(sub(c, of(moving[0]))) : undefined
+    if (offset === undefined || !Number.isFinite(offset.hi) || symbolsOf(sub(c, of(moving[0]))).has(moving[0]))
+      return { k: 'other', why: 'it reads other positions than its own' }
+    if (offset.lo < 0) return { k: 'other', why: 'it reads positions before its own' }
+    return { k: 'same', axis: last.domain.indexOf(moving[0]) }
   }
+  const loads = stages.flatMap((stage) => exprs(stage.body).flatMap(loadsOf))
   return {
     stages,
     inputs,
     of: (i, axis) => {
       const found = new Map<string, Relation>()
-      for (const stage of stages) {
-        for (const e of exprs(stage.body)) {
-          for (const l of loadsOf(e)) {
-            if (l.buf !== inputs[i]) continue
-            const r = relate(l.at[axis])
-            found.set(r.k === 'same' ? `same${r.axis}` : r.k, r)
-          }
-        }
+      for (const l of loads) {
+        if (l.buf !== inputs[i]) continue
+        const r = relate(l.at[axis], node.inputs[i].type.shape[axis])
+        found.set(r.k === 'same' ? `same${r.axis}` : r.k, r)
       }
       return [...found.values()]
     },
+    guards: (i) => stages.some((s) => s.body.k !== 'map' && s.body.where && reads(s.body.where, inputs[i])),
+    chosen: loads.some((l) => l.at.some((c) => valuesOf(c).size > 0)),
   }
 }

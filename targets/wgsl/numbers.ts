@@ -46,20 +46,29 @@ function ix(x: Ix, scope: Scope): Text {
   if (base !== undefined) {
     if (base.rest.terms.length === 0) return atomText(base.name)
     return base.rest.terms.every((t) => t.coef < 0)
-      ? { s: `${base.name} ${ix(base.rest, scope).s.replace(/^-/, '- ')}`, p: P.add }
+      ? sum(atomText(base.name), spelled(base.rest.terms, scope))
       : infix('+', P.add, atomText(base.name), ix(base.rest, scope), true)
   }
-  // The order of terms must not depend on what was compiled before: positive ones first, then by their text, numbers last.
-  const spelled = terms.map((t) => ({ t, text: term({ ...t, coef: Math.abs(t.coef) }, scope) }))
+  const [head, ...rest] = spelled(terms, scope)
+  return sum(head.t.coef < 0 ? term(head.t, scope) : head.text, rest)
+}
+interface Spelled {
+  readonly t: Term
+  /** Without its sign. */
+  readonly text: Text
+}
+/** The order of terms must not depend on what was compiled before: positive ones first, then by their text, numbers last. */
+function spelled(terms: readonly Term[], scope: Scope): Spelled[] {
   const rank = (t: Term): number => (t.coef > 0 ? 0 : 2) + (t.atoms.length === 0 ? 1 : 0)
-  spelled.sort((x, y) => rank(x.t) - rank(y.t) || compare(x.text.s, y.text.s))
-  const [head, ...rest] = spelled
-  const start = head.t.coef < 0 ? term(head.t, scope) : head.text
-  return rest.reduce<Text>(
-    (sum, { t, text }) => (t.coef < 0 ? infix('-', P.add, sum, text) : infix('+', P.add, sum, text, true)),
+  return terms
+    .map((t) => ({ t, text: term({ ...t, coef: Math.abs(t.coef) }, scope) }))
+    .sort((x, y) => rank(x.t) - rank(y.t) || compare(x.text.s, y.text.s))
+}
+const sum = (start: Text, rest: readonly Spelled[]): Text =>
+  rest.reduce<Text>(
+    (left, { t, text }) => (t.coef < 0 ? infix('-', P.add, left, text) : infix('+', P.add, left, text, true)),
     start,
   )
-}
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 function term(t: Term, scope: Scope): Text {
   if (t.atoms.length === 0) return integer(t.coef)

@@ -81,6 +81,7 @@ export const cases: Readonly<Record<OpName, readonly Case[]>> = {
     on([f32(B, T, 3)], { name: 'cache', axis: 1, past: of(P) }),
     on([f32(T)], { name: 'cache', axis: 0, past: of(P) }),
   ],
+  hold: [on([f32(B, T, 3)], { name: 'h' })],
   iota: [on([], { n: of(T), start: con(0) }), on([], { n: of(T), start: of(P) })],
   full: [on([], { value: 1.5, dtype: 'f32', shape: shapeOf([T, 3]) }), on([], { value: 1, dtype: 'bool', shape: [] })],
   constant: [

@@ -122,7 +122,13 @@ export function openSession(spec: ModelSpec, weights: Store, slots: ArrayBuffer[
         if (held && name in own) throw new TfmError('TFM2007', `${name}: already taken; reset() starts anew`)
         delete own[name]
       }
-      if (prepare && !held) execute(prepare, first, kept, () => reserve(kept, 0))
+      if (prepare && !held) {
+        // What is kept may have dims that only the inputs of positions give.
+        bindInputs(prepare.inputs, first, kept)
+        bindInputs(program.inputs, own, kept)
+        delete kept[T]
+        execute(prepare, first, kept, () => reserve(kept, 0))
+      }
       const dims: Dims = { ...kept, [P]: past }
       const outputs = execute(program, own, dims, () => {
         const total = past + (dims[T] ??= 1)

@@ -123,6 +123,10 @@ export class Session {
       const given = Object.fromEntries(prepare.inputs.map((p) => [p.name, inputs[p.name]]))
       for (const p of first) delete own[p.name]
       held = {}
+      // What is kept may have dims that only the inputs of positions give.
+      bindInputs(prepare.inputs, given, held)
+      bindInputs(program.inputs, own, held)
+      delete held[sequence.T]
       await this.execute(prepare, given, held, seq.store, (d) => this.reserve(d, 0, seq.store))
     }
     const dims: Dims = { ...held, [sequence.past]: seq.past }
