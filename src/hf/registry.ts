@@ -10,7 +10,17 @@ import { packageRoot } from '../package-root.ts'
 import { isObject, type JsonObject } from './json.ts'
 
 /** What a model is made for. */
-export const tasks = ['generate', 'fill-mask', 'classify', 'classify-tokens', 'answer', 'embed'] as const
+export const tasks = [
+  'generate',
+  'fill-mask',
+  'classify',
+  'classify-tokens',
+  'answer',
+  'embed',
+  'seq2seq',
+  'image-classification',
+  'speech-to-text',
+] as const
 export type Task = (typeof tasks)[number]
 
 /** How fields of `config.json` are dealt with that the model does not read. */

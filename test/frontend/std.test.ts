@@ -90,6 +90,31 @@ describe('tensors, masks, positions', () => {
     const want = [0, 1, 0, 1, Math.sin(1), Math.cos(1), Math.sin(0.01), Math.cos(0.01)]
     expectClose(f32([8], got), f32([8], want), 1e-12, 1e-12)
   })
+  test('buckets of distances change where those of T5 in transformers do', () => {
+    const bucketsOf = (both: boolean): number[] => {
+      const graph = graphOfText(
+        `model m { input x: f32[T]\noutput y = distance_bias(1, T, heads = 1, both = ${both}) }`,
+      )
+      const back = graphOfText(`model m { input x: f32[T]\noutput y = distance_bias(T, 1, heads = 1, both = ${both}) }`)
+      const params = new Map([
+        [
+          'weight',
+          f32(
+            [32, 1],
+            Array.from({ length: 32 }, (_, i) => i),
+          ),
+        ],
+      ])
+      const x = f32([200], new Float64Array(200))
+      const [after, before] = [graph, back].map((g) => [...run(g, { x }, params).get('y')!.data])
+      expect(after.slice(0, 3)).toEqual(both ? [0, 17, 18] : [0, 0, 0])
+      expect(after.at(-1)).toBe(both ? 31 : 0)
+      return before.flatMap((b, i) => (i > 0 && b === before[i - 1] + 1 ? [i] : []))
+    }
+    expect(bucketsOf(true)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 23, 32, 46, 64, 91])
+    const edges = [19, 21, 24, 27, 31, 35, 40, 46, 52, 59, 67, 77, 87, 99, 113]
+    expect(bucketsOf(false)).toEqual([...Array.from({ length: 16 }, (_, i) => i + 1), ...edges])
+  })
   test('rope turns pairs of halves', () => {
     const text = 'model m { input x: f32[1, 1, T, 4]\noutput y = rope(x, theta = 100) }'
     const y = run(graphOfText(text), { x: f32([1, 1, 2, 4], [1, 2, 3, 4, 1, 2, 3, 4]) }).get('y')!

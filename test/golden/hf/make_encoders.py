@@ -39,6 +39,11 @@ def fill(model, prefix, spread=0.25):
             gain = p.dim() == 1 and "norm" in key.lower() and key.endswith("weight")
             p.copy_(1 + 0.3 * noise if gain else spread * noise)
     model.tie_weights()
+    # One table for both sides even where the head has its own.
+    if hasattr(model, "shared"):
+        for side in (model.encoder, getattr(model, "decoder", None)):
+            if side is not None:
+                side.embed_tokens.weight = model.shared.weight
     return model.eval()
 
 
@@ -159,6 +164,47 @@ def distilbert():
         "DistilBertForTokenClassification": ["logits"],
         "DistilBertForQuestionAnswering": ["start_logits", "end_logits"],
     }, text(), KEEP)
+
+
+def seq2seq(model, given, source=("input_ids", "attention_mask"), start=0, steps=6):
+    """Logits of given targets, and the ids that greedy decoding without a cache gives."""
+    out = model(**given)
+    source = {k: given[k] for k in source if k in given}
+    greedy = torch.full((len(next(iter(source.values()))), 1), start)
+    for _ in range(steps):
+        last = model(**source, decoder_input_ids=greedy).logits[:, -1]
+        greedy = torch.cat([greedy, last.argmax(-1, keepdim=True)], 1)
+    return {"logits": out.logits, "memory": out.encoder_last_hidden_state, "greedy": greedy}
+
+
+def exact_rms(self, x):
+    """T5's own takes the mean of squares in float32 whatever the model is in."""
+    return self.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
+
+
+transformers.models.t5.modeling_t5.T5LayerNorm.forward = exact_rms
+
+# Longer than the distance from which all are alike.
+LONG = torch.tensor([[1] * 17, [0] * 2 + [1] * 15])
+
+
+@case("t5")
+def t5(name="t5", **more):
+    config = transformers.T5Config(
+        vocab_size=61, d_model=24, d_kv=6, d_ff=37, num_layers=2, num_decoder_layers=1, num_heads=3,
+        relative_attention_num_buckets=8, relative_attention_max_distance=12, **more,
+    )
+    config.tie_word_embeddings = more.get("tie_word_embeddings", True)
+    given = {"input_ids": ids("ids", 61, 2, 17), "attention_mask": LONG, "decoder_input_ids": ids("decoder", 61, 2, 14)}
+    write(name, config, {
+        "T5ForConditionalGeneration": seq2seq,
+        "T5EncoderModel": lambda m, g: {"memory": m(g["input_ids"], g["attention_mask"]).last_hidden_state},
+    }, given, KEEP)
+
+
+@case("t5-gated")
+def t5_gated():
+    t5("t5-gated", feed_forward_proj="gated-gelu", tie_word_embeddings=False)
 
 
 if __name__ == "__main__":
