@@ -13,7 +13,7 @@ import type { Result } from '../support/emitted.ts'
 import { columns, given, interleave } from '../support/acceptance.ts'
 import { compileFile, loadEmitted, targets } from '../support/emitted.ts'
 import { goldenTensors } from '../support/golden.ts'
-import { expectClose, graphOfFile, readText } from '../support/models.ts'
+import { codesOf, expectClose, graphOfFile, readText } from '../support/models.ts'
 
 // Made by test/golden/hf/make.py: `<model type>` or `<model type>-<variant>`.
 const cases = readdirSync(new URL('../golden/hf', import.meta.url)).filter((name) => {
@@ -27,13 +27,24 @@ const bounds = { atol: 2e-5, rtol: 1e-4 }
 const table: string[] = []
 afterAll(() => console.log(['case · output · target: max error, share of tolerance', ...table].join('\n')))
 
+/** Model types that examples/ describes. */
+const types = readdirSync(new URL('../../examples', import.meta.url))
+
+function described(raw: JsonObject) {
+  const source = `examples/${raw.model_type as string}/model.tfm`
+  const file = source.replace('model.tfm', 'architecture.json')
+  const architecture = parseArchitecture(readText(file), file, source)
+  return { source, architecture, config: normalise(raw, architecture.aliases) }
+}
+/** Fields of a configuration that nothing accounts for. */
+function problemsOf(raw: JsonObject) {
+  const { source, architecture, config } = described(raw)
+  const ast = modelIn(parse(sourceFile(source, readText(source))).ast, undefined)!
+  return checkFields(config, readsOf(ast), [architecture], 'config.json', source).problems
+}
 function open(name: string) {
   const raw = JSON.parse(readText(`test/golden/hf/${name}/config.json`)) as JsonObject
-  const type = raw.model_type as string
-  const source = `examples/${type}/model.tfm`
-  const architecture = parseArchitecture(readText(`examples/${type}/architecture.json`), `${type}.json`, source)
-  const config: JsonObject = normalise(raw, architecture.aliases)
-  return { raw, type, source, architecture, config, io: goldenTensors(`hf/${name}`, 'io.safetensors') }
+  return { raw, ...described(raw), io: goldenTensors(`hf/${name}`, 'io.safetensors') }
 }
 const weightsOf = (name: string): string => `test/golden/hf/${name}/model.safetensors`
 
@@ -51,17 +62,61 @@ function agree(got: ArrayLike<number>, want: Tensor, where: string): void {
 
 describe('reference', () => {
   test.each(cases)('%s', async (name) => {
-    const { raw, source, architecture, config, io } = open(name)
+    const { raw, source, config, io } = open(name)
     const graph = graphOfFile(source, { config: config as Json })
     // Configurations in the form of transformers 5 mean the same when no one brings them into the published form.
     expect(graphOfFile(source, { config: raw as Json }).hyper).toEqual(graph.hyper)
-    const ast = modelIn(parse(sourceFile(source, readText(source))).ast, undefined)!
-    expect(checkFields(config, readsOf(ast), [architecture], 'config.json', name).problems).toEqual([])
+    expect(problemsOf(raw)).toEqual([])
     const path = new URL(`../../${weightsOf(name)}`, import.meta.url).pathname
     const params = await loadParameters(path, graph.params, graph.rules)
     const { outputs } = interpret(graph, { inputs: new Map([['ids', io.get('in.ids')!]]), params })
     expectClose(outputs.get('logits'), io.get('out.logits')!, 1e-5, 2e-6)
   })
+})
+
+describe('published configurations', () => {
+  const published = JSON.parse(readText('test/golden/hf/published.json')) as Record<
+    string,
+    { readonly config: JsonObject; readonly numbers: number }
+  >
+  const known = Object.entries(published).filter(([, { config }]) => types.includes(config.model_type as string))
+  test.each(known)('%s', (name, { config: raw, numbers }) => {
+    const { source, architecture, config } = described(raw)
+    expect(problemsOf(raw)).toEqual([])
+    const graph = graphOfFile(source, { config: config as Json })
+    const tied = graph.params.filter((p) => p.fallback !== undefined && raw.tie_word_embeddings !== false)
+    const count = graph.params
+      .filter((p) => !tied.includes(p))
+      .reduce((n, { shape }) => n + shape.reduce((a, b) => a * b, 1), 0)
+    expect(count, `${name} by ${architecture.file}`).toBe(numbers)
+  })
+})
+
+describe('what would be another model is refused', () => {
+  const llama = { model_type: 'llama', architectures: ['LlamaForCausalLM'], hidden_size: 32, num_attention_heads: 4 }
+  test.each<[string, JsonObject, string]>([
+    ['an unknown field', { ...llama, residual_multiplier: 2 }, 'residual_multiplier'],
+    ['scaling of rotary positions by fields that are not read', { ...llama, rope_scaling: { rope_type: 'longrope', short_factor: [1] } }, 'rope_scaling.short_factor'],
+    ['a scaling where there is none', { ...llama, model_type: 'mistral', rope_scaling: { type: 'linear', factor: 2 } }, 'rope_scaling'],
+    ['quantised weights', { ...llama, quantization_config: { quant_method: 'gptq' } }, 'quantization_config.quant_method'],
+    ['gelu instead of its approximation', { ...llama, model_type: 'gemma', hidden_activation: 'gelu' }, 'hidden_activation'],
+    ['attention to both sides', { ...llama, model_type: 'gemma2', use_bidirectional_attention: true }, 'use_bidirectional_attention'],
+    ['a head of its own', { ...llama, model_type: 'bloom', tie_word_embeddings: false }, 'tie_word_embeddings'],
+  ])('%s', (_, raw, field) => {
+    expect(problemsOf(raw).map((p) => p.message).join()).toContain(field)
+  }) // prettier-ignore
+  test.each<[string, JsonObject, string]>([
+    ['an unknown kind of rotary positions', { ...llama, rope_scaling: { rope_type: 'longrope', factor: 2 } }, 'TFM1222'],
+    ['the same, by the name of transformers 5', { ...llama, rope_parameters: { rope_type: 'dynamic', factor: 2 } }, 'TFM1222'],
+    ['a scaling without its factor', { ...llama, rope_scaling: { type: 'linear' } }, 'TFM1222'],
+    ['a scaling that llama does not have', { ...llama, rope_scaling: { rope_type: 'yarn', factor: 2 } }, 'TFM1214'],
+    ['an unknown activation', { ...llama, hidden_act: 'gelu_erf_fast' }, 'TFM1222'],
+    ['heads that do not divide', { ...llama, num_key_value_heads: 3 }, 'TFM1214'],
+    ['two norms in an old Falcon', { ...llama, model_type: 'falcon', num_ln_in_parallel_attn: 2 }, 'TFM1214'],
+  ])('%s', (_, raw, code) => {
+    const source = `examples/${String(raw.model_type)}/model.tfm`
+    expect(codesOf(readText(source), { config: raw as Json })).toContain(code)
+  }) // prettier-ignore
 })
 
 describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000 }, (_, target) => {

@@ -35,29 +35,32 @@ describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000
     model.dispose()
   })
 
-  test('v06-gpt2-tiny: full, and step by step', async () => {
-    const { about, model, input, agree } = await open('v06-gpt2-tiny', target)
-    const ids = input('input_ids')
-    const prompt = about.hyper.prompt_len
-    agree((await model.run({ ids: given(ids) })).logits.data, 'logits')
-    agree((await model.prefill({ ids: columns(ids, 0, prompt) })).logits.data, 'prefill_logits')
-    const steps: Result[] = []
-    for (let t = prompt; t < ids.shape[1]; t++) steps.push((await model.step({ ids: columns(ids, t, t + 1) })).logits)
-    agree(interleave(steps), 'step_logits')
-    // The prompt in two pieces gives the same.
-    model.reset()
-    await model.prefill({ ids: columns(ids, 0, 3) })
-    const rest = (await model.prefill({ ids: columns(ids, 3, ids.shape[1]) })).logits
-    const full = (await model.run({ ids: given(ids) })).logits
-    const width = full.shape[2]
-    for (const b of [0, 1]) {
-      const want = full.data.slice((b * ids.shape[1] + 3) * width, (b + 1) * ids.shape[1] * width)
-      const got = rest.data.slice(b * rest.shape[1] * width, (b + 1) * rest.shape[1] * width)
-      for (let i = 0; i < want.length; i++)
-        expect(Math.abs(got[i] - want[i])).toBeLessThan(about.atol + about.rtol * Math.abs(want[i]))
-    }
-    model.dispose()
-  })
+  test.each<[string, string?]>([['v06-gpt2-tiny'], ['v09-llama-tiny', 'examples/llama/model.tfm']])(
+    '%s: full, and step by step',
+    async (name, source) => {
+      const { about, model, input, agree } = await open(name, target, source)
+      const ids = input('input_ids')
+      const prompt = about.hyper.prompt_len
+      agree((await model.run({ ids: given(ids) })).logits.data, 'logits')
+      agree((await model.prefill({ ids: columns(ids, 0, prompt) })).logits.data, 'prefill_logits')
+      const steps: Result[] = []
+      for (let t = prompt; t < ids.shape[1]; t++) steps.push((await model.step({ ids: columns(ids, t, t + 1) })).logits)
+      agree(interleave(steps), 'step_logits')
+      // The prompt in two pieces gives the same.
+      model.reset()
+      await model.prefill({ ids: columns(ids, 0, 3) })
+      const rest = (await model.prefill({ ids: columns(ids, 3, ids.shape[1]) })).logits
+      const full = (await model.run({ ids: given(ids) })).logits
+      const width = full.shape[2]
+      for (const b of [0, 1]) {
+        const want = full.data.slice((b * ids.shape[1] + 3) * width, (b + 1) * ids.shape[1] * width)
+        const got = rest.data.slice(b * rest.shape[1] * width, (b + 1) * rest.shape[1] * width)
+        for (let i = 0; i < want.length; i++)
+          expect(Math.abs(got[i] - want[i])).toBeLessThan(about.atol + about.rtol * Math.abs(want[i]))
+      }
+      model.dispose()
+    },
+  )
 
   test('v07-transformer-encdec: logits and greedy decoding', async () => {
     const { about, model, input, agree } = await open('v07-transformer-encdec', target)

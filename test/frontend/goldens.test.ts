@@ -14,11 +14,10 @@ interface Case {
   readonly outputs: Readonly<Record<string, { readonly rtol?: number; readonly atol?: number }>>
 }
 
-function open(name: string) {
+function open(name: string, model = `test/golden/${name}/model.tfm`) {
   const about = JSON.parse(readText(`test/golden/${name}/case.json`)) as Case
   const io = goldenTensors(name, 'io.safetensors')
   const weights = goldenTensors(name, 'weights.safetensors')
-  const model = `test/golden/${name}/model.tfm`
   const graph = graphOfFile(model, about.config === undefined ? {} : { config: about.config })
   const input = (key: string): Tensor => io.get(`in.${key}`)!
   const agree = (got: Tensor | undefined, key: string): void => {
@@ -58,13 +57,16 @@ describe('golden cases', () => {
     agree(padded.get('attn_weights'), 'attn_weights_pad')
   })
 
-  test('v06-gpt2-tiny', () => {
-    const { graph, weights, input, agree } = open('v06-gpt2-tiny')
-    const ids = input('input_ids')
-    agree(run(graph, { ids }, weights).get('logits'), 'logits')
-    const first = i32([2, 7], [...ids.data.slice(0, 7), ...ids.data.slice(19, 26)])
-    agree(run(graph, { ids: first }, weights).get('logits'), 'prefill_logits')
-  })
+  test.each<[string, string?]>([['v06-gpt2-tiny'], ['v09-llama-tiny', 'examples/llama/model.tfm']])(
+    '%s',
+    (name, source) => {
+      const { graph, weights, input, agree } = open(name, source)
+      const ids = input('input_ids')
+      agree(run(graph, { ids }, weights).get('logits'), 'logits')
+      const first = i32([2, 7], [...ids.data.slice(0, 7), ...ids.data.slice(19, 26)])
+      agree(run(graph, { ids: first }, weights).get('logits'), 'prefill_logits')
+    },
+  )
 
   test('v07-transformer-encdec', () => {
     const { about, graph, weights, input, agree } = open('v07-transformer-encdec')

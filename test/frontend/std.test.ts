@@ -1,7 +1,7 @@
 /** The standard library against formulas in plain numbers, also where they overflow when written naively. */
 import { describe, expect, test } from 'vitest'
 import { erf } from '../../src/ops/special.ts'
-import { codesOf, expectClose, f32, graphOfText, readText, run } from '../support/models.ts'
+import { codesOf, expectClose, f32, i32, graphOfText, readText, run } from '../support/models.ts'
 
 const values = [-1e30, -500, -20, -3, -1, -1e-8, 0, 1e-8, 0.5, 1, 3, 20, 500, 1e30]
 const apply = (expression: string, data: readonly number[] = values, head = 'm(d = 4)'): number[] => [
@@ -121,6 +121,38 @@ describe('tensors, masks, positions', () => {
     const [c, s, c2, s2] = [Math.cos(1), Math.sin(1), Math.cos(0.1), Math.sin(0.1)]
     const want = [1, 2, 3, 4, c - 3 * s, 2 * c2 - 4 * s2, 3 * c + s, 4 * c2 + 2 * s2]
     expectClose(y, f32([1, 1, 2, 4], want), 1e-12, 1e-12)
+  })
+  test('rope of the first features alone, at given positions', () => {
+    const text =
+      'model m { input x: f32[2, 1, T, 6]\ninput p: i32[2, T]\noutput y = rope(x, p, theta = 100, rotary = 4) }'
+    const x = f32([2, 1, 1, 6], [1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6])
+    const y = run(graphOfText(text), { x, p: i32([2, 1], [0, 1]) }).get('y')!
+    const [c, s, c2, s2] = [Math.cos(1), Math.sin(1), Math.cos(0.1), Math.sin(0.1)]
+    const turned = [c - 3 * s, 2 * c2 - 4 * s2, 3 * c + s, 4 * c2 + 2 * s2, 5, 6]
+    expectClose(y, f32([2, 1, 1, 6], [1, 2, 3, 4, 5, 6, ...turned]), 1e-12, 1e-12)
+  })
+  // From transformers 5.18, modeling_rope_utils.py, in f32.
+  test.each([
+    ['"linear", rope_factor = 3', [0.333333343, 0.1405655, 0.059275981, 0.0249964725, 0.0105409259, 0.0044450718, 0.00187447108, 0.00079045794]],
+    ['"llama3", rope_factor = 8', [1, 0.421696514, 0.0643098727, 0.00937367696, 0.00395284733, 0.00166690187, 0.000702926656, 0.000296421727]],
+    ['"yarn", rope_factor = 4, rope_fast = 8', [1, 0.316272378, 0.0889139697, 0.0187473539, 0.00790569466, 0.00333380373, 0.00140585331, 0.000592843455]],
+    ['"yarn", rope_factor = 4, rope_fast = 8, rope_whole = false', [1, 0.327107996, 0.0825591981, 0.0187473539, 0.00790569466, 0.00333380373, 0.00140585331, 0.000592843455]],
+  ])('rotary frequencies stretched as %s', (kind, want) => {
+    const e = `rotary_frequencies(16, theta = 1000, rope_context = 64, rope_type = ${kind}) + 0 * sum(x)`
+    expectClose(f32([8], apply(e, [1])), f32([8], want), 2e-7, 0)
+  }) // prettier-ignore
+  test('yarn sharpens the attention', () => {
+    const text =
+      'model m(rope_type = "yarn", rope_factor = 4, rope_context = 64) { input x: f32[1, 1, T, 4]\noutput y = rope(x) }'
+    const y = run(graphOfText(text), { x: f32([1, 1, 1, 4], [1, 2, 3, 4]) }).get('y')!
+    const gain = 1 + Math.log(4) / 10
+    expectClose(y, f32([1, 1, 1, 4], [gain, 2 * gain, 3 * gain, 4 * gain]), 1e-12, 0)
+  })
+  test('alibi, also where the number of heads is no power of two', () => {
+    const slopes = (heads: number) => apply(`alibi(2, 2, heads = ${heads})[:, 1, 0] + 0 * sum(x)`, [1]).map((x) => -x)
+    expect(slopes(4)).toEqual([2 ** -2, 2 ** -4, 2 ** -6, 2 ** -8])
+    const six = [2 ** -2, 2 ** -4, 2 ** -6, 2 ** -8, 2 ** -1, 2 ** -3]
+    expectClose(f32([6], slopes(6)), f32([6], six), 1e-15, 0)
   })
 })
 

@@ -7,7 +7,12 @@ writes, beside this file and for each case, config.json and model.safetensors as
 Every parameter is random, norms and biases too, so that none can be left out unnoticed. Computed in float64 with eager attention from weights
 rounded to float32, apart from rotary angles and the softmax, which transformers computes in float32; outputs are rounded to float32.
 Made with torch 2.13 and transformers 5.18.
+
+    python3 make.py published
+
+counts, in published.json, the numbers of the models that configurations of published checkpoints describe.
 """
+import copy
 import hashlib
 import json
 import os
@@ -154,7 +159,24 @@ def write(name, cls, config, attention="eager"):
     return weights
 
 
+def count():
+    """Tied weights count once. The configurations are as published (fields that only name files or authors are left out)."""
+    path = HERE / "published.json"
+    found = json.loads(path.read_text())
+    for about in found.values():
+        fields = copy.deepcopy(about["config"])
+        config = hf.AutoConfig.for_model(fields.pop("model_type"), **fields)
+        with torch.device("meta"):
+            model = getattr(hf, fields["architectures"][0])(config)
+        about["numbers"] = sum(p.numel() for p in model.parameters())
+    rows = [f" {json.dumps(name)}: {json.dumps(about)}" for name, about in found.items()]
+    path.write_text("{\n" + ",\n".join(rows) + "\n}\n")
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["published"]:
+        count()
+        sys.exit()
     for name in sys.argv[1:] or CASES:
         torch.manual_seed(0)
         found = write(name, *CASES[name])
