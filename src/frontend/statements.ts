@@ -258,6 +258,10 @@ function inputDefault(e: ast.Expr, node: Node, name: string, env: Env): Node | u
   const made = value.k === 'error' ? undefined : tensorOf(value, node.type.dtype, env, e.span)
   if (!made) return undefined
   if (sameType(made.node.type, node.type)) return made.node
+  // `zeros` and `ones` are numbers written in the source: they take the dtype that they meet.
+  const { op, attrs, type } = made.node
+  const fits = sameType({ ...type, dtype: node.type.dtype }, node.type)
+  if (op === 'full' && fits) return apply(env, 'full', [], { ...attrs, dtype: node.type.dtype }, e.span)
   if (made.node.type.shape.length === 0 && made.node.type.dtype === node.type.dtype) {
     return apply(env, 'broadcast', [made.node], { shape: node.type.shape }, e.span)
   }

@@ -3,7 +3,7 @@ import { lineOf } from '../diagnostics/span.ts'
 import type { Attr, Param } from '../ops/define.ts'
 import { opOf } from '../ops/table.ts'
 import type { Ix, Sym } from '../types/ix.ts'
-import { INF, of, print, symbolsOf } from '../types/ix.ts'
+import { INF, of, print, range as bounds, symbolsOf } from '../types/ix.ts'
 import type { TensorType } from '../types/tensor.ts'
 import { isDim } from './attrs.ts'
 import { indexOf } from './regions.ts'
@@ -23,10 +23,10 @@ export function printGraph(graph: Graph): string {
   const ref = (n: Node): string => `%${number.get(n)}`
   const doc = (text: string | undefined): string => (text === undefined ? '' : ` doc ${quote(text)}`)
   const lines = [`graph ${graph.name}${doc(graph.doc)}`]
-  for (const s of graph.dims) lines.push(`dim ${dim(of(s))} ${range(s, dim)}`)
+  for (const s of graph.dims) lines.push(`dim ${dim(of(s))} ${range(s, graph.dims, dim)}`)
   for (const n of nodes) {
     const t = n.op === 'scan' ? indexOf(n) : undefined
-    if (t !== undefined) lines.push(`loop ${dim(of(t))} ${range(t, dim)}`)
+    if (t !== undefined) lines.push(`loop ${dim(of(t))} ${range(t, graph.dims, dim)}`)
   }
   if (graph.sequence) lines.push(`sequence ${dim(of(graph.sequence))}`)
   for (const [name, value] of Object.entries(graph.hyper)) lines.push(`hyper ${name} = ${JSON.stringify(value)}`)
@@ -92,8 +92,11 @@ function printAttr(a: Attr, param: Param | undefined, dim: PrintDim): string {
   return `[${a.map((x: Ix | number) => (isDim(x) ? dim(x) : printAttr(x, undefined, dim))).join(', ')}]`
 }
 
-function range(s: Sym, dim: PrintDim): string {
-  const upper = s.hi === INF ? '' : ` .. ${dim(s.hi)}`
+/** A bound by a dim that the graph does not have (P <= ctx - T in a step, whose T is 1) is the largest number that it may be. */
+function range(s: Sym, dims: readonly Sym[], dim: PrintDim): string {
+  const known = [...symbolsOf(s.hi)].every((x) => dims.includes(x))
+  const most = known ? s.hi : of(bounds(s.hi).hi)
+  const upper = most === INF ? '' : ` .. ${dim(most)}`
   return `from ${dim(s.lo)}${upper}${s.multipleOf > 1 ? ` by ${s.multipleOf}` : ''}`
 }
 

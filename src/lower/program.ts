@@ -6,6 +6,7 @@ import type { Lifetime } from '../program/plan.ts'
 import { planSlots } from '../program/plan.ts'
 import { roll } from '../program/roll.ts'
 import type { HostStep, Port, Program, ProgramName, Slot } from '../program/types.ts'
+import { opOf } from '../ops/table.ts'
 import { add, valuesOf } from '../types/ix.ts'
 import { elements } from '../types/shape.ts'
 import { describe, identifier } from './describe.ts'
@@ -227,10 +228,16 @@ function port(name: string, node: Node, flow: Flow, instead: Node | undefined, d
   } // prettier-ignore
 }
 
-/** The one value of a constant default. Defaults that are computed cannot be left out of compiled programs. */
+/** The one value of a constant default: a fill, or arithmetic of fills. Other defaults cannot be left out of compiled programs. */
 function constantOf(n: Node): number | undefined {
   if (n.op === 'full') return n.attrs.value as number
-  return shapeOf(n).kind === 'view' ? constantOf(n.inputs[0]) : undefined
+  if (shapeOf(n).kind === 'view') return constantOf(n.inputs[0])
+  if (n.inputs.length === 0 || Object.keys(n.attrs).length > 0) return undefined
+  const values = n.inputs.map((x) => constantOf(x))
+  if (values.some((v) => v === undefined)) return undefined
+  const scalars = n.inputs.map((x, i) => ({ dtype: x.type.dtype, shape: [], data: Float64Array.of(values[i]!) }))
+  const out = opOf(n.op).evaluate(scalars, {}, [[]])
+  return 'dtype' in out ? out.data[0] : undefined
 }
 
 /** If an integer input addresses a table: the extent it must stay below, read off the data-dependent index. */

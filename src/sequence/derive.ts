@@ -136,10 +136,12 @@ function deriveOrStop(graph: Graph, T: Sym, unbounded: ReadonlySet<Node>, at: (o
       const [axis] = wide
       if (wide.length === 1 && !forms.includes(0) && slackOf(n.type.shape[axis], frame) === 0)
         return remembered(n, axis, forms[axis] as 'full' | number)
-      if (kind(n) !== 'map' && kind(n) !== 'view')
-        throw new Stop(n, 'it is needed at past positions along one axis and at the new ones along another')
     }
-    if (n.op === 'input') return builder.node('input', [], n.attrs, n.origin)
+    if (n.op === 'input') {
+      if (wide.length > 0)
+        throw new Stop(n, 'it is needed at past positions along one axis and at the new ones along another')
+      return builder.node('input', [], n.attrs, n.origin)
+    }
     const read = readingOf(n)
     const inputs = n.inputs.map((x, i) => operand(n, i, forms, read))
     const latest = n.inputs.some((x, i) => x.type.shape.some((_, a) => read.of(i, a).some((r) => r.k === 'latest')))

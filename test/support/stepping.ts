@@ -6,7 +6,10 @@ import { deviations } from '../../src/diff/diff.ts'
 import { makeSimulator } from '../../src/diff/simulate.ts'
 import type { ElaborateOptions } from '../../src/frontend/index.ts'
 import { interpret } from '../../src/interpret/index.ts'
+import { parseGraph } from '../../src/ir/parse.ts'
+import { printGraph } from '../../src/ir/print.ts'
 import type { Graph, InputSpec } from '../../src/ir/types.ts'
+import { verifyGraph } from '../../src/ir/verify.ts'
 import type { Target } from '../../src/target.ts'
 import { evaluate, of, symbolsOf, type Sym } from '../../src/types/ix.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
@@ -47,13 +50,17 @@ export async function expectStepsEqualRun(text: string, options: SteppingOptions
     compileGraph(graph, sourceFile('test.tfm', text), target),
   )
   if (compiled[0].notSteppable) throw new Error(compiled[0].notSteppable.message)
+  for (const { graph: derived } of compiled[0].programs) {
+    verifyGraph(derived)
+    expect(printGraph(parseGraph(printGraph(derived)))).toBe(printGraph(derived))
+  }
   const inputs = new Map<string, Tensor>()
   for (const i of graph.inputs) {
     const given =
       options.inputs && i.name in options.inputs ? options.inputs[i.name] : randomInput(i, sizes, compiled[0])
     if (given !== undefined) inputs.set(i.name, given)
   }
-  const pieces = options.pieces ?? [ones(length), [3, 1, 2, ...ones(length - 6)].filter((n) => n > 0), [length]]
+  const pieces = options.pieces ?? [ones(length), pieced(length), [length]]
   const wanted = new Map<number, ReadonlyMap<string, Tensor>>()
   const want = (upTo: number): ReadonlyMap<string, Tensor> => {
     let found = wanted.get(upTo)
@@ -81,9 +88,13 @@ interface Given {
   readonly sizes: ReadonlyMap<Sym, number>
 }
 
+/** 3, 1, 2, then one at a time. */
+const pieced = (length: number): number[] =>
+  length < 6 ? [Math.min(2, length), ...ones(length - 2)] : [3, 1, 2, ...ones(length - 6)]
 const ones = (n: number): number[] => Array.from({ length: Math.max(n, 0) }, () => 1)
 
-function weightsOf(graph: Graph): Map<string, Tensor> {
+/** Random weights of a model, as the tests of stepping use them. */
+export function weightsOf(graph: Graph): Map<string, Tensor> {
   return new Map(
     graph.params
       .filter((p) => p.fallback === undefined)

@@ -124,8 +124,7 @@ export function openSession(spec: ModelSpec, weights: Store, slots: ArrayBuffer[
       }
       if (prepare && !held) {
         // What is kept may have dims that only the inputs of positions give.
-        bindInputs(prepare.inputs, first, kept)
-        bindInputs(program.inputs, own, kept)
+        bindInputs([...prepare.inputs, ...program.inputs], { ...first, ...own }, kept)
         delete kept[T]
         execute(prepare, first, kept, () => reserve(kept, 0))
       }

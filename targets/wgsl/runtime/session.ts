@@ -124,8 +124,7 @@ export class Session {
       for (const p of first) delete own[p.name]
       held = {}
       // What is kept may have dims that only the inputs of positions give.
-      bindInputs(prepare.inputs, given, held)
-      bindInputs(program.inputs, own, held)
+      bindInputs([...prepare.inputs, ...program.inputs], { ...given, ...own }, held)
       delete held[sequence.T]
       await this.execute(prepare, given, held, seq.store, (d) => this.reserve(d, 0, seq.store))
     }
