@@ -113,11 +113,56 @@ describe('a language model in shards', () => {
   })
 })
 
+describe('sentence pieces, and a configuration of transformers 5', () => {
+  const want: { prompt: string; ids: number[]; new: number[]; both: string; emoji: number[]; emojiText: string; logits: number[] } = expectedOf('llama') // prettier-ignore
+  test('first token, bytes for what the pieces lack, rotary settings in an object', async () => {
+    const { data, err } = await json(['generate', '--hf', at('llama'), '--prompt', want.prompt, '-n', '24'])
+    expect(err).toBe('')
+    expect(data.prompt).toEqual(want.ids)
+    expect(data.ids).toEqual(want.new)
+  })
+  test('the text goes on where the prompt ended: blanks between them, whole characters', async () => {
+    const tokenizer = await readTokenizer(`${at('llama')}/tokenizer.json`)
+    expect(tokenizer.encode(want.emojiText)).toEqual(want.emoji)
+    expect(tokenizer.decode(want.emoji)).toBe(want.emojiText)
+    for (let cut = 1; cut < want.emoji.length; cut++) {
+      const [before, after] = [want.emoji.slice(0, cut), want.emoji.slice(cut)]
+      if (tokenizer.decode(before).endsWith('\uFFFD')) continue
+      const stream = tokenizer.stream(before)
+      const pieces = [...after.map((id) => stream.push(id)), stream.end()]
+      expect(tokenizer.decode(before) + pieces.join('')).toBe(want.emojiText)
+      expect(pieces.join()).not.toContain('\uFFFD')
+    }
+  })
+  test('the form of transformers 4 is the same model; another base is another', async () => {
+    const run = async (change: (json: Record<string, unknown>) => void) => {
+      const path = changed('llama', config(change))
+      const { data } = await json(['run', '--hf', path, '--input', `ids=${JSON.stringify([want.ids])}`])
+      return (data.outputs as { logits: { data: number[] } }).logits.data.slice(-340, -332)
+    }
+    const older = (theta: number) => run((j) => Object.assign(j, { rope_parameters: undefined, rope_theta: theta, rope_scaling: null })) // prettier-ignore
+    const same = await older(5000)
+    same.forEach((x, i) => expect(x).toBeCloseTo(want.logits[i], 4))
+    const other = await older(10000)
+    expect(other).not.toEqual(same)
+  })
+  test('add_bos_token and add_eos_token of tokenizer_config.json decide', async () => {
+    const ids = async (more: object) => {
+      const path = changed('llama', { 'tokenizer_config.json': (j) => void Object.assign(j, more) })
+      return (await readTokenizer(join(path, 'tokenizer.json'))).encode('The')
+    }
+    const bare = await ids({ add_bos_token: false })
+    expect(await ids({})).toEqual([1, ...bare])
+    expect(await ids({ add_bos_token: true, add_eos_token: true })).toEqual([1, ...bare, 2])
+    expect(await ids({ bos_token: { content: '</s>' }, add_bos_token: true })).toEqual([2, ...bare])
+  })
+})
+
 describe('what is refused', () => {
   const refused: [string, () => string, string, RegExp][] = [
     ['another model_type', () => changed('gpt2', config((j) => void (j.model_type = 'gpt22'))), 'TFM1910', /model_type "gpt22"\n.*known are .*gpt2.*\n.*did you mean gpt2\?/],
     ['another class', () => changed('gpt2', config((j) => void (j.architectures = ['GPT2LMHead']))), 'TFM1910', /no class "GPT2LMHead" here/],
-    ['a value that the model does not stand for', () => changed('gpt2', config((j) => void (j.activation_function = 'relu'))), 'TFM1912', /"activation_function" is "relu", and .*stands for "gelu_new"/],
+    ['a value that the model does not stand for', () => changed('gpt2', config((j) => void (j.scale_attn_weights = false))), 'TFM1912', /"scale_attn_weights" is false, and .*stands for true/],
     ['a field that it does not read', () => changed('gpt2', config((j) => void (j.logit_scale = 0.5))), 'TFM1912', /"logit_scale" is 0\.5, and .*does not read it[^]*tfmc init --hf/],
     ['a decoder that reads an encoder', () => changed('gpt2', config((j) => void (j.add_cross_attention = true))), 'TFM1912', /"add_cross_attention" is true/],
     ['a tensor too few', () => changed('gpt2', config((j) => void (j.n_layer = 3))), 'TFM1905', /h\.2\.ln_1\.weight: missing/],
