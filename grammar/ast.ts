@@ -277,10 +277,11 @@ export type IndexItem = IndexAt | Range | Ellipsis
 export interface IndexAt extends At<'at'> {
   readonly index: Expr
 }
-/** `a:b`, `:b`, `a:`, `:` */
+/** `a:b`, `:b`, `a:`, `:`, and any of them with `:step` behind */
 export interface Range extends At<'range'> {
   readonly from?: Expr
   readonly to?: Expr
+  readonly step?: Expr
 }
 /** `if c then a else b` */
 export interface IfExpr extends At<'ifExpr'> {

@@ -137,6 +137,10 @@ export abstract class ExpressionParser extends CstParser {
           ALT: () => {
             this.CONSUME(t.Colon)
             this.OPTION(() => this.SUBRULE(this.operators, { LABEL: 'to' }))
+            this.OPTION1(() => {
+              this.CONSUME1(t.Colon)
+              this.SUBRULE1(this.operators, { LABEL: 'step' })
+            })
           },
         },
         {
@@ -145,6 +149,10 @@ export abstract class ExpressionParser extends CstParser {
             this.OPTION2(() => {
               this.CONSUME2(t.Colon)
               this.OPTION3(() => this.SUBRULE3(this.operators, { LABEL: 'to' }))
+              this.OPTION4(() => {
+                this.CONSUME3(t.Colon)
+                this.SUBRULE4(this.operators, { LABEL: 'step' })
+              })
             })
           },
         },

@@ -195,11 +195,13 @@ function buildIndexItem(b: Builder, cst: CstNode, otherwise: Span): ast.IndexIte
   if (tokenOf(cst, 'Ellipsis')) return { k: 'ellipsis', span }
   const from = nodeOf(cst, 'from')
   const to = nodeOf(cst, 'to')
+  const step = nodeOf(cst, 'step')
   if (tokenOf(cst, 'Colon')) {
     return {
       k: 'range',
       ...(from ? { from: buildOperators(b, from, span) } : {}),
       ...(to ? { to: buildOperators(b, to, span) } : {}),
+      ...(step ? { step: buildOperators(b, step, span) } : {}),
       span,
     }
   }

@@ -202,7 +202,8 @@ function printArg(p: Printer, arg: ast.Arg): Doc {
 function printIndexItem(p: Printer, item: ast.IndexItem): Doc {
   if (item.k === 'ellipsis') return '...'
   if (item.k === 'at') return printOperators(p, item.index)
-  return [item.from ? printOperators(p, item.from) : '', ':', item.to ? printOperators(p, item.to) : '']
+  const step = item.step ? [':', printOperators(p, item.step)] : []
+  return [item.from ? printOperators(p, item.from) : '', ':', item.to ? printOperators(p, item.to) : '', ...step]
 }
 
 function printComprehension(p: Printer, expr: ast.Comprehension): Doc {

@@ -23,9 +23,7 @@ import { describe, fault, type Shared, type Value } from './values.ts'
 import { selectLazily } from './select.ts'
 
 /** Constructs that the language names and a later version brings. */
-const later = new Set(
-  'topk sort scatter_add conv conv1d conv2d batchnorm groupnorm cumsum max_pool mean_pool rnn lstm gru'.split(' '),
-)
+const later = new Set('rnn lstm gru'.split(' '))
 
 export function resolveBlock(name: string, env: Env): BlockDef | undefined {
   for (let s = env.blocks; s; s = s.parent) {

@@ -115,7 +115,8 @@ function expand(e: ast.Index, base: TensorValue, env: Env): Item[] | undefined {
       }
       filled = true
       for (let i = written; i < rank; i++) items.push({ k: 'all' })
-    } else if (item.k === 'range') items.push(item.from || item.to ? { k: 'range', at: item } : { k: 'all' })
+    } else if (item.k === 'range')
+      items.push(item.from || item.to || item.step ? { k: 'range', at: item } : { k: 'all' })
     else items.push({ k: 'at', value: evaluate(item.index, env), expr: item.index })
   }
   while (items.length < rank) items.push({ k: 'all' })
@@ -138,7 +139,7 @@ function whole_(e: ast.Index, base: TensorValue, items: readonly Item[], env: En
     return fault
   }
   const dropped: number[] = []
-  let gathered: { axis: number; ids: Node; name: string | undefined } | undefined
+  let looked: { axis: number; ids: Node; name: string | undefined } | undefined
   for (const [axis, item] of items.entries()) {
     if (!node) return fault
     if (item.k === 'all') continue
@@ -159,7 +160,7 @@ function whole_(e: ast.Index, base: TensorValue, items: readonly Item[], env: En
         report(env, withReasons(said, becauseOf(value.node, nameOf(expr))))
         return fault
       }
-      gathered = { axis, ids: value.node, name: nameOf(expr) }
+      looked = { axis, ids: value.node, name: nameOf(expr) }
       continue
     }
     const at = asDim(value, env, expr.span, 'an index')
@@ -175,14 +176,14 @@ function whole_(e: ast.Index, base: TensorValue, items: readonly Item[], env: En
     node = apply(env, 'slice', [node], { axis, start, size: of(1) }, e.span, [nameOf(e.base)])
     dropped.push(axis)
   }
-  if (node && gathered) {
-    node = apply(env, 'gather', [node, gathered.ids], { axis: gathered.axis }, e.span, [nameOf(e.base), gathered.name])
+  if (node && looked) {
+    node = apply(env, 'gather', [node, looked.ids], { axis: looked.axis }, e.span, [nameOf(e.base), looked.name])
   }
   if (!node) return fault
   if (dropped.length === 0) return tensor(node)
   // A gather put the axes of its ids in the place of one.
-  const shift = gathered ? gathered.ids.type.shape.length - 1 : 0
-  const gone = new Set(dropped.map((axis) => (gathered && axis > gathered.axis ? axis + shift : axis)))
+  const shift = looked ? looked.ids.type.shape.length - 1 : 0
+  const gone = new Set(dropped.map((axis) => (looked && axis > looked.axis ? axis + shift : axis)))
   const shape = node.type.shape.filter((_, axis) => !gone.has(axis))
   const squeezed = apply(env, 'reshape', [node], { shape }, e.span)
   return squeezed ? tensor(squeezed) : fault
@@ -206,7 +207,15 @@ function sliceRange(node: Node, axis: number, extent: Ix, at: ast.Range, env: En
   ) {
     return undefined
   }
-  return apply(env, 'slice', [node], { axis, start: from, size: sub(to, from) }, at.span)
+  const sliced = apply(env, 'slice', [node], { axis, start: from, size: sub(to, from) }, at.span)
+  return sliced && at.step ? everyNth(sliced, axis, at.step, env) : sliced
+}
+
+/** Windows of one element. */
+function everyNth(node: Node, axis: number, e: ast.Expr, env: Env): Node | undefined {
+  const stride = asDim(evaluate(e, env), env, e.span, 'a step')
+  const picked = stride && apply(env, 'unfold', [node], { axis, size: of(1), stride, dilation: of(1) }, e.span)
+  return picked && apply(env, 'reshape', [picked], { shape: picked.type.shape.slice(0, -1) }, e.span)
 }
 
 /** Reports what is certainly wrong; what cannot be proved is the op's to refuse. */
@@ -317,13 +326,30 @@ function pick(start: Node, axes: readonly (Axis | undefined)[], env: Env, span: 
   const unique = new Set(labels).size === labels.length
   if (unique && computed.length === 0) return arrange(node, labels, env, span)
   const single = computed.length === 1 ? computed[0]!.at! : undefined
-  if (unique && single && !labels.some((label) => single.lanes?.includes(label))) {
-    const axis = kept.findIndex((one) => one.at !== undefined)
-    node = apply(env, 'gather', [node, single.node], { axis }, span)
-    const order = kept.flatMap((one) => (one.label ? [one.label] : (single.lanes ?? [])))
-    return node ? arrange(node, order, env, span) : fault
-  }
+  if (unique && single) return gathered(node, kept, single, env, span)
   return flat(node, kept, env, span)
+}
+
+/** One computed axis. Loop variables that it depends on and that are axes of the tensor too pair up, in front: `x[b, ids[b, i]]`. */
+function gathered(start: Node, kept: readonly Axis[], at: TensorValue, env: Env, span: Span): Value {
+  const paired = (at.lanes ?? []).filter((lane) => kept.some((one) => one.label === lane))
+  const order = [...paired.map((lane) => kept.findIndex((one) => one.label === lane)), ...kept.keys()].filter(
+    (axis, i, all) => all.indexOf(axis) === i,
+  )
+  const free = (at.lanes ?? []).filter((lane) => !paired.includes(lane))
+  const ids = paired.length > 0 ? permuted(at, [...paired, ...free], env, span) : at.node
+  let node: Node | undefined = start
+  if (order.some((axis, i) => axis !== i)) node = apply(env, 'permute', [node], { order }, span)
+  if (!node || !ids) return fault
+  const axis = order.findIndex((one) => kept[one]!.at !== undefined)
+  node = apply(env, 'gather', [node, ids], { axis, ...(paired.length > 0 ? { batch: paired.length } : {}) }, span)
+  const labels = order.flatMap((one) => kept[one]!.label ?? free)
+  return node ? arrange(node, labels, env, span) : fault
+}
+
+function permuted(value: TensorValue, lanes: readonly Sym[], env: Env, span: Span): Node | undefined {
+  const order = lanes.map((lane) => (value.lanes ?? []).indexOf(lane))
+  return order.every((axis, i) => axis === i) ? value.node : apply(env, 'permute', [value.node], { order }, span)
 }
 
 /** Several computed axes, or one loop variable on two axes: one gather from the flattened tensor. */

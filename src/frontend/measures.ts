@@ -2,7 +2,7 @@
 import { countMismatch, refusedByAuthor, wrongKind } from '../diagnostics/catalogue.ts'
 import { isConst, mul } from '../types/ix.ts'
 import { axisOf } from './attributes.ts'
-import { define, tensorArg, type Builtin } from './builtin.ts'
+import { axisArg, define, tensorArg, type Builtin } from './builtin.ts'
 import { report } from './context.ts'
 import { asDim } from './dims.ts'
 import { int } from './numbers.ts'
@@ -18,6 +18,13 @@ const dim: Builtin = define('dim', ['x', 'axis?'], (bound) => {
   if (!axes.every((axis) => axis !== undefined)) return fault
   const size = int(mul(1, ...axes.map((axis) => x.type.shape[axis]!)))
   return axes.length === 1 ? { ...size, dim: true } : size
+})
+
+/** The position of an axis from the front, however it is given. */
+const axis: Builtin = define('axis_of', ['x', 'axis'], (bound) => {
+  const x = tensorArg(bound, 'axis_of')
+  const at = x && axisArg(bound, x, 'axis', -1)
+  return at === undefined ? fault : int(at)
 })
 
 /** The extents of all axes, as a list. */
@@ -59,4 +66,4 @@ const error: Builtin = define('error', ['message'], ({ env, span, given }) => {
   return fault
 })
 
-export const measures: Readonly<Record<string, Builtin>> = { dim, shape, len, list, error }
+export const measures: Readonly<Record<string, Builtin>> = { dim, axis_of: axis, shape, len, list, error }

@@ -176,6 +176,8 @@ export const cases: Readonly<Record<OpName, readonly Case[]>> = {
     on([f32(5, 3), within(i32(B, T), 0, 4)], { axis: 0 }),
     on([f32(B, 5, 3), within(i32(T), 0, 4)], { axis: 1 }),
     on([f32(B, T), within(i32(), 0, 0)], { axis: 1 }),
+    on([f32(B, T, 5, 3), within(i32(B, S), 0, 4)], { axis: 2, batch: 1 }),
+    on([f32(B, T, 5), within(i32(B, T), 0, 4)], { axis: 2, batch: 2 }),
   ],
   attention: [
     of1(q, k, v),
