@@ -168,10 +168,10 @@ const squeeze: Builtin = define('squeeze', ['x', 'axis?'], (bound) => {
 })
 
 const transpose: Builtin = define('transpose', ['x', 'a?', 'b?'], (bound) => {
-  const { env, span } = bound
+  const { env, span, given } = bound
   const x = tensorArg(bound, 'transpose')
   if (!x) return fault
-  if (x.type.shape.length < 2) {
+  if (x.type.shape.length < 2 && !(given.has('a') && given.has('b'))) {
     report(env, withReasons(rankMismatch(span, '`transpose`', 'at least two axes', showType(x.type)), becauseOf(x)))
     return fault
   }

@@ -177,7 +177,10 @@ function whole_(e: ast.Index, base: TensorValue, items: readonly Item[], env: En
     dropped.push(axis)
   }
   if (node && looked) {
-    node = apply(env, 'gather', [node, looked.ids], { axis: looked.axis }, e.span, [nameOf(e.base), looked.name])
+    node = apply(env, 'gather', [node, looked.ids], { axis: looked.axis, batch: 0 }, e.span, [
+      nameOf(e.base),
+      looked.name,
+    ])
   }
   if (!node) return fault
   if (dropped.length === 0) return tensor(node)
@@ -342,7 +345,7 @@ function gathered(start: Node, kept: readonly Axis[], at: TensorValue, env: Env,
   if (order.some((axis, i) => axis !== i)) node = apply(env, 'permute', [node], { order }, span)
   if (!node || !ids) return fault
   const axis = order.findIndex((one) => kept[one]!.at !== undefined)
-  node = apply(env, 'gather', [node, ids], { axis, ...(paired.length > 0 ? { batch: paired.length } : {}) }, span)
+  node = apply(env, 'gather', [node, ids], { axis, batch: paired.length }, span)
   const labels = order.flatMap((one) => kept[one]!.label ?? free)
   return node ? arrange(node, labels, env, span) : fault
 }
@@ -366,7 +369,7 @@ function flat(node: Node, kept: readonly (Axis & { readonly extent: Ix })[], env
   }
   const size = mul(1, ...kept.map((axis) => axis.extent))
   const line = apply(env, 'reshape', [node], { shape: [size] }, span)
-  const found = line && place && apply(env, 'gather', [line, place.node], { axis: 0 }, span)
+  const found = line && place && apply(env, 'gather', [line, place.node], { axis: 0, batch: 0 }, span)
   return found ? tensor(found, place?.lanes) : fault
 }
 

@@ -3,7 +3,7 @@ import { print, sub } from '../types/ix.ts'
 import { defineOp, EvaluateError, InferError } from './define.ts'
 import { mapStage, sizeOf, stridesOf, tensor, typeFact, wantAxis, wantDtype } from './support.ts'
 
-export const gather = defineOp<{ axis: number; batch?: number }>({
+export const gather = defineOp<{ axis: number; batch: number }>({
   doc: "Elements of x at data-dependent positions: the axis is replaced by i's axes, y[.., a, b, ..] = x[.., i[a, b], ..]. Embedding is gather on axis 0. The first `batch` axes of x and i are the same ones: y[b, .., a, ..] = x[b, .., i[b, a], ..].",
   operator: 'x[i]',
   params: [
@@ -12,7 +12,7 @@ export const gather = defineOp<{ axis: number; batch?: number }>({
     { name: 'axis', kind: 'axis', default: 0 },
     { name: 'batch', kind: 'number', default: 0 },
   ],
-  infer: ([x, i], { axis, batch = 0 }) => {
+  infer: ([x, i], { axis, batch }) => {
     wantDtype('an index', 'i', 1, i, ['i32'])
     wantAxis(axis, x.shape.length, x)
     if (!Number.isInteger(batch) || batch < 0 || batch > Math.min(axis, i.shape.length)) {
@@ -31,7 +31,7 @@ export const gather = defineOp<{ axis: number; batch?: number }>({
     }
     return { dtype: x.dtype, shape: [...x.shape.slice(0, axis), ...i.shape.slice(batch), ...x.shape.slice(axis + 1)] }
   },
-  evaluate: ([x, i], { axis, batch = 0 }, [shape]) => {
+  evaluate: ([x, i], { axis, batch }, [shape]) => {
     const n = x.shape[axis]
     for (let p = 0; p < i.data.length; p++) {
       if (i.data[p] >= 0 && i.data[p] < n) continue
@@ -57,7 +57,7 @@ export const gather = defineOp<{ axis: number; batch?: number }>({
     return out
   },
   /** Out-of-range indices are refused before a kernel runs; here they are clamped, so that no load is out of bounds. */
-  lower: ({ inputs: [x, i], out, attrs: { axis, batch = 0 } }) => [
+  lower: ({ inputs: [x, i], out, attrs: { axis, batch } }) => [
     mapStage(out, (at) => {
       const behind = axis + i.shape.length - batch
       const place = load(i, [...at.slice(0, batch), ...at.slice(axis, behind)])

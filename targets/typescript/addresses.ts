@@ -77,11 +77,13 @@ function innermost(loop: For, known: Map<Ix, Sym>, inductions: Map<Sym, readonly
   })
   const bases = new Map<Ix, Sym>()
   const moving = new Map<string, Induction>()
+  // The address of a load within may have become a count that goes with the loop.
+  const goes = (v: Sym): boolean => v === loop.v || [...moving.values()].some((induction) => induction.v === v)
   const stable = (x: Ix): boolean =>
     [...valuesOf(x)].every((value) => {
       const e = value.value as Expr
       return (
-        !symbolsOfExpr(e).has(loop.v) &&
+        ![...symbolsOfExpr(e)].some(goes) &&
         [...localsOf(e)].every((v) => !changing.has(v)) &&
         loadsOf(e).every((l) => !effects.writes.has(l.buf))
       )

@@ -73,11 +73,16 @@ interface FunctionScope extends Scope {
 }
 function functionScope(p: Printer, kernel: string, inductions: ReadonlyMap<Sym, readonly Induction[]>): FunctionScope {
   const known = new Map<object, string>()
+  const scratches = new Set<string>()
   const allocate = (b: Buffer): void => {
     const length = isConst(storageOf(b))
     if (length === undefined)
       throw new Error(`internal: private storage of ${b.name} in ${kernel} has no constant size`)
-    known.set(b, p.scratch(b.name, scratchOf(b.of), length))
+    // Other kernels may use the same storage, another buffer of this one may not.
+    let name = p.scratch(b.name, scratchOf(b.of), length)
+    for (let n = 2; scratches.has(name); n++) name = p.scratch(`${b.name}${n}`, scratchOf(b.of), length)
+    scratches.add(name)
+    known.set(b, name)
   }
   const make = (own: Names): FunctionScope => {
     const named = (thing: object, wish: string): string => {

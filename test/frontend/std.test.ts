@@ -77,7 +77,7 @@ describe('reductions and norms', () => {
 describe('tensors, masks, positions', () => {
   test('roll, tril, one_hot, zeros', () => {
     expect(apply('roll(x, 1)', [1, 2, 3])).toEqual([3, 1, 2])
-    expect(apply('tril(3) + 0 * sum(x)', [0, 0, 0])).toEqual([1, 0, 0, 1, 1, 0, 1, 1, 1])
+    expect(apply('tril(ones([3, 3])) + 0 * sum(x)', [0, 0, 0])).toEqual([1, 0, 0, 1, 1, 0, 1, 1, 1])
     expect(apply('one_hot(iota(2), 3) + 0 * sum(x)', [0, 0, 0])).toEqual([1, 0, 0, 0, 1, 0])
     expect(apply('zeros([2]) + ones([1]) + 0 * sum(x)', [1])).toEqual([1, 1])
   })

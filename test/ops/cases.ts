@@ -173,9 +173,9 @@ export const cases: Readonly<Record<OpName, readonly Case[]>> = {
     on([i32(T, 3)], { axis: 0, before: of(P), after: con(0), value: 7 }),
   ],
   gather: [
-    on([f32(5, 3), within(i32(B, T), 0, 4)], { axis: 0 }),
-    on([f32(B, 5, 3), within(i32(T), 0, 4)], { axis: 1 }),
-    on([f32(B, T), within(i32(), 0, 0)], { axis: 1 }),
+    on([f32(5, 3), within(i32(B, T), 0, 4)], { axis: 0, batch: 0 }),
+    on([f32(B, 5, 3), within(i32(T), 0, 4)], { axis: 1, batch: 0 }),
+    on([f32(B, T), within(i32(), 0, 0)], { axis: 1, batch: 0 }),
     on([f32(B, T, 5, 3), within(i32(B, S), 0, 4)], { axis: 2, batch: 1 }),
     on([f32(B, T, 5), within(i32(B, T), 0, 4)], { axis: 2, batch: 2 }),
   ],

@@ -105,13 +105,15 @@ it('matmul by the definition', () => {
 })
 
 it('gather names the index that is out of range', () => {
-  expect(evaluate('gather', [f([3, 2], 1, 2, 3, 4, 5, 6), i([2], 2, 0)], [2, 2], { axis: 0 })).toEqual([5, 6, 1, 2])
+  expect(evaluate('gather', [f([3, 2], 1, 2, 3, 4, 5, 6), i([2], 2, 0)], [2, 2], { axis: 0, batch: 0 })).toEqual([
+    5, 6, 1, 2,
+  ])
   for (const bad of [3, -1]) {
     expect(() =>
-      evaluate('gather', [f([3, 2], 1, 2, 3, 4, 5, 6), i([1, 2], 0, bad)], [1, 2, 2], { axis: 0 }),
+      evaluate('gather', [f([3, 2], 1, 2, 3, 4, 5, 6), i([1, 2], 0, bad)], [1, 2, 2], { axis: 0, batch: 0 }),
     ).toThrowError(EvaluateError)
     expect(() =>
-      evaluate('gather', [f([3, 2], 1, 2, 3, 4, 5, 6), i([1, 2], 0, bad)], [1, 2, 2], { axis: 0 }),
+      evaluate('gather', [f([3, 2], 1, 2, 3, 4, 5, 6), i([1, 2], 0, bad)], [1, 2, 2], { axis: 0, batch: 0 }),
     ).toThrowError(`i[0, 1] = ${bad}`)
   }
 })

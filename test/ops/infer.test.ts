@@ -244,7 +244,7 @@ describe('views', () => {
           ['f32', 50257, 768],
           ['i32', B, T],
         ],
-        { axis: 0 },
+        { axis: 0, batch: 0 },
       ),
     ).toBe('f32[B, T, 768]')
     expect(
@@ -254,7 +254,7 @@ describe('views', () => {
           ['f32', 5, 3],
           ['f32', B],
         ],
-        { axis: 0 },
+        { axis: 0, batch: 0 },
       ).fix,
     ).toBe('i32(i)')
   })

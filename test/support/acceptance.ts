@@ -5,7 +5,7 @@ import type { Target } from '../../src/target.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { compileFile, loadEmitted, type Result } from './emitted.ts'
 import { goldenTensors } from './golden.ts'
-import { readText } from './models.ts'
+import { expectClose, graphOfFile, readText, run } from './models.ts'
 
 export interface Case {
   readonly rtol: number
@@ -18,11 +18,16 @@ export interface Case {
 export const table: string[] = ['case · output · target: max error, share of tolerance']
 
 /** The case of `test/golden/name`, compiled from `source`, by default its `model.tfm`. */
-export async function open(name: string, target: Target, source = `test/golden/${name}/model.tfm`) {
+export async function open(
+  name: string,
+  target: Target,
+  source = `test/golden/${name}/model.tfm`,
+  weights = `test/golden/${name}/weights.safetensors`,
+) {
   const about = JSON.parse(readText(`test/golden/${name}/case.json`)) as Case
   const io = goldenTensors(name, 'io.safetensors')
   const compiled = compileFile(source, target, about.config)
-  const model = await loadEmitted(target, compiled, `test/golden/${name}/weights.safetensors`)
+  const model = await loadEmitted(target, compiled, weights)
   const input = (key: string): Tensor => io.get(`in.${key}`)!
   const agree = (got: ArrayLike<number>, key: string): void => {
     const { rtol = about.rtol, atol = about.atol } = about.outputs[key]
@@ -37,7 +42,26 @@ export async function open(name: string, target: Target, source = `test/golden/$
     table.push(`${name} · ${key} · ${target.name}: ${error.toExponential(2)}, ${(100 * share).toFixed(2)} %`)
     expect(share, key).toBeLessThanOrEqual(1)
   }
-  return { about, model, input, agree }
+  const inputs = [...io].flatMap(([key, t]) => (key.startsWith('in.') ? [[key.slice(3), t] as const] : []))
+  const shapeOf = (key: string): readonly number[] => io.get(`out.${key}`)!.shape
+  return { about, model, input, inputs, agree, shapeOf }
+}
+
+/** What the reference makes of a case that is one call with tensors of the same names. */
+export function reference(name: string) {
+  const about = JSON.parse(readText(`test/golden/${name}/case.json`)) as Case
+  const io = goldenTensors(name, 'io.safetensors')
+  const inputs = Object.fromEntries(
+    [...io].flatMap(([key, t]) => (key.startsWith('in.') ? [[key.slice(3), t] as const] : [])),
+  )
+  const graph = graphOfFile(`test/golden/${name}/model.tfm`)
+  const outputs = run(graph, inputs, goldenTensors(name, 'weights.safetensors'))
+  const agree = (got: Tensor | undefined, key: string): void => {
+    const { rtol = about.rtol, atol = about.atol } = about.outputs[key]
+    expect(got?.dtype === 'i32', key).toBe(io.get(`out.${key}`)!.dtype === 'i32')
+    expectClose(got, io.get(`out.${key}`)!, rtol, atol)
+  }
+  return { about, outputs, agree }
 }
 export const ints = (data: ArrayLike<number>, shape: readonly number[]) => ({ data: Int32Array.from(data), shape })
 export const given = (t: Tensor) => ({

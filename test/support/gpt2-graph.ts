@@ -61,7 +61,7 @@ export function gpt2Graph({ vocab, ctx, d, heads, layers }: Gpt2Shape): Graph {
   const wte = param('wte.weight', vocab, d)
   const wpe = param('wpe.weight', ctx, d)
   const positions = node('slice', [wpe], { axis: 0, start: con(0), size: of(T) })
-  let x = node('add', [node('gather', [wte, ids], { axis: 0 }), positions], {}, 'x')
+  let x = node('add', [node('gather', [wte, ids], { axis: 0, batch: 0 }), positions], {}, 'x')
   for (let i = 0; i < layers; i++) {
     scope = 'h.{i}.ln_1'
     const a = layernorm(x, prefix(i, 'ln_1'))
