@@ -123,7 +123,6 @@ def text(**more):
 @case("bert")
 def bert():
     config = transformers.BertConfig(**TINY, layer_norm_eps=1e-5)
-    types = torch.tensor([[0, 0, 0, 1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0, 1, 1, 1]])
     write("bert", config, {
         "BertForPreTraining": {"logits": "prediction_logits", "seq_relationship_logits": "seq_relationship_logits"},
         "BertModel": ["last_hidden_state", "pooler_output"],
@@ -132,7 +131,7 @@ def bert():
         "BertForSequenceClassification": ["logits"],
         "BertForTokenClassification": ["logits"],
         "BertForQuestionAnswering": ["start_logits", "end_logits"],
-    }, text(token_type_ids=types), KEEP)
+    }, text(token_type_ids=TYPES), KEEP)
 
 
 def padded(pad):
@@ -177,6 +176,11 @@ def seq2seq(model, given, source=("input_ids", "attention_mask"), start=0, steps
     return {"logits": out.logits, "memory": out.encoder_last_hidden_state, "greedy": greedy}
 
 
+softmax = torch.nn.functional.softmax
+# Some attentions ask for float32 whatever the model is in.
+torch.nn.functional.softmax = lambda x, dim=None, dtype=None, **more: softmax(x, dim=dim, **more)
+
+
 def exact_rms(self, x):
     """T5's own takes the mean of squares in float32 whatever the model is in."""
     return self.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
@@ -205,6 +209,71 @@ def t5(name="t5", **more):
 @case("t5-gated")
 def t5_gated():
     t5("t5-gated", feed_forward_proj="gated-gelu", tie_word_embeddings=False)
+
+
+@case("vit")
+def vit():
+    config = transformers.ViTConfig(
+        hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=37, image_size=[12, 20], patch_size=4,
+        layer_norm_eps=1e-5, hidden_act="gelu_pytorch_tanh", id2label=TINY["id2label"],
+    )
+    write("vit", config, {
+        "ViTForImageClassification": ["logits"],
+        "ViTModel": ["last_hidden_state", "pooler_output"],
+    }, {"pixel_values": floats("pixels", 2, 3, 12, 20)}, KEEP)
+
+
+@case("whisper")
+def whisper():
+    config = transformers.WhisperConfig(
+        vocab_size=61, num_mel_bins=10, d_model=24, encoder_layers=2, encoder_attention_heads=3, encoder_ffn_dim=37,
+        decoder_layers=1, decoder_attention_heads=2, decoder_ffn_dim=29, max_source_positions=11, max_target_positions=16,
+        pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1, suppress_tokens=None, begin_suppress_tokens=None,
+    )
+    given = {"input_features": floats("mel", 2, 10, 22), "decoder_input_ids": ids("decoder", 61, 2, 9)}
+    write("whisper", config, {
+        "WhisperForConditionalGeneration": lambda m, g: seq2seq(m, g, ("input_features",), start=1),
+    }, given, KEEP)
+
+
+TYPES = torch.tensor([[0, 0, 0, 1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0, 1, 1, 1]])
+
+
+@case("mpnet")
+def mpnet():
+    config = transformers.MPNetConfig(**{**TINY, "max_position_embeddings": 20}, layer_norm_eps=1e-5)
+    given = {"input_ids": torch.where(LONG == 1, ids("ids", 97, 2, 17), 1), "attention_mask": LONG}
+    write("mpnet", config, {
+        "MPNetModel": ["last_hidden_state", "pooler_output"],
+        "MPNetForMaskedLM": ["logits"],
+        "MPNetForSequenceClassification": ["logits"],
+    }, given, KEEP)
+
+
+@case("electra")
+def electra():
+    config = transformers.ElectraConfig(**TINY, embedding_size=16, layer_norm_eps=1e-5)
+    write("electra", config, {
+        "ElectraForPreTraining": ["logits"],
+        "ElectraModel": ["last_hidden_state"],
+        "ElectraForMaskedLM": ["logits"],
+        "ElectraForSequenceClassification": ["logits"],
+        "ElectraForTokenClassification": ["logits"],
+        "ElectraForQuestionAnswering": ["start_logits", "end_logits"],
+    }, text(token_type_ids=TYPES), KEEP)
+
+
+@case("albert")
+def albert():
+    config = transformers.AlbertConfig(**{**TINY, "num_hidden_layers": 4}, num_hidden_groups=2, embedding_size=16, layer_norm_eps=1e-5)
+    write("albert", config, {
+        "AlbertForPreTraining": {"logits": "prediction_logits", "sop_logits": "sop_logits"},
+        "AlbertModel": ["last_hidden_state", "pooler_output"],
+        "AlbertForMaskedLM": ["logits"],
+        "AlbertForSequenceClassification": ["logits"],
+        "AlbertForTokenClassification": ["logits"],
+        "AlbertForQuestionAnswering": ["start_logits", "end_logits"],
+    }, text(token_type_ids=TYPES), KEEP)
 
 
 if __name__ == "__main__":
