@@ -1,5 +1,7 @@
 /** A model's programs as one module: shared kernels, shared weights, state. */
-import type { Graph } from '../ir/types.ts'
+import { makeNode } from '../ir/build.ts'
+import { shapeOf } from '../ir/kinds.ts'
+import type { Graph, Node, OutputSpec } from '../ir/types.ts'
 import type { Module, StateSpec } from '../program/types.ts'
 import type { DType } from '../types/dtype.ts'
 import type { Ix, Sym } from '../types/ix.ts'
@@ -40,10 +42,11 @@ export function lowerModule(
   target: { readonly panelLayout: PanelLayout },
   fuse = true,
 ): LoweredModule {
-  const flows = source.programs.map((p) => analyse(p.graph))
+  const sources = source.programs.map((p) => ({ ...p, graph: separateResults(p.graph) }))
+  const flows = sources.map((p) => analyse(p.graph))
   const weights = planWeights(flows, target.panelLayout)
   const table: KernelTable = { kernels: [], byKey: new Map(), name: uniqueNames() }
-  const programs = source.programs.map((p, i) => lowerProgram(p, flows[i], weights, table, fuse))
+  const programs = sources.map((p, i) => lowerProgram(p, flows[i], weights, table, fuse))
   const { graph } = source
   const state = source.state.map((s): StateSpec => ({ ...s, layout: cacheLayout(s.shape, s.axis) }))
   const module: Module = {
@@ -63,4 +66,15 @@ export function lowerModule(
     ...(source.notSteppable === undefined ? {} : { notSteppable: source.notSteppable }),
   }
   return { module, programs }
+}
+
+/** Each result a value of its own: what comes in as it is, and a second name of a value, is looked at through a view, which can be stored. */
+function separateResults(graph: Graph): Graph {
+  const seen = new Set<Node>()
+  const outputs = graph.outputs.map((o): OutputSpec => {
+    const own = shapeOf(o.node).kind !== 'leaf' && !seen.has(o.node)
+    seen.add(o.node)
+    return own ? o : { ...o, node: makeNode('reshape', [o.node], { shape: o.node.type.shape }, o.node.origin) }
+  })
+  return { ...graph, outputs }
 }
