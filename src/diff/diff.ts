@@ -4,6 +4,7 @@
  */
 import type { Compiled } from '../compile.ts'
 import { interpret } from '../interpret/index.ts'
+import { deviations } from '../kernel/pairs.ts'
 import type { ProgramName } from '../program/types.ts'
 import { dispatchesOf } from '../program/steps.ts'
 import type { Target } from '../target.ts'
@@ -15,8 +16,7 @@ import { compare } from './compare.ts'
 import type { Argument } from './simulate.ts'
 import { makeSimulator } from './simulate.ts'
 
-/** Standard deviations that an output may be off by. */
-export const deviations = 8
+export { deviations }
 
 export interface Subject {
   readonly target: Target

@@ -208,9 +208,10 @@ class Writer {
 
   /** The rounding of a wide value that is stored as f32. */
   private rounding(v: string): string {
-    const { roundoff: u, accumulate } = this.rules
+    const { roundoff: u, accumulate, flush } = this.rules
     if (accumulate >= u) return '0'
-    return this.worst ? `${u} * Math.abs(${v})` : `${u * u} * ${v} * ${v}`
+    const own = this.worst ? `${u} * Math.abs(${v})` : `${u * u} * ${v} * ${v}`
+    return flush > 0 ? `${own} + (${v} === 0 ? 0 : ${this.worst ? flush : flush * flush})` : own
   }
 
   private loop(s: For): void {

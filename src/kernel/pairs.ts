@@ -21,6 +21,9 @@ export interface Rules {
 }
 export type ErrorMode = 'worst' | 'rms'
 
+/** Standard deviations that a value may be off by. */
+export const deviations = 8
+
 /** Text of a value and of its error; error '0' is exact. */
 export interface Pair {
   readonly v: string
@@ -79,11 +82,15 @@ export function pairCode(
   const rounding = (v: string, u: number, flush: boolean): string => {
     if (u === 0) return '0'
     const own = worst ? `${u} * Math.abs(${v})` : `${u * u} * ${v} * ${v}`
-    return flush && rules.flush > 0 ? `${own} + ${worst ? rules.flush : rules.flush * rules.flush}` : own
+    // What is exactly 0 is not flushed; and what is near a 0 is flushed towards it.
+    const flushed = `(${v} === 0 ? 0 : ${worst ? rules.flush : rules.flush * rules.flush})`
+    return flush && rules.flush > 0 ? `${own} + ${flushed}` : own
   }
   const round = (v: string, t: Scalar, ulps = 1, u = unit(t)): string => rounding(v, ulps * u, t === 'f32')
   /** The absolute error of an operand. */
   const abs = (e: string): string => (worst || e === '0' ? e : temp(`Math.sqrt(${e})`))
+  /** How far an operand may be off at most, for what decides on it: standard deviations say little about one value. */
+  const reach = (e: string): string => (worst || e === '0' ? e : `${deviations} * ${abs(e)}`)
   /** Back to the mode's measure. */
   const measure = (absolute: string): string => (absolute === '0' || worst ? absolute : `(${absolute}) ** 2`)
   const done = (v: string, e: string): Pair => ({ v, e: temp(e) })
@@ -154,7 +161,10 @@ export function pairCode(
       return done(x.v, `Math.abs(${x.v}) > 16777216 ? ${round(x.v, 'f32')} : 0`)
     }
     if (to === 'bool')
-      return { v: temp(`${x.v} !== 0 ? 1 : 0`), e: x.e === '0' ? '0' : temp(`${abs(x.e)} >= Math.abs(${x.v}) ? 1 : 0`) }
+      return {
+        v: temp(`${x.v} !== 0 ? 1 : 0`),
+        e: x.e === '0' ? '0' : temp(`${x.e} > 0 && ${reach(x.e)} >= Math.abs(${x.v}) ? 1 : 0`),
+      }
     return { v: temp(from === 'bool' ? x.v : `Math.trunc(${x.v})`), e: '0' }
   }
 
@@ -166,7 +176,7 @@ export function pairCode(
       const at = (v: string): string => (f === 'round' ? `halfEven(${v})` : `Math.${f}(${v})`)
       const v = temp(at(x.v))
       if (x.e === '0') return { v, e: '0' }
-      const d = abs(x.e)
+      const d = temp(reach(x.e))
       return done(v, measure(`${at(`${x.v} + ${d}`)} - ${at(`${x.v} - ${d}`)}`))
     }
     const v = temp(f === 'erf' ? `erf(${x.v})` : `Math.${f}(${x.v})`)
@@ -223,7 +233,9 @@ export function pairCode(
       case 'ge': {
         const op = { eq: '===', ne: '!==', lt: '<', le: '<=', gt: '>', ge: '>=' }[f]
         const v = temp(`${a.v} ${op} ${b.v} ? 1 : 0`)
-        return { v, e: exact ? '0' : temp(`${sum(abs(a.e), abs(b.e))} >= Math.abs(${a.v} - ${b.v}) ? 1 : 0`) }
+        if (exact) return { v, e: '0' }
+        const d = temp(sum(reach(a.e), reach(b.e)))
+        return { v, e: temp(`${d} > 0 && ${d} >= Math.abs(${a.v} - ${b.v}) ? 1 : 0`) }
       }
       case 'max':
       case 'min': {

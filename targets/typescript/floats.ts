@@ -9,5 +9,6 @@ export const floats: FloatRules = {
   accumulate: 2 ** -53,
   ulp: { erf: 0.004 },
   expSlope: 0,
-  flush: 0,
+  // Half the distance of two subnormals.
+  flush: 2 ** -150,
 }
