@@ -3,10 +3,11 @@
  * far, is printed once. A segment is sums in locals, one loop that feeds them, and stores of the sums.
  */
 import type { Buffer } from '../../src/kernel/buffer.ts'
+import type { Local } from '../../src/kernel/expr.ts'
 import type { For, Stmt } from '../../src/kernel/nest.ts'
-import { exprsOf, loadsOf, visitStmts } from '../../src/kernel/walk.ts'
+import { exprsOf, loadsOf, localsOf, symbolsOfExpr, visitStmts } from '../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
-import { isConst, of, symbolsOf, sym } from '../../src/types/ix.ts'
+import { isConst, of, sym } from '../../src/types/ix.ts'
 import type { Induction } from './addresses.ts'
 
 export interface Segment {
@@ -54,15 +55,17 @@ export function segmentAt(
   const buffers = new Set<Buffer>()
   const free = new Set<Sym>()
   const own = new Set<Sym>([loop.v, ...(inductions.get(loop.v) ?? []).map((m) => m.v)])
+  const inner = new Set<Local>()
+  for (const s of [...body.slice(i, i + sums), ...loop.body]) if (s.k === 'var' || s.k === 'let') inner.add(s.v)
+  let alone = true
   visitStmts([loop], (s) => {
     for (const e of exprsOf(s)) {
-      for (const l of loadsOf(e)) {
-        buffers.add(l.buf)
-        for (const x of l.at) for (const v of symbolsOf(x)) if (!own.has(v)) free.add(v)
-      }
+      for (const l of loadsOf(e)) buffers.add(l.buf)
+      for (const v of symbolsOfExpr(e)) if (!own.has(v)) free.add(v)
+      for (const v of localsOf(e)) alone &&= inner.has(v)
     }
   })
-  if ([...buffers].some((b) => b.space !== 'global')) return undefined
+  if (!alone || [...buffers].some((b) => b.space !== 'global')) return undefined
   const numbers = [...free].map((v, i) => ({ sym: v, value: binds.find((b) => b.v === v)?.ix ?? of(v), name: `i${i}` }))
   const count = sym('n', { lo: 0, role: 'param' })
   numbers.push({ sym: count, value: loop.hi, name: 'n' })
