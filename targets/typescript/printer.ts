@@ -35,7 +35,7 @@ export function printer(language: Language, taken: Iterable<string> = []): Print
     helper: (h) => {
       const known = helpers.get(h)
       if (known !== undefined) return known
-      const name = top.name(h)
+      const name = top.late(h)
       helpers.set(h, name)
       return name
     },
@@ -44,7 +44,7 @@ export function printer(language: Language, taken: Iterable<string> = []): Print
       const key = `${wish}:${array}:${length}`
       const known = scratches.get(key)
       if (known !== undefined) return known
-      const name = top.name(wish)
+      const name = top.late(wish)
       scratches.set(key, name)
       return name
     },
@@ -52,7 +52,7 @@ export function printer(language: Language, taken: Iterable<string> = []): Print
       const key = lines('?').join('\n')
       const known = functions.get(key)
       if (known !== undefined) return known.name
-      const name = top.name(wish)
+      const name = top.late(wish)
       functions.set(key, { name, lines: lines(name) })
       return name
     },

@@ -14,21 +14,35 @@ const reserved = new Set(
 /** A scope of identifiers: each wish becomes a valid name that no other wish of this scope or an outer one has. */
 export interface Names {
   readonly name: (wish: string) => string
+  /** A name that no scope inside this one has either, for what is found to be needed while those are being filled. */
+  readonly late: (wish: string) => string
   /** A scope inside this one. */
   readonly child: () => Names
 }
-export function names(taken: Iterable<string> = [], outer: (name: string) => boolean = () => false): Names {
+export function names(
+  taken: Iterable<string> = [],
+  outer: (name: string) => boolean = () => false,
+  tellOuter: (name: string) => void = () => {},
+): Names {
   const used = new Set(taken)
+  const inside = new Set<string>()
   const isTaken = (name: string): boolean => used.has(name) || reserved.has(name) || outer(name)
+  const make = (wish: string, refused: (name: string) => boolean): string => {
+    const base = identifier(wish)
+    let made = base
+    for (let i = 2; refused(made); i++) made = `${base}${/\d$/.test(base) ? '_' : ''}${i}`
+    used.add(made)
+    tellOuter(made)
+    return made
+  }
   return {
-    name: (wish) => {
-      const base = identifier(wish)
-      let made = base
-      for (let i = 2; isTaken(made); i++) made = `${base}${/\d$/.test(base) ? '_' : ''}${i}`
-      used.add(made)
-      return made
-    },
-    child: () => names([], isTaken),
+    name: (wish) => make(wish, isTaken),
+    late: (wish) => make(wish, (name) => isTaken(name) || inside.has(name)),
+    child: () =>
+      names([], isTaken, (name) => {
+        inside.add(name)
+        tellOuter(name)
+      }),
   }
 }
 
