@@ -11,7 +11,7 @@ import { goldenTensors } from '../support/golden.ts'
 import { expectClose, graphOfFile, readText } from '../support/models.ts'
 
 /** Folders of test/golden/hf, made by make_encoders.py there. */
-const cases = ['bert', 'roberta', 'distilbert', 't5', 't5-gated', 'mpnet', 'electra', 'albert']
+const cases = ['bert', 'roberta', 'distilbert', 't5', 't5-gated', 'mpnet', 'electra', 'albert', 'vit', 'whisper']
 
 type Config = { readonly [key: string]: Json } & { readonly model_type: string }
 interface Registry {

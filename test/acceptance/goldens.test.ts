@@ -98,6 +98,13 @@ describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000
     model.dispose()
   })
 
+  test('v10-vit-tiny, as examples/vit describes it', async () => {
+    const { model, input, agree } = await open('v10-vit-tiny', target, 'examples/vit/model.tfm')
+    const out = await model.run({ pixel_values: given(input('pixel_values')) })
+    for (const name of ['last_hidden_state', 'logits']) agree(out[name].data, name)
+    model.dispose()
+  })
+
   test('v11-layerscale-residual', async () => {
     const { model, input, agree } = await open('v11-layerscale-residual', target)
     const out = await model.run({ x: given(input('x')) })
