@@ -9,11 +9,13 @@ import { InferError } from '../ops/define.ts'
 import { opOf } from '../ops/table.ts'
 import type { Sym } from '../types/ix.ts'
 import { add, con, INF, isConst, of, sub, substitute, sym } from '../types/ix.ts'
+import { regionsOf } from '../ir/regions.ts'
 import { sightOf } from './causal.ts'
 import type { Form, Frame } from './forms.ts'
 import { advanced, boundOf, mentions, slackOf, startOf, Stop } from './forms.ts'
 import type { State } from './kept.ts'
 import { keeping } from './kept.ts'
+import { atOne, loopsOf, spread, varies } from './loops.ts'
 import type { Reading, Relation } from './relation.ts'
 import { readings } from './relation.ts'
 import { lengthened } from './shift.ts'
@@ -81,17 +83,16 @@ function deriveOrStop(graph: Graph, T: Sym, unbounded: ReadonlySet<Node>, at: (o
     graph.outputs.map((o) => o.name),
   )
   const kind = (n: Node) => shapeOf(n).kind
-  const readingOf = readings(T)
 
   // What each node depends on.
   const defaults = graph.inputs.flatMap((i) => (i.default ? [i.default] : []))
-  const onSequence = new Set<Node>()
+  const order = topological([...graph.outputs.map((o) => o.node), ...defaults])
+  const regions = regionsOf(order)
   const onInputs = new Set<Node>()
-  for (const n of topological([...graph.outputs.map((o) => o.node), ...defaults])) {
-    if (n.op === 'input' || n.inputs.some((x) => onInputs.has(x))) onInputs.add(n)
-    const mentioned = [...n.type.shape, ...dimsOf(n.attrs)].some((d) => mentions(d, T))
-    if (mentioned || n.inputs.some((x) => onSequence.has(x))) onSequence.add(n)
-  }
+  for (const n of order) if (n.op === 'input' || n.inputs.some((x) => onInputs.has(x))) onInputs.add(n)
+  const onSequence = spread(order, regions, (n) => [...n.type.shape, ...dimsOf(n.attrs)].some((d) => mentions(d, T)))
+  // Values that are known at the end of a call only.
+  const final = new Set<Node>()
 
   const memo = new Map<Node, Map<string, Node>>()
   /** A value that T does not touch: rebuilt if it costs nothing, kept by `prepare` otherwise. */
@@ -117,6 +118,9 @@ function deriveOrStop(graph: Graph, T: Sym, unbounded: ReadonlySet<Node>, at: (o
   const local = (n: Node): Node => build(n, formsOf(n, 0))
   const formsOf = (n: Node, form: Form): Form[] => n.type.shape.map((d) => (mentions(d, T) ? form : '-'))
 
+  const loops = loopsOf(regions, frame, builder, kept, local, onSequence)
+  const readingOf = readings(T, loops.steps)
+
   const make = (n: Node, forms: readonly Form[]): Node => {
     for (const [i, d] of n.type.shape.entries()) {
       const slack = slackOf(d, frame)
@@ -125,14 +129,15 @@ function deriveOrStop(graph: Graph, T: Sym, unbounded: ReadonlySet<Node>, at: (o
       if (slack < 0) throw new Stop(n, `axis ${i} has fewer entries than there are positions`)
       if (slack > 0 && n.op === 'input') throw new Stop(n, `axis ${i} has more entries than there are positions`)
     }
+    if (varies(n, loops.steps)) throw new Stop(n, 'its size differs from step to step of a scan')
     const lead = opOf(n.op).leads?.(
       n.inputs.map((x) => x.type),
       n.attrs,
     )
-    const made = lead && led(n, forms, lead)
+    const made = lead && !loops.inside(n) ? led(n, forms, lead) : undefined
     if (made !== undefined) return made
     const wide = forms.flatMap((f, i) => (f === 'full' || (f !== '-' && f > 0) ? [i] : []))
-    if (wide.length > 0 && onInputs.has(n) && !(kind(n) === 'inline' && n.inputs.length > 0)) {
+    if (wide.length > 0 && onInputs.has(n) && !(kind(n) === 'inline' && n.inputs.length > 0) && !loops.inside(n)) {
       const [axis] = wide
       if (wide.length === 1 && !forms.includes(0) && slackOf(n.type.shape[axis], frame) === 0)
         return remembered(n, axis, forms[axis] as 'full' | number)
@@ -142,10 +147,22 @@ function deriveOrStop(graph: Graph, T: Sym, unbounded: ReadonlySet<Node>, at: (o
         throw new Stop(n, 'it is needed at past positions along one axis and at the new ones along another')
       return builder.node('input', [], n.attrs, n.origin)
     }
+    const looped = loops.make(n, forms)
+    if (looped !== undefined) {
+      if (loops.final(n)) final.add(n)
+      return looped
+    }
     const read = readingOf(n)
     const inputs = n.inputs.map((x, i) => operand(n, i, forms, read))
-    const latest = n.inputs.some((x, i) => x.type.shape.some((_, a) => read.of(i, a).some((r) => r.k === 'latest')))
-    return builder.again(n, inputs, advanced(n, forms, frame, latest))
+    const relations = n.inputs.flatMap((x, i) => x.type.shape.flatMap((d, a) => (mentions(d, T) ? read.of(i, a) : [])))
+    const latest = relations.some((r) => r.k === 'latest')
+    if (latest || n.inputs.some((x) => final.has(x))) {
+      if (forms.some((f) => f !== '-') || loops.around(n).length > 0)
+        throw new Stop(n, 'it takes what is known after the last position to earlier ones')
+      final.add(n)
+    }
+    const attrs = advanced(n, forms, frame, latest)
+    return builder.again(n, inputs, relations.some((r) => r.k === 'step') ? attrs : loops.numbered(n, attrs))
   }
 
   /** Input `i` of `n` over the positions that `n` needs for `forms`. */
@@ -205,7 +222,7 @@ function deriveOrStop(graph: Graph, T: Sym, unbounded: ReadonlySet<Node>, at: (o
     for (const r of read.of(i, axis)) {
       if (r.k === 'other') throw new Stop(n, r.why)
       if (r.k === 'same') wanted.set(forms[r.axis], wanted.get(forms[r.axis]) ?? false)
-      else if (r.k === 'latest') wanted.set(0, wanted.get(0) ?? false)
+      else if (r.k === 'latest' || r.k === 'step') wanted.set(0, wanted.get(0) ?? false)
       else {
         const back = windowOf(n, r, read)
         wanted.set(back ?? 'full', back !== undefined && back > 0)
@@ -222,6 +239,7 @@ function deriveOrStop(graph: Graph, T: Sym, unbounded: ReadonlySet<Node>, at: (o
       const slack = slackOf(n.type.shape[a], frame)
       return slack === undefined ? [] : [{ symbol, slack }]
     })
+    queries.push(...loops.around(n).map((symbol) => ({ symbol, slack: 0 })))
     if (queries.length === 0) throw new Stop(n, 'it reduces over all positions, later ones too')
     const operands = new Map(read.inputs.map((b, i) => [b, n.inputs[i]]))
     for (const { symbol, slack } of queries) {
@@ -303,7 +321,7 @@ function deriveOrStop(graph: Graph, T: Sym, unbounded: ReadonlySet<Node>, at: (o
     dims: [...graph.dims, past],
     constraints: graph.constraints.map((c) => ({ ...c, a: substitute(c.a, total), b: substitute(c.b, total) })),
   } // prettier-ignore
-  const step = substituteGraph(prefill, new Map([[T, con(1)]]))
+  const step = substituteGraph(prefill, atOne(loops.steps, T))
   const prepared = [...kept.prepared, ...early]
   const needed = new Set(topological(prepared.map((o) => o.node)))
   const prepare: Graph | undefined =

@@ -25,8 +25,8 @@ export interface Kept {
   readonly constant: (n: Node) => Node
   /** All positions of `n` on `axis`, of which `local` are the new ones. */
   readonly grown: (n: Node, axis: number, local: Node) => Node
-  /** A value of the shape of `start`, which is what it is before the first call. `nextOf` gives the one for the next call. */
-  readonly replaced: (n: Node, start: Node, nextOf: (old: Node) => Node) => Node
+  /** A value that is `start` before the first call, and what it is to be after a call, once that is known. */
+  readonly replaced: (n: Node, start: Node) => { readonly old: Node; readonly become: (next: Node) => void }
   /** `count` entries before `local`, then `local`. */
   readonly tailed: (n: Node, axis: number, local: Node, start: Node) => Node
 }
@@ -51,7 +51,7 @@ export function keeping(builder: Builder, frame: Frame, taken: readonly string[]
     name,
     node: builder.node('hold', [x], { name }, n.origin),
   })
-  const replaced: Kept['replaced'] = (n, start, nextOf) => {
+  const replaced: Kept['replaced'] = (n, start) => {
     const { dtype, shape } = start.type
     if (shape.some((d) => symbolsOf(d).has(frame.T)))
       throw new Stop(n, 'what it must keep of the past would grow along another axis')
@@ -59,8 +59,7 @@ export function keeping(builder: Builder, frame: Frame, taken: readonly string[]
     state.push({ name, dtype, shape })
     prepared.push(hold(n, start, name))
     const old = builder.node('state', [], { name, dtype, shape }, n.origin)
-    next.push(hold(n, nextOf(old), name))
-    return old
+    return { old, become: (x) => void next.push(hold(n, x, name)) }
   }
   return {
     state,
@@ -80,12 +79,11 @@ export function keeping(builder: Builder, frame: Frame, taken: readonly string[]
     },
     replaced,
     tailed: (n, axis, local, start) => {
-      const whole = (old: Node): Node => builder.node('concat', [old, local], { axis }, n.origin)
+      const { old, become } = replaced(n, start)
+      const whole = builder.node('concat', [old, local], { axis }, n.origin)
       const size = start.type.shape[axis]
-      const old = replaced(n, start, (old) =>
-        builder.node('slice', [whole(old)], { axis, start: frame.length, size }, n.origin),
-      )
-      return whole(old)
+      become(builder.node('slice', [whole], { axis, start: frame.length, size }, n.origin))
+      return whole
     },
   }
 }

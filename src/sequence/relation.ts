@@ -17,6 +17,8 @@ export type Relation =
   | { readonly k: 'all'; readonly stage: Stage; readonly symbol: Sym }
   /** The last position. */
   | { readonly k: 'latest' }
+  /** The position of the step of a scan. */
+  | { readonly k: 'step' }
   | { readonly k: 'other'; readonly why: string }
 
 export interface Reading {
@@ -48,12 +50,12 @@ const reductionSymbols = (s: Stage): Sym[] => {
 
 const reads = (e: Expr, buffer: Buffer): boolean => loadsOf(e).some((l) => l.buf === buffer)
 
-/** Lowers a node alone and looks at every load of each operand. Extents that mention `T` are those of sequence axes. */
-export function readings(T: Sym): (node: Node) => Reading {
-  return memoByStructure((node) => readingOf(node, T))
+/** Lowers a node alone and looks at every load of each operand. Extents that mention `T` are those of sequence axes; `steps` are the indices of scans over them. */
+export function readings(T: Sym, steps: ReadonlySet<Sym>): (node: Node) => Reading {
+  return memoByStructure((node) => readingOf(node, T, steps))
 }
 
-function readingOf(node: Node, T: Sym): Reading {
+function readingOf(node: Node, T: Sym, steps: ReadonlySet<Sym>): Reading {
   const inputs = node.inputs.map(virtual)
   const stages = lowerNode(node, inputs, virtual(node))
   const last = stages[stages.length - 1]
@@ -65,12 +67,13 @@ function readingOf(node: Node, T: Sym): Reading {
     if (c === sub(extent, 1)) return { k: 'latest' }
     if (valuesOf(c).size > 0) return { k: 'other', why: 'it reads positions that data choose' }
     const moving = last.domain.filter((s, a) => symbolsOf(node.type.shape[a]).has(T) && symbolsOf(c).has(s))
-    if (moving.length === 0) return { k: 'other', why: 'it reads fixed positions, which later calls do not have' }
-    const offset = moving.length === 1 ? range(sub(c, of(moving[0]))) : undefined
-    if (offset === undefined || !Number.isFinite(offset.hi) || symbolsOf(sub(c, of(moving[0]))).has(moving[0]))
+    const own = [...moving, ...[...symbolsOf(c)].filter((s) => steps.has(s))]
+    if (own.length === 0) return { k: 'other', why: 'it reads fixed positions, which later calls do not have' }
+    const offset = sub(c, of(own[0]))
+    if (own.length > 1 || !Number.isFinite(range(offset).hi) || symbolsOf(offset).has(own[0]))
       return { k: 'other', why: 'it reads other positions than its own' }
-    if (offset.lo < 0) return { k: 'other', why: 'it reads positions before its own' }
-    return { k: 'same', axis: last.domain.indexOf(moving[0]) }
+    if (range(offset).lo < 0) return { k: 'other', why: 'it reads positions before its own' }
+    return moving.length === 0 ? { k: 'step' } : { k: 'same', axis: last.domain.indexOf(moving[0]) }
   }
   const loads = stages.flatMap((stage) => exprs(stage.body).flatMap(loadsOf))
   return {
