@@ -20,6 +20,8 @@ interface Shown {
 const shakespeare = 'examples/shakespeare/model.tfm'
 const translate = 'examples/translate/model.tfm'
 const layer = 'examples/preln-layer/model.tfm'
+/** Tiny models with random weights, as `save_pretrained` wrote them. */
+const hf = 'test/golden/hf-folders'
 const number = 'doscientos treinta y cuatro mil quinientos seis'
 
 const shown: Readonly<Record<string, readonly Shown[]>> = {
@@ -37,6 +39,8 @@ const shown: Readonly<Record<string, readonly Shown[]>> = {
     { argv: [shakespeare, '--input', 'ids=[[82, 79, 77]]'], about: 'Weights and configuration beside the source are found:' },
     { argv: [layer, '--random-weights', '1', '--dims', 'T=4', '--target', 'reference'], about: 'Made-up weights and inputs, on the exact reference:' },
     { argv: [shakespeare, '--input', 'ids=[[1, 1024]]'], about: 'An input that does not fit:' },
+    { argv: ['--hf', `${hf}/bert-embed`, '--text', 'The weather is fine.', '--text', 'The sun shines.'], about: 'Sentences from a folder of Hugging Face ([which are read, and how](hugging-face.md)); this one has random weights:' },
+    { argv: ['--hf', `${hf}/bert-fill-mask`, '--text', 'the [MASK] shines', '--top', '3'], about: 'The likeliest words:' },
   ],
   generate: [
     { argv: [shakespeare, '--prompt', 'ROMEO:', '--max-tokens', '48', '--temperature', '0.7', '--seed', '3'], about: 'Tokens are printed as they come:' },
@@ -53,8 +57,12 @@ const shown: Readonly<Record<string, readonly Shown[]>> = {
     { argv: [layer, '--at', 'nest', '--target', 'typescript', '--kernel', 'norm1'], about: 'The same, scheduled for a target:', most: 24 },
   ],
   fmt: [{ argv: ['--check', shakespeare, translate], about: 'As in CI:' }],
-  init: [{ argv: ['my-model'], about: '', elsewhere: true }],
+  init: [
+    { argv: ['my-model'], about: '', elsewhere: true },
+    { argv: ['--hf', `${hf}/llama`, '--out', 'OUT/my-llama'], about: 'The model of a folder of Hugging Face, to read and to change:' },
+  ],
   info: [
+    { argv: ['--hf', `${hf}/gpt2`], about: 'Which model a folder of Hugging Face is, and what became of each field of its `config.json`:' },
     { argv: ['examples/translate/model.safetensors'], about: 'A checkpoint:', most: 8 },
     { argv: [translate, '--weights', 'examples/translate/model.safetensors'], about: 'Does it fit the model?' },
     { argv: [shakespeare, '--weights', 'examples/translate/model.safetensors'], about: 'One that does not:', most: 8 },

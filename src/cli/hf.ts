@@ -26,7 +26,22 @@ import type { HfModel, ModelOptions, ModelSource } from './model.ts'
  * The source is `path` where one is given (as `tfmc init --hf` wrote it), else that of the architecture. Throws `DiagnosticError`: TFM1908
  * and TFM1910 to TFM1913.
  */
-export async function openHf(ctx: Context, path: string | undefined, options: ModelOptions): Promise<ModelSource> {
+export async function openHf(
+  ctx: Context,
+  path: string | undefined,
+  options: ModelOptions,
+): Promise<ModelSource & { readonly hf: HfModel }> {
+  const found = await findHf(ctx, path, options)
+  if (found.hf.fields.problems.length > 0) throw new DiagnosticError(found.hf.fields.problems)
+  return found
+}
+
+/** The same with the fields that are not dealt with, for `tfmc init`. */
+export async function findHf(
+  ctx: Context,
+  path: string | undefined,
+  options: ModelOptions,
+): Promise<ModelSource & { readonly hf: HfModel }> {
   if (options.config !== undefined && options.config !== true)
     throw new UsageError('--hf takes the config.json of its folder; --config and --no-config do not go with it')
   const folder = await openFolder(resolve(ctx.io.cwd, options.hf!), options.hf!)
@@ -43,9 +58,10 @@ export async function openHf(ctx: Context, path: string | undefined, options: Mo
   }
   const ast = modelIn(parse(place.file).ast, model)
   const rules = [chosen.architecture, chosen.class].filter((r) => r !== undefined)
-  const fields = checkFields(config.values, ast ? readsOf(ast) : [], rules, config.file, place.file.path)
   // Without the model nothing is read; that it is not there is said by the front end.
-  if (ast && fields.problems.length > 0) throw new DiagnosticError(fields.problems)
+  const fields = ast
+    ? checkFields(config.values, readsOf(ast), rules, config.file, place.file.path)
+    : { read: [], required: [], ignored: [], problems: [] }
   const hf: HfModel = { folder, fields, ...chosen }
   return {
     ...place,

@@ -197,10 +197,17 @@ const commands: Readonly<Record<string, Shape>> = {
     load: async () => (await import('./commands/fmt.ts')).fmt,
   },
   init: {
-    summary: 'write a small model to start from',
+    summary: 'write a small model to start from, or that of a Hugging Face folder',
     args: [['[dir]', 'folder, the current one by default']],
-    options: [],
-    examples: [['tfmc init my-model', '']],
+    options: [
+      option('--hf <folder>', 'write out the model that its config.json asks for, with its values'),
+      hfClass,
+      option('-o, --out <dir>', 'the folder, said as an option'),
+    ],
+    examples: [
+      ['tfmc init my-model', ''],
+      ['tfmc init --hf folder -o my-model', 'to look at it, and to change it'],
+    ],
     load: async () => (await import('./commands/init.ts')).init,
   },
   info: {

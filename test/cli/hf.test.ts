@@ -158,6 +158,52 @@ describe('sentence pieces, and a configuration of transformers 5', () => {
   })
 })
 
+describe('init', () => {
+  const ids = async (argv: readonly string[]) =>
+    (await json(['generate', ...argv, '--prompt', 'The fox', '-n', '5'])).data.ids
+  test('writes the model with the values of the folder, right and formatted, to go on with', async () => {
+    const dir = folder()
+    const { code, out } = await tfmc(['init', '--hf', at('llama'), '--out', dir])
+    expect(code).toBe(0)
+    expect(out).toMatch(/Next:\n {2}tfmc info .*\n {2}tfmc generate .*--hf .*\n {2}tfmc compile /)
+    expect(contents(dir)).toEqual(['README.md', 'architecture.json', 'model.tfm'])
+    const source = join(dir, 'model.tfm')
+    expect(readFileSync(source, 'utf8')).toMatch(/d = 32 from "hidden_size",.*\n.* kv = 2 from .*\n.* e = 8 from /)
+    expect((await tfmc(['fmt', '--check', source])).code).toBe(0)
+    expect((await tfmc(['check', source])).out).toContain('37,280 numbers')
+    const want = await ids(['--hf', at('llama')])
+    expect(want).toHaveLength(5)
+    expect(await ids([source, '--hf', at('llama')])).toEqual(want)
+    expect(await ids([source, '--weights', at('llama')])).toEqual(want)
+    // Now it is the user's model.
+    writeFileSync(source, readFileSync(source, 'utf8').replace('output logits = ', 'output logits = -1 * '))
+    expect(await ids([source, '--hf', at('llama')])).not.toEqual(want)
+    const again = await tfmc(['init', '--hf', at('llama'), '--out', dir])
+    expect([again.code, again.err]).toEqual([1, expect.stringContaining('TFM2202')])
+  })
+  test('notes what is left to do, and what was done counts', async () => {
+    const path = changed('gpt2', config((j) => void Object.assign(j, { logit_scale: 0.5, scale_attn_weights: false }))) // prettier-ignore
+    const dir = folder()
+    const { code, err } = await tfmc(['init', dir, '--hf', path])
+    expect([code, err]).toEqual([0, expect.stringMatching(/warning TFM1912: .*"logit_scale" is 0\.5/)])
+    const source = join(dir, 'model.tfm')
+    const text = readFileSync(source, 'utf8')
+    expect(text).toMatch(
+      /^\/\/ To do: "scale_attn_weights" is false.*\n\/\/ To do: "logit_scale" is 0\.5.*\nmodel gpt2\(/m,
+    )
+    expect((await tfmc(['run', source, '--hf', path])).err).toContain('"logit_scale" is 0.5')
+    const scaled = text.replace('act = "gelu_new"', 'scale = 1 from "logit_scale", act = "gelu_new"')
+    writeFileSync(source, scaled.replace('@ transpose(wte)', '@ (scale * transpose(wte))'))
+    const file = join(dir, 'architecture.json')
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/("scale_attn_weights": )\[\s*true/, '$1[true, false'))
+    const { code: done, data } = await json(['run', source, '--hf', path, '--input', 'ids=[[1, 2]]'])
+    expect(done).toBe(0)
+    const plain = await json(['run', '--hf', at('gpt2'), '--input', 'ids=[[1, 2]]'])
+    const logits = (x: typeof data) => (x.outputs as { logits: { data: number[] } }).logits.data
+    logits(data).forEach((x, i) => expect(x).toBeCloseTo(logits(plain.data)[i] / 2, 4))
+  })
+})
+
 describe('what is refused', () => {
   const refused: [string, () => string, string, RegExp][] = [
     ['another model_type', () => changed('gpt2', config((j) => void (j.model_type = 'gpt22'))), 'TFM1910', /model_type "gpt22"\n.*known are .*gpt2.*\n.*did you mean gpt2\?/],

@@ -31,8 +31,8 @@ function described(ctx: Context, model: OpenedModel, { class: c, fields }: HfMod
   return (
     `${ctx.paint('bold', c?.name ?? model.graph.name)} as ${model.graph.name} of ${model.file.path}${c?.task === undefined ? '' : ` (${c.task})`}\n` +
     list('read', fields.read) +
-    list('as is', fields.required) +
-    list('no matter', fields.ignored)
+    list('required', fields.required) +
+    list('ignored', fields.ignored)
   )
 }
 

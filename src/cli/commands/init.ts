@@ -3,11 +3,38 @@ import { join, resolve } from 'node:path'
 import { access } from 'node:fs/promises'
 import { fail, say } from '../../diagnostics/index.ts'
 import { writeFilesAtomically } from '../../fs-atomic.ts'
-import type { Context, Outcome } from '../context.ts'
+import { UsageError, type Context, type Outcome } from '../context.ts'
 
-export async function init(ctx: Context, [dir = '.']: string[]): Promise<Outcome> {
+export interface InitOptions {
+  readonly out?: string
+  /** A folder of Hugging Face, whose model is written out. */
+  readonly hf?: string
+  readonly class?: string
+}
+
+export async function init(ctx: Context, [given]: (string | undefined)[], options: InitOptions): Promise<Outcome> {
+  if (given !== undefined && options.out !== undefined) throw new UsageError('name the folder once: [dir] or --out')
+  if (options.class !== undefined && options.hf === undefined) throw new UsageError('--class goes with --hf')
+  const dir = given ?? options.out ?? '.'
+  if (options.hf !== undefined) {
+    const { writtenOut } = await import('../hf-init.ts')
+    const { files, next } = await writtenOut(ctx, { ...options, hf: options.hf }, dir)
+    return write(ctx, dir, files, next)
+  }
+  const source = join(dir, 'model.tfm')
+  return write(ctx, dir, new Map([['model.tfm', model], ['README.md', readme]]), [
+    `tfmc check ${source}`,
+    `tfmc run ${source} --random-weights 1`,
+  ]) // prettier-ignore
+}
+
+async function write(
+  ctx: Context,
+  dir: string,
+  files: ReadonlyMap<string, string>,
+  next: readonly string[],
+): Promise<Outcome> {
   const folder = resolve(ctx.io.cwd, dir)
-  const files = new Map([['model.tfm', model], ['README.md', readme]]) // prettier-ignore
   for (const name of files.keys()) {
     const there = await access(join(folder, name)).then(
       () => true,
@@ -17,9 +44,8 @@ export async function init(ctx: Context, [dir = '.']: string[]): Promise<Outcome
   }
   await writeFilesAtomically(folder, files)
   const paths = [...files.keys()].map((name) => join(dir, name))
-  ctx.print(
-    `wrote ${paths.join(' and ')}\n\nNext:\n  tfmc check ${paths[0]}\n  tfmc run ${paths[0]} --random-weights 1\n`,
-  )
+  const listed = paths.length === 2 ? paths.join(' and ') : `${paths.slice(0, -1).join(', ')} and ${paths.at(-1)}`
+  ctx.print(`wrote ${listed}\n\nNext:\n${next.map((line) => `  ${line}\n`).join('')}`)
   return { data: { files: paths } }
 }
 
