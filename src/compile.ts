@@ -17,6 +17,7 @@ import { runPasses } from './passes/pass.ts'
 import { pipeline } from './passes/pipeline.ts'
 import type { Derived, Refusal } from './sequence/derive.ts'
 import { derive, isRefusal } from './sequence/derive.ts'
+import { reorder } from './sequence/reorder.ts'
 import type { Target } from './target.ts'
 
 export interface CheckedModel {
@@ -29,6 +30,8 @@ export interface CheckedModel {
 export interface CompileOptions {
   /** Off: no passes, each node a kernel of its own (views still cost nothing). For comparing. */
   readonly fuse?: boolean
+  /** Adds the program `reorder`, which beam search and several samples of a prompt need. Default false. */
+  readonly reorder?: boolean
   readonly onPass?: Observer
 }
 
@@ -69,10 +72,13 @@ export function compileGraph(
   const derived = result === undefined || isRefusal(result) ? undefined : result
   const refusal = isRefusal(result) ? refused(result) : undefined
   const programs = programsOf(optimised, derived)
+  const rows = options.reorder && derived ? reorder(derived) : undefined
+  if (rows) programs.push({ name: 'reorder', graph: rows.graph, keep: new Set(rows.graph.outputs.map((o) => o.name)) })
+  const state = (derived?.state ?? []).map((s) => (rows?.states.has(s.name) ? { ...s, rows: true } : s))
   const lowered = lowerModule(
     {
-      graph, source: source.path, programs, state: derived?.state ?? [],
-      ...(derived ? { sequence: { T: derived.T, past: derived.past, max: derived.max } } : {}),
+      graph, source: source.path, programs, state,
+      ...(derived ? { sequence: { T: derived.T, past: derived.past, max: derived.max, ...(rows ? { batch: rows.batch } : {}) } } : {}),
       ...(refusal ? { notSteppable: refusal.message } : {}),
     }, target, fuse,
   ) // prettier-ignore

@@ -12,6 +12,11 @@ export interface EmitOptions {
   readonly language: 'ts' | 'js'
   /** Whether the module can test itself on the user's device, where the target knows how. Default true. */
   readonly selftest?: boolean
+  /**
+   * Methods that generate, of models that can be stepped. `basic` (default): `generate`. `full`: with all its options, and `generateText`;
+   * if the module was compiled with `reorder`, `generateBatch` and `generateBeams` too.
+   */
+  readonly generation?: 'none' | 'basic' | 'full'
 }
 
 /** Floating-point rules of a target, for derived error bounds: unit roundoff of stores and sums, ULP bounds of built-ins. */

@@ -4,7 +4,7 @@ import { shapeOf } from '../ir/kinds.ts'
 import type { Graph, Node, OutputSpec } from '../ir/types.ts'
 import type { Module, StateSpec } from '../program/types.ts'
 import type { DType } from '../types/dtype.ts'
-import type { Ix, Sym } from '../types/ix.ts'
+import type { Ix } from '../types/ix.ts'
 import { uniqueNames } from './describe.ts'
 import { analyse } from './flow.ts'
 import type { KernelTable, LoweredProgram, ProgramSource } from './program.ts'
@@ -19,6 +19,8 @@ export interface StateDecl {
   readonly dtype: DType
   readonly shape: readonly Ix[]
   readonly axis?: number
+  /** Whether `reorder` gathers its rows. */
+  readonly rows?: boolean
 }
 
 export interface ModuleSource {
@@ -27,7 +29,7 @@ export interface ModuleSource {
   readonly source: string
   readonly programs: readonly ProgramSource[]
   readonly state: readonly StateDecl[]
-  readonly sequence?: { readonly T: Sym; readonly past: Sym; readonly max: number }
+  readonly sequence?: Module['sequence']
   readonly notSteppable?: string
 }
 

@@ -37,9 +37,10 @@ export interface Port {
 
 /**
  * `run`: the whole model, without state. `prepare`: what the sequence axis does not touch, kept in state. `prefill`: T new positions
- * after P past ones, appended to the caches. `step`: the same at T = 1.
+ * after P past ones, appended to the caches. `step`: the same at T = 1. `reorder`: rows of the state, gathered; what it writes lies
+ * beside the state, under names that begin with `~`.
  */
-export type ProgramName = 'run' | 'prepare' | 'prefill' | 'step'
+export type ProgramName = 'run' | 'prepare' | 'prefill' | 'step' | 'reorder'
 
 export interface Program {
   readonly name: ProgramName
@@ -59,6 +60,8 @@ export interface StateSpec {
   /** Axis whose extent is P + T; storage puts it first, so growing keeps the prefix. Absent for hoisted values. */
   readonly axis?: number
   readonly layout: Layout
+  /** Whether `reorder` gathers its rows. */
+  readonly rows?: boolean
 }
 
 /** What `load` must produce from the checkpoint for the kernels: a checkpoint tensor or an expression of several, in a layout. */
@@ -83,8 +86,8 @@ export interface Module {
   readonly rules: WeightRules
   readonly entries: readonly EntrySpec[]
   readonly dims: readonly Sym[]
-  /** The sequence dim T and the past length P, where the model can be stepped. */
-  readonly sequence?: { readonly T: Sym; readonly past: Sym; readonly max: number }
+  /** The sequence dim T and the past length P, where the model can be stepped; the dim of rows, where `reorder` gathers them. */
+  readonly sequence?: { readonly T: Sym; readonly past: Sym; readonly max: number; readonly batch?: Sym }
   readonly weights: readonly WeightSlot[]
   readonly state: readonly StateSpec[]
   readonly kernels: readonly StageKernel[]

@@ -1,37 +1,8 @@
 /** The typed surface of an emitted module: inputs, outputs and the model. */
-import type { Module, Port, Program, ProgramName } from '../../src/program/types.ts'
+import type { Module, Port } from '../../src/program/types.ts'
 import { print } from '../../src/types/ix.ts'
-import { docComment, indent, property, quote } from './text.ts'
-
-/** What `generate` needs: one i32 input on the sequence axis that goes in, and floating-point results per position. */
-export interface Generation {
-  readonly ids: string
-  readonly logits: string
-  /** Inputs that the first call takes besides the tokens. */
-  readonly others: readonly Port[]
-}
-const optionNames = ['maxTokens', 'temperature', 'topK', 'topP', 'seed', 'stop', 'signal']
-
-export const programOf = (module: Module, name: ProgramName): Program | undefined =>
-  module.programs.find((p) => p.name === name)
-
-export function generationOf(module: Module): Generation | undefined {
-  const prefill = programOf(module, 'prefill')
-  if (prefill === undefined || programOf(module, 'step') === undefined) return undefined
-  const tokens = prefill.inputs.filter((i) => i.dtype === 'i32')
-  const logits = prefill.outputs.filter((o) => o.dtype === 'f32')
-  const rest = [...prefill.inputs.filter((i) => i !== tokens[0]), ...(programOf(module, 'prepare')?.inputs ?? [])]
-  const others = rest.filter((p, i) => p.name !== tokens[0]?.name && rest.findIndex((q) => q.name === p.name) === i)
-  const perCall = prefill.inputs.filter((i) => i !== tokens[0] && !i.optional)
-  if (
-    tokens.length !== 1 ||
-    logits.length !== 1 ||
-    perCall.length > 0 ||
-    others.some((o) => optionNames.includes(o.name))
-  )
-    return undefined
-  return { ids: tokens[0].name, logits: logits[0].name, others }
-}
+import { generationTypes, programOf, type GenerationLevel } from './generation.ts'
+import { docComment, indent, property } from './text.ts'
 
 const shapeOf = (port: Port): string => `${port.dtype}[${port.shape.map((x) => print(x)).join(', ')}]`
 
@@ -50,7 +21,10 @@ const given = (): string => 'TensorLike'
 const result = (p: Port): string => (p.dtype === 'f32' ? 'Tensor' : 'Tensor<Int32Array>')
 
 /** Interfaces, as they stand in the `.ts` and in the `.d.ts`. */
-export function apiLines(module: Module, options: { readonly selftest: boolean }): string[] {
+export function apiLines(
+  module: Module,
+  options: { readonly selftest: boolean; readonly generation: GenerationLevel },
+): string[] {
   const run = programOf(module, 'run')
   const prefill = programOf(module, 'prefill')
   const prepare = programOf(module, 'prepare')
@@ -98,18 +72,7 @@ export function apiLines(module: Module, options: { readonly selftest: boolean }
       methods.push('/** One position after the past ones. */', 'step(inputs: SequenceInputs): Promise<SequenceOutputs>')
     methods.push('/** Forgets all positions. */', 'reset(): void')
   }
-  const generation = generationOf(module)
-  if (generation) {
-    const required = generation.others.some((o) => !o.optional)
-    const options =
-      generation.others.length === 0
-        ? 'GenerateOptions'
-        : `GenerateOptions & Pick<SequenceInputs, ${generation.others.map((o) => quote(o.name)).join(' | ')}>`
-    methods.push(
-      ...docComment(['Tokens after the given ones, as they are drawn. Starts anew.']),
-      `generate(ids: ArrayLike<number>, options${required ? '' : '?'}: ${options}): AsyncGenerator<number, void>`,
-    )
-  }
+  methods.push(...generationTypes(module, options.generation))
   if (options.selftest)
     methods.push(
       '/** Runs each kernel on small made-up inputs and compares with stored results; throws where one is off. */',

@@ -3,8 +3,10 @@ import { printStages } from '../../src/kernel/print.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import type { HostStep, Module, Port, Program } from '../../src/program/types.ts'
 import { runtimePieces } from '../runtime.generated.ts'
-import { apiLines, generationOf, programOf } from './api.ts'
+import { apiLines } from './api.ts'
 import { floats } from './floats.ts'
+import type { GenerationLevel } from './generation.ts'
+import { generationMethods, generationPieces, programOf } from './generation.ts'
 import type { PrintedKernel } from './kernel.ts'
 import { printKernel } from './kernel.ts'
 import type { PackFamily } from './packs.ts'
@@ -16,13 +18,15 @@ import type { ScheduleOptions } from './recipes.ts'
 import { schedule } from './recipes.ts'
 import { selftestLines } from './selftest.ts'
 import { share } from './share.ts'
-import { access, docComment, fill, indent, property, quote } from './text.ts'
+import { docComment, fill, indent, quote } from './text.ts'
 import { extraSlots, slotLines, specLines } from './weights.ts'
 
 export interface HostOptions {
   readonly language: Language
   /** Emit `selftest()`. Default true. */
   readonly selftest?: boolean
+  /** Which methods that generate. Default `basic`. */
+  readonly generation?: GenerationLevel
 }
 
 const always = [
@@ -34,7 +38,6 @@ const always = [
   'typescript/runtime/session.ts',
   'typescript/runtime/load.ts',
 ]
-const forGeneration = ['runtime/sampling.ts', 'runtime/generate.ts']
 const forSelftest = ['typescript/runtime/selftest.ts']
 /** What a caller may want to name. */
 export const publicTypes = [
@@ -49,6 +52,12 @@ export const publicTypes = [
   'LoadOptions',
   'SampleOptions',
   'GenerateOptions',
+  'LogitsOptions',
+  'StreamOptions',
+  'TextOptions',
+  'BatchOptions',
+  'BeamOptions',
+  'Beam',
   'SelftestReport',
 ]
 const fixedNames = [
@@ -66,8 +75,8 @@ const fixedNames = [
   'past',
 ]
 
-function piecesOf(module: Module, selftest: boolean): string[] {
-  const wanted = [...always, ...(generationOf(module) ? forGeneration : []), ...(selftest ? forSelftest : [])]
+function piecesOf(module: Module, selftest: boolean, generation: GenerationLevel): string[] {
+  const wanted = [...always, ...generationPieces(module, generation, 'typescript'), ...(selftest ? forSelftest : [])]
   const out: string[] = []
   const add = (name: string): void => {
     if (out.includes(name)) return
@@ -87,7 +96,8 @@ export interface PrintedModule {
 export function printModule(given: Module, options: HostOptions): PrintedModule {
   const { module, runByPrefill } = share(given, true)
   const selftest = options.selftest ?? true
-  const pieces = piecesOf(module, selftest)
+  const generation = options.generation ?? 'basic'
+  const pieces = piecesOf(module, selftest, generation)
   const p = printer(options.language, [...fixedNames, ...pieces.flatMap((n) => runtimePieces[n].names)])
   const kernels = module.kernels.map((k, i) => printKernel(schedule(k, { short: onlyInSteps(module, i) }), p))
   const packs = packKernels(module, p)
@@ -106,7 +116,7 @@ export function printModule(given: Module, options: HostOptions): PrintedModule 
   ])
   const slots = extraSlots(module)
   const tests = selftest ? selftestLines(module, kernelNames, floats, p) : []
-  const api = apiLines(given, { selftest })
+  const api = apiLines(given, { selftest, generation })
   const { T, past, max } = { T: module.sequence?.T.name, past: module.sequence?.past.name, max: module.sequence?.max }
   const sections = [
     ...docComment([`${module.name}, compiled by tfm from ${module.source}. Do not edit.`, ...(module.doc === undefined ? [] : ['', module.doc])]),
@@ -131,7 +141,7 @@ export function printModule(given: Module, options: HostOptions): PrintedModule 
     ]),
     '}', '',
     ...tests,
-    ...loadLines(module, p, selftest, runByPrefill, slots.length > 0), '',
+    ...loadLines(module, p, { selftest, generation, runByPrefill, slots: slots.length > 0 }), '',
   ] // prettier-ignore
   const runtime = pieces.map((n) =>
     p.language === 'ts' ? exportPublic(runtimePieces[n].ts, publicTypes) : exportErrors(runtimePieces[n].js),
@@ -162,7 +172,7 @@ export function onlyInSteps(module: Module, kernel: number): boolean {
 function programDoc(program: Program): readonly string[] {
   const what = {
     run: 'The whole model.', prepare: 'What does not depend on positions, kept in state.',
-    prefill: 'New positions after the past ones.', step: 'One position after the past ones.',
+    prefill: 'New positions after the past ones.', step: 'One position after the past ones.', reorder: 'Rows of the state.',
   }[program.name] // prettier-ignore
   return docComment([what])
 }
@@ -244,10 +254,16 @@ export function rulesLines(module: Module, p: Printer): string[] {
   return [`const rules${p.type('WeightRules')} = {`, ...indent(fields), '}']
 }
 
-function loadLines(module: Module, p: Printer, selftest: boolean, runByPrefill: boolean, slots: boolean): string[] {
+interface LoadParts {
+  readonly selftest: boolean
+  readonly generation: GenerationLevel
+  readonly runByPrefill: boolean
+  readonly slots: boolean
+}
+function loadLines(module: Module, p: Printer, parts: LoadParts): string[] {
+  const { selftest, generation, runByPrefill, slots } = parts
   const as = (type: string): string => (p.language === 'ts' ? ` as unknown as ${type}` : '')
   const inputs = (type: string): string => `inputs${p.type(type)}`
-  const generation = generationOf(module)
   const methods: string[] = []
   if (runByPrefill)
     methods.push(
@@ -265,32 +281,8 @@ function loadLines(module: Module, p: Printer, selftest: boolean, runByPrefill: 
     }
     methods.push('reset: () => session.reset(),')
   }
-  if (generation) {
-    const { ids, logits, others } = generation
-    const first =
-      others.length === 0
-        ? ''
-        : `, ...(session.past === 0 && { ${others.map((o) => `${property(o.name)}: ${access('options', o.name)}`).join(', ')} })`
-    const options =
-      others.length === 0
-        ? `options${p.language === 'ts' ? '?' : ''}`
-        : others.some((o) => !o.optional)
-          ? 'options'
-          : p.language === 'ts'
-            ? 'options = {}'
-            : 'options = {}'
-    methods.push(
-      `generate(ids, ${options.replace('options?', 'options')}) {`,
-      '  session.reset()',
-      `  const next = (tokens${p.type('ArrayLike<number>')}) => {`,
-      `    const given = { ${property(ids)}: { data: tokens, shape: [1, tokens.length] }${first} }`,
-      `    const { data, shape } = ${access(`session.advance(${programOf(module, 'step') ? "session.past > 0 ? 'step' : 'prefill'" : "'prefill'"}, given)`, logits)}`,
-      `    return data.subarray(data.length - shape[shape.length - 1])${p.language === 'ts' ? ' as Float32Array' : ''}`,
-      '  }',
-      `  return generateTokens(next, ids, options, ${module.sequence?.max})`,
-      '},',
-    )
-  }
+  const generating = generationMethods(module, generation, p, (batch) => `reorderState(model, session, ${batch}, rows)`)
+  methods.push(...generating.methods)
   if (selftest) methods.push('selftest: async () => selftest(tests),')
   methods.push('dispose: () => session.dispose(),')
   return [
@@ -298,7 +290,7 @@ function loadLines(module: Module, p: Printer, selftest: boolean, runByPrefill: 
     `export async function load(options${p.type('LoadOptions & { readonly weights: WeightSource }')})${p.type('Promise<Model>')} {`,
     ...indent([
       `const session = openSession(model, await loadSlots(specs, rules, options${slots ? ', slots' : ''}))`,
-      'return {', ...indent(methods), '}',
+      ...generating.before, 'return {', ...indent(methods), '}',
     ]),
     '}',
   ] // prettier-ignore

@@ -133,7 +133,7 @@ export function stateLines(module: Module, p: Printer): string[] {
   for (const s of module.state) {
     const grows = s.axis !== undefined
     const size = formula(grows ? perPosition(s, module) : s.layout.size, p)
-    const head = `size: ${size}, grows: ${grows}${s.dtype === 'f32' ? '' : ', ints: true'}`
+    const head = `size: ${size}, grows: ${grows}${s.dtype === 'f32' ? '' : ', ints: true'}${s.rows ? ', rows: true' : ''}`
     const group = groups.get(head) ?? { names: [], head }
     group.names.push(s.name)
     groups.set(head, group)

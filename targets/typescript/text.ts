@@ -7,7 +7,7 @@ const reserved = new Set(
     'instanceof interface let new null package private protected public return static super switch this throw true try typeof undefined var void while with yield ' +
     'arguments async of as any number string boolean never unknown object symbol type NaN Infinity Math Array Object Number String Boolean Map Set Error Promise ' +
     'Float32Array Float64Array Int32Array Uint8Array Uint16Array Uint32Array BigInt BigUint64Array ArrayBuffer DataView JSON Date globalThis process fetch URL ' +
-    'Response Blob File AbortSignal TextDecoder TextEncoder ReadableStream console Symbol Reflect Proxy Record Partial Readonly Omit Pick'
+    'Response Blob File AbortSignal TextDecoder TextEncoder ReadableStream console Symbol Reflect Proxy Record Partial Required Readonly Omit Pick'
   ).split(' '),
 )
 

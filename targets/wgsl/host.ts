@@ -2,13 +2,15 @@
 import type { HostStep, Module } from '../../src/program/types.ts'
 import type { Sym } from '../../src/types/ix.ts'
 import { runtimePieces } from '../runtime.generated.ts'
-import { apiLines, generationOf, programOf } from '../typescript/api.ts'
+import { apiLines } from '../typescript/api.ts'
+import type { GenerationLevel } from '../typescript/generation.ts'
+import { generationMethods, generationPieces, programOf } from '../typescript/generation.ts'
 import { exportErrors, exportPublic, packKernels, rulesLines, title } from '../typescript/host.ts'
 import type { Language, Printer } from '../typescript/printer.ts'
 import { printer } from '../typescript/printer.ts'
 import { stateLines } from '../typescript/programs.ts'
 import { share } from '../typescript/share.ts'
-import { access, docComment, indent, property, quote } from '../typescript/text.ts'
+import { docComment, indent, property, quote } from '../typescript/text.ts'
 import { selftestLines } from '../typescript/selftest.ts'
 import { slotLines, specLines } from '../typescript/weights.ts'
 import { floats } from './floats.ts'
@@ -19,7 +21,6 @@ import { kernelLines, listedSlots, programLines, sharedParts, stepsOf, withoutId
 
 const always = ['errors', 'safetensors', 'source', 'weights', 'inputs', 'sample'].map((n) => `runtime/${n}.ts`)
 const ours = ['device', 'buffers', 'selftest', 'session', 'load'].map((n) => `wgsl/runtime/${n}.ts`)
-const forGeneration = ['sampling', 'generate'].map((n) => `runtime/${n}.ts`)
 /** What a caller may want to name. */
 const publicTypes = [
   'TfmError',
@@ -34,6 +35,12 @@ const publicTypes = [
   'OpenOptions',
   'SampleOptions',
   'GenerateOptions',
+  'LogitsOptions',
+  'StreamOptions',
+  'TextOptions',
+  'BatchOptions',
+  'BeamOptions',
+  'Beam',
   'SelftestReport',
 ]
 const fixedNames = [
@@ -85,10 +92,14 @@ function usesOf(module: Module, kernel: number): 'one' | 'many' | 'both' {
   return inStep ? (users.some((p) => p.name !== 'step') ? 'both' : 'one') : 'many'
 }
 
-export function printModule(given: Module, options: { readonly language: Language }): EmittedModule {
+export function printModule(
+  given: Module,
+  options: { readonly language: Language; readonly generation?: GenerationLevel },
+): EmittedModule {
   const { module: sharing, runByPrefill } = share(given, true)
   const module = withoutIdentityPacks(sharing)
-  const pieces = [...always, ...ours, ...(generationOf(module) ? forGeneration : [])]
+  const generation = options.generation ?? 'basic'
+  const pieces = [...always, ...ours, ...generationPieces(module, generation, 'wgsl')]
   const p = printer(options.language, [...fixedNames, ...pieces.flatMap((n) => runtimePieces[n].names)])
   const { kernels, fields } = printKernels(module)
   const listed = listedSlots(module)
@@ -97,7 +108,7 @@ export function printModule(given: Module, options: { readonly language: Languag
   const dispatches = module.programs.map((program) => stepsOf(program, kernels, p).join('\n'))
   const common = dispatches.find((d, i) => dispatches.indexOf(d) !== i)
   const stepNames = dispatches.map((d) => (d === common ? 'steps' : undefined))
-  const api = apiLines(given, { selftest: true })
+  const api = apiLines(given, { selftest: true, generation })
   const { sequence } = module
   const sections = [
     ...docComment([`${module.name}, compiled by tfm from ${module.source}. Do not edit.`, ...(module.doc === undefined ? [] : ['', module.doc])]),
@@ -124,7 +135,7 @@ export function printModule(given: Module, options: { readonly language: Languag
     ...rulesLines(module, p), '',
     ...title('Self-test'),
     ...selftestLines(module, kernels.map((k) => quote(k.name)), floats, p, (params) => `{ ${[...params].map(([s, n]) => `${property(s.name)}: ${n}`).join(', ')} }`),
-    ...loadLines(module, p, runByPrefill), '',
+    ...loadLines(module, p, runByPrefill, generation), '',
   ] // prettier-ignore
   const runtime = pieces.map((n) =>
     p.language === 'ts' ? exportPublic(runtimePieces[n].ts, publicTypes) : exportErrors(runtimePieces[n].js),
@@ -140,11 +151,10 @@ export function printModule(given: Module, options: { readonly language: Languag
 /** Indented, except for the code inside template literals. */
 const kernelText = (lines: readonly string[]): string[] => lines.map((l) => `  ${l}`)
 
-function loadLines(module: Module, p: Printer, runByPrefill: boolean): string[] {
+function loadLines(module: Module, p: Printer, runByPrefill: boolean, generation: GenerationLevel): string[] {
   const as = (type: string): string => (p.language === 'ts' ? ` as unknown as ${type}` : '')
   const method = (name: string, input: string, output: string, call: string): string =>
     `${name}: async (inputs${p.type(input)}) => (await session.${call})${as(output)},`
-  const generation = generationOf(module)
   const methods: string[] = []
   if (runByPrefill) methods.push(method('run', 'Inputs', 'Outputs', 'alone({ ...inputs })'))
   else if (programOf(module, 'run')) methods.push(method('run', 'Inputs', 'Outputs', 'run({ ...inputs })'))
@@ -156,30 +166,13 @@ function loadLines(module: Module, p: Printer, runByPrefill: boolean): string[] 
     }
     methods.push('reset: () => session.reset(),')
   }
-  if (generation) {
-    const { ids, logits, others } = generation
-    const first =
-      others.length === 0
-        ? ''
-        : `, ...(session.past === 0 && { ${others.map((o) => `${property(o.name)}: ${access('options', o.name)}`).join(', ')} })`
-    const optional = others.length > 0 && others.every((o) => o.optional)
-    methods.push(
-      `generate(ids, options${optional ? ' = {}' : ''}) {`,
-      '  session.reset()',
-      `  const next = async (tokens${p.type('ArrayLike<number>')}) => {`,
-      `    const given = { ${property(ids)}: { data: tokens, shape: [1, tokens.length] }${first} }`,
-      `    const { data, shape } = ${access("(await session.advance(session.past > 0 ? 'step' : 'prefill', given))", logits)}`,
-      `    return data.subarray(data.length - shape[shape.length - 1])${p.language === 'ts' ? ' as Float32Array' : ''}`,
-      '  }',
-      `  return generateTokens(next, ids, options, ${module.sequence?.max})`,
-      '},',
-    )
-  }
+  const generating = generationMethods(module, generation, p, (batch) => `reorderState(session, ${batch}, rows)`)
+  methods.push(...generating.methods)
   methods.push('selftest: () => session.selftest(tests),', 'dispose: () => session.dispose(),')
   return [
     ...docComment(['Opens a device, compiles the kernels and reads the weights (safetensors: URL, path, bytes, File or stream), one tensor at a time.']),
     `export async function load(options${p.type('OpenOptions')})${p.type('Promise<Model>')} {`,
-    ...indent(['const session = await openSession({ model, kernels, specs, rules, slots }, options)', 'return {', ...indent(methods), '}']),
+    ...indent(['const session = await openSession({ model, kernels, specs, rules, slots }, options)', ...generating.before, 'return {', ...indent(methods), '}']),
     '}',
   ] // prettier-ignore
 }

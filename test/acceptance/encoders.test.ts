@@ -103,7 +103,9 @@ describe('reference', () => {
 
 describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000 }, (_, target) => {
   test.each(classes)('%s %s', async (name, cls, { file, registry, inputs, classes, weightsOf, configOf }) => {
-    const compiled = compileFile(file, target, configOf(cls), true, registry.architectures[cls].model)
+    const compiled = compileFile(file, target, configOf(cls), {
+      model: registry.architectures[cls].model,
+    })
     const model = await loadEmitted(target, compiled, await weightsOf(cls))
     const wanted = Object.entries(inputs).filter(([key]) => compiled.graph.inputs.some((i) => i.name === key))
     const got = await model.run(Object.fromEntries(wanted.map(([key, t]) => [key, given(t)])))

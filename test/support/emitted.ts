@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { compile } from '../../src/compile.ts'
-import type { Compiled } from '../../src/compile.ts'
+import type { Compiled, CompileOptions } from '../../src/compile.ts'
 import { sourceFile } from '../../src/diagnostics/index.ts'
 import type { Json } from '../../src/frontend/index.ts'
-import type { Target } from '../../src/target.ts'
+import type { EmitOptions, Target } from '../../src/target.ts'
 import { typescript } from '../../targets/typescript/index.ts'
 import { wgsl } from '../../targets/wgsl/index.ts'
 import { testDevice } from './gpu.ts'
@@ -38,15 +38,26 @@ interface Module {
 
 export const targets: readonly Target[] = [typescript, wgsl]
 
-export function compileFile(path: string, target: Target, config?: Json, fuse = true, model?: string): Compiled {
+export function compileFile(
+  path: string,
+  target: Target,
+  config?: Json,
+  options: CompileOptions & { readonly model?: string } = {},
+): Compiled {
   const file = sourceFile(path, readText(path))
-  const options = { ...(config === undefined ? {} : { config }), ...(model === undefined ? {} : { model }) }
-  return compile(file, target, { ...options, fuse })
+  return compile(file, target, { ...(config === undefined ? {} : { config }), ...options })
 }
 
 /** Emits for `target`, imports and loads with the checkpoint's bytes; WGSL on the tests' device. */
-export async function loadEmitted(target: Target, compiled: Compiled, weights: string | Uint8Array): Promise<Emitted> {
-  const script = target.emit(compiled.lowered.module, { language: 'js' }).find((a) => a.path.endsWith('.js'))!
+export async function loadEmitted(
+  target: Target,
+  compiled: Compiled,
+  weights: string | Uint8Array,
+  options: Partial<EmitOptions> = {},
+): Promise<Emitted> {
+  const script = target
+    .emit(compiled.lowered.module, { language: 'js', ...options })
+    .find((a) => a.path.endsWith('.js'))!
   // A file, so that stack traces name a short place.
   const folder = mkdtempSync(join(tmpdir(), 'tfm-test-'))
   writeFileSync(join(folder, 'model.mjs'), script.text)

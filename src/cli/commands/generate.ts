@@ -1,5 +1,5 @@
 /** `tfmc generate`: a text, token by token, as they come. */
-import { generationOf } from '../../../targets/typescript/api.ts'
+import { generationOf } from '../../../targets/typescript/generation.ts'
 import { compileGraph, type Compiled } from '../../compile.ts'
 import { fail, say } from '../../diagnostics/index.ts'
 import { UsageError, type Context, type Outcome } from '../context.ts'

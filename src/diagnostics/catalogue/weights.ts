@@ -97,8 +97,9 @@ export const badTokenizer = define(
 export const badSampling = define(
   'TFM2020',
   {
-    title: 'sampling options out of range',
-    explain: 'temperature is 0 or more, topK 1 or more, topP above 0 and at most 1.',
+    title: 'options of generation out of range',
+    explain:
+      'temperature is 0 or more, topK 1 or more, topP above 0 and at most 1, minP from 0 to 1; repetitionPenalty is above 0, noRepeatNgramSize and numBeams are whole numbers, numReturnSequences is at least 1, and at most numBeams in a beam search. See docs/generation.md.',
     example: 'tfmc generate model.tfm --top-p 2',
   },
   (message: string) => message,
@@ -114,11 +115,23 @@ export const emptyPrompt = define(
   () => 'the prompt is empty; give at least one token id',
 )
 
+export const unequalPrompts = define(
+  'TFM2023',
+  {
+    title: 'prompts of different lengths',
+    explain:
+      'Rows of a batch are padded on the left, which the model must know of: through an input `start: i32[B]`, the number of pads of each row. Without it only prompts of one length can go side by side.',
+    example: 'model.generateBatch([[1, 2, 3], [4]])',
+  },
+  (message: string) => message,
+)
+
 export const noLogit = define(
   'TFM2022',
   {
     title: 'nothing to sample from',
-    explain: 'Every logit is NaN or -Infinity, mostly because of NaN in weights or inputs.',
+    explain:
+      'Every logit is NaN or -Infinity: because of NaN in weights or inputs, or because options such as suppressTokens leave nothing.',
     example: 'weights of a training run that diverged',
   },
   () => 'every logit is NaN or -Infinity; look for NaN in weights and inputs',

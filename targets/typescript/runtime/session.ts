@@ -24,10 +24,11 @@ export interface ProgramSpec {
   checks: [text: string, holds: (d: Dims) => boolean][]
   run(m: Memory, d: Dims): void
 }
+type Name = 'run' | 'prepare' | 'prefill' | 'step' | 'reorder'
 export interface ModelSpec {
-  programs: { run?: ProgramSpec; prepare?: ProgramSpec; prefill?: ProgramSpec; step?: ProgramSpec }
-  /** States of one size. `grows`: the size is for one position, and positions come first. */
-  state: { names: string[]; size: (d: Dims) => number; grows: boolean; ints?: boolean }[]
+  programs: { [name in Name]?: ProgramSpec }
+  /** States of one size. `grows`: the size is for one position, and positions come first. `rows`: `reorder` gathers them. */
+  state: { names: string[]; size: (d: Dims) => number; grows: boolean; ints?: boolean; rows?: boolean }[]
   /** The dims of new and past positions, and how many there may be. */
   sequence?: { T: string; past: string; max: number }
 }
@@ -39,13 +40,16 @@ export function layers<T>(count: number, entry: (i: number) => T | T[]): T[] {
   return [...Array(count).keys()].flatMap(entry)
 }
 
-interface Session {
+export interface Session {
   readonly past: number
-  run(inputs: Given): Results
+  /** A program that continues nothing; `before` is called once its inputs have been checked. */
+  run(inputs: Given, name?: Name, dims?: Dims, before?: () => void): Results
   /** Positions after the past ones. The first call also takes what does not depend on positions (an encoder's inputs). */
-  advance(name: 'prefill' | 'step', inputs: Given): Results
+  advance(name: Name, inputs: Given): Results
   /** Another session on the same weights. */
   fresh(): Session
+  /** The state, the dims it holds on to, and how many positions there is room for. */
+  kept(): [Store, Dims, number]
   reset(): void
   dispose(): void
 }
@@ -78,7 +82,7 @@ export function openSession(spec: ModelSpec, weights: Store, slots: ArrayBuffer[
     return outputs
   }
 
-  const find = (name: 'run' | 'prefill' | 'step') => {
+  const find = (name: Name) => {
     const program = spec.programs[name]
     if (!program) throw new TfmError('TFM2007', `the model has no ${name}, or was disposed`)
     return program
@@ -108,7 +112,7 @@ export function openSession(spec: ModelSpec, weights: Store, slots: ArrayBuffer[
     get past() {
       return past
     },
-    run: (inputs) => execute(find('run'), inputs, {}),
+    run: (inputs, name = 'run', dims = {}, before) => execute(find(name), inputs, dims, before),
     advance(name, inputs) {
       const program = find(name)
       const { T, past: P, max } = spec.sequence!
@@ -141,6 +145,7 @@ export function openSession(spec: ModelSpec, weights: Store, slots: ArrayBuffer[
       return outputs
     },
     fresh: () => openSession(spec, weights, slots),
+    kept: () => [state, held!, capacity],
     reset,
     dispose() {
       reset()

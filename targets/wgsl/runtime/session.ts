@@ -24,9 +24,11 @@ export interface StateSpec {
   readonly size: (d: Dims) => number
   readonly grows: boolean
   readonly ints?: boolean
+  /** `reorder` gathers them. */
+  readonly rows?: boolean
 }
 export interface ModelSpec {
-  readonly programs: Partial<Record<'run' | 'prepare' | 'prefill' | 'step', ProgramSpec>>
+  readonly programs: Partial<Record<'run' | 'prepare' | 'prefill' | 'step' | 'reorder', ProgramSpec>>
   readonly state: readonly StateSpec[]
   /** Names of dims in the order of the block that kernels read. */
   readonly dims: readonly string[]
@@ -55,11 +57,11 @@ export function layers<T>(count: number, entries: (i: number) => T | readonly T[
 }
 
 export class Session {
-  private sequence: Sequence = { past: 0, store: 's' }
-  private spec: ModelSpec
-  private device: GPUDevice
+  sequence: Sequence = { past: 0, store: 's' }
+  spec: ModelSpec
+  device: GPUDevice
   private kernels: ReadonlyMap<string, Kernel>
-  private buffers: Buffers
+  buffers: Buffers
   private release: () => void
   private dimsBuffer: GPUBuffer
   private readback: GPUBuffer | undefined
@@ -156,7 +158,7 @@ export class Session {
     this.release()
   }
 
-  private inTurn<T>(call: () => Promise<T>): Promise<T> {
+  inTurn<T>(call: () => Promise<T>): Promise<T> {
     const result = this.last.then(() => {
       this.alive()
       return call()
@@ -174,7 +176,7 @@ export class Session {
     return program
   }
 
-  private async execute(
+  async execute(
     program: ProgramSpec,
     inputs: Given,
     dims: Dims,

@@ -14,6 +14,7 @@ import {
   quote,
   template,
 } from '../../../targets/typescript/text.ts'
+import { compileFile } from '../../support/emitted.ts'
 import { gpt2Graph } from '../../support/gpt2-graph.ts'
 import { gpt2Module } from '../../support/gpt2-module.ts'
 
@@ -85,6 +86,26 @@ describe('emitted modules', () => {
     `
     const files = new Map([['/gpt2.ts', file.text], ['/use-ts.ts', use('gpt2.ts')], ['/plain.js', script.text], ['/plain.d.ts', declarations.text], ['/use-js.ts', use('plain.js')]]) // prettier-ignore
     expect(diagnose(files)).toEqual([])
+  })
+  test('with all that generates: well typed, and nothing more without it', () => {
+    const compiled = compileFile('examples/translate/model.tfm', typescript, undefined, { reorder: true })
+    const emit = (language: 'ts' | 'js', generation: 'none' | 'full') =>
+      typescript.emit(compiled.lowered.module, { language, generation })
+    const [script, declarations] = emit('js', 'full')
+    const use = (path: string): string => `
+      import { load, type Beam } from './${path}'
+      const model = await load({ weights: 'x' })
+      const src = [[1, 2]]
+      for await (const piece of model.generateText([1], { src, decode: (ids) => ids.join(), stopStrings: ['.'], repetitionPenalty: 2 })) piece.trim()
+      for await (const ids of model.generateBatch([[1], [2]], { src, minTokens: 2, onToken: (id, row) => id + row })) ids[0]?.toFixed()
+      const beams: Beam[] = await model.generateBeams([1], { src, numBeams: 3, earlyStopping: 'never', stop: [1] })
+      // @ts-expect-error the encoder's input is missing
+      model.generate([1], { echo: true })
+      export { beams }
+    `
+    const files = new Map([['/full.ts', emit('ts', 'full')[0].text], ['/use-ts.ts', use('full.ts')], ['/plain.js', script.text], ['/plain.d.ts', declarations.text], ['/use-js.ts', use('plain.js')]]) // prettier-ignore
+    expect(diagnose(files)).toEqual([])
+    expect(emit('ts', 'none')[0].text).not.toMatch(/generate|randomNumbers/)
   })
   test('hostile names and docs change nothing', () => {
     const [evil] = hostile
