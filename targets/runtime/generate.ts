@@ -4,7 +4,7 @@ import { randomNumbers, sample, type SampleOptions } from './sampling.ts'
 export interface GenerateOptions extends SampleOptions {
   /** Default 128. */
   maxTokens?: number
-  /** Equal seeds give equal tokens; by default one is drawn. */
+  /** Equal seeds give equal tokens. */
   seed?: number
   /** Ends the text; not given out. */
   stop?: number | readonly number[]

@@ -7,7 +7,7 @@ export interface SampleOptions {
   topK?: number
   /** In (0, 1]: draw among the fewest that together have this probability; after topK. */
   topP?: number
-  /** In [0, 1]: draw among those with at least so much of the largest probability; after topP. */
+  /** In [0, 1]: at least this part of the largest probability; after topP. */
   minP?: number
 }
 
@@ -32,7 +32,7 @@ export function sample(logits: Float32Array, options: SampleOptions, random: () 
   if (!(temperature >= 0 && temperature < Infinity && topK >= 1 && topP > 0 && topP <= 1 && minP >= 0 && minP <= 1))
     throw new TfmError('TFM2020', `bad options: temperature ${temperature}, topK ${topK}, topP ${topP}, minP ${minP}`)
   let best = -1
-  for (let i = 0; i < logits.length; i++) if (logits[i] > (logits[best] ?? -Infinity)) best = i
+  logits.forEach((x, i) => x > (logits[best] ?? -Infinity) && (best = i))
   if (best < 0) throw new TfmError('TFM2022', 'every logit is NaN or -Infinity')
   if (temperature === 0 || logits[best] === Infinity) return best
 
@@ -51,7 +51,7 @@ export function sample(logits: Float32Array, options: SampleOptions, random: () 
   } else {
     // Those left out, if any, have less than 1 - topP together.
     const least = ((1 - topP) * total) / logits.length
-    for (let i = 0; i < logits.length; i++) if (weights[i] >= least) kept.push(i)
+    weights.forEach((w, i) => w >= least && kept.push(i))
     if (topP < 1) kept.sort((i, j) => logits[j] - logits[i] || i - j)
   }
   let mass = 0

@@ -122,7 +122,7 @@ export function generationMethods(
     '  session.reset()',
     `  const next = async (tokens${p.type('ArrayLike<number>')}) => {`,
     `    const { data, shape } = ${results('1', start?.optional === false ? '[0]' : undefined)}`,
-    `    return data.subarray(data.length - shape[shape.length - 1])${p.language === 'ts' ? ' as Float32Array' : ''}`,
+    `    return data.slice(-shape[shape.length - 1])${p.language === 'ts' ? ' as Float32Array' : ''}`,
     '  }',
   ]
   if (level === 'basic')

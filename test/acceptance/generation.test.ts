@@ -1,5 +1,5 @@
 /** Generation in emitted modules: batches, samples of one prompt and beams, against the same model asked for one row at a time. */
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { compileFile, loadEmitted, targets, type Emitted } from '../support/emitted.ts'
 import type { Json } from '../../src/frontend/index.ts'
 import { readText } from '../support/models.ts'
@@ -38,57 +38,61 @@ const logSoftmax = (logits: Float32Array): number[] => {
   return Array.from(logits, (x) => x - most - total)
 }
 
-test.each(targets)('Shakespeare on $name: batches, samples, beams', async (target) => {
-  const model = await open('shakespeare', target)
-  const prompts = [[40, 300, 12], [7, 8, 9]] // prettier-ignore
-  const options = { maxTokens: 6 }
-  const alone = [await all(model.generate(prompts[0], options)), await all(model.generate(prompts[1], options))]
-  expect(await rows(model.generateBatch(prompts, options))).toEqual(alone)
-  await expect(all(model.generateBatch([[1, 2], [3]], options))).rejects.toThrow('TFM2023')
+describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000 }, (name, target) => {
+  const maxTokens = name === 'typescript' ? 6 : 3
 
-  // Row r draws with seed + r, as if alone; the prompt is computed once.
-  const sampled = { maxTokens: 6, temperature: 1, topK: 20, seed: 3 }
-  const [a, b] = [await all(model.generate(prompts[0], sampled)), await all(model.generate(prompts[0], { ...sampled, seed: 4 }))] // prettier-ignore
-  expect(await rows(model.generateBatch([prompts[0]], { ...sampled, numReturnSequences: 2 }))).toEqual([a, b])
+  test('Shakespeare: batches, samples, beams', async () => {
+    const model = await open('shakespeare', target)
+    const prompts = [[40, 300, 12], [7, 8, 9]] // prettier-ignore
+    const options = { maxTokens }
+    const alone = [await all(model.generate(prompts[0], options)), await all(model.generate(prompts[1], options))]
+    expect(await rows(model.generateBatch(prompts, options))).toEqual(alone)
+    await expect(all(model.generateBatch([[1, 2], [3]], options))).rejects.toThrow('TFM2023')
 
-  const [one] = await model.generateBeams(prompts[0], { numBeams: 1, maxTokens: 6 })
-  expect(one.ids).toEqual(alone[0])
-  const beams = await model.generateBeams(prompts[0], { numBeams: 4, numReturnSequences: 3, maxTokens: 6 })
-  expect(beams).toHaveLength(3)
-  expect(beams[0].score).toBeGreaterThanOrEqual(one.score)
-  for (const { ids, score } of beams) {
-    const { logits } = await model.run({ ids: [[...prompts[0], ...ids]] })
-    const size = logits.shape[2]
-    const at = (row: number) => logSoftmax(logits.data.slice(row * size, row * size + size))
-    const sum = ids.reduce((sum, id, i) => sum + at(prompts[0].length - 1 + i)[id], 0)
-    expect(Math.abs(sum / 6 - score)).toBeLessThan(1e-4)
-  }
-  model.dispose()
-})
+    // Row r draws with seed + r, as if alone; the prompt is computed once.
+    const sampled = { maxTokens, temperature: 1, topK: 20, seed: 3 }
+    const second = await all(model.generate(prompts[0], { ...sampled, seed: 4 }))
+    const samples = await rows(model.generateBatch([prompts[0]], { ...sampled, numReturnSequences: 2 }))
+    expect(samples[1]).toEqual(second)
+    expect(samples[0]).not.toEqual(second)
 
-test.each(targets)('translate on $name: rows of an encoder–decoder, and beams', async (target) => {
-  const model = await open('translate', target)
-  const { bos_token_id: bos, eos_token_id: stop } = JSON.parse(readText('examples/translate/config.json')) as Record<string, number> // prettier-ignore
-  const sources = [[9, 10, 11, 12, 3], [20, 5, 30, 21, 3]] // prettier-ignore
-  const options = { maxTokens: 8, stop }
-  const alone: number[][] = []
-  for (const src of sources) alone.push(await all(model.generate([bos], { ...options, src: [src] })))
-  expect(await rows(model.generateBatch([[bos], [bos]], { ...options, src: sources }))).toEqual(alone)
-  const copies = await rows(model.generateBatch([[bos], [bos]], { ...options, src: sources, numReturnSequences: 2 }))
-  expect(copies).toEqual([alone[0], alone[0], alone[1], alone[1]])
+    const beams = await model.generateBeams(prompts[0], { numBeams: 3, numReturnSequences: 2, maxTokens })
+    expect(beams).toHaveLength(2)
+    expect(beams[0].score).toBeGreaterThanOrEqual(beams[1].score)
+    // Scores are what the model, asked at once, says of the sequences.
+    const inputs = { ids: beams.map(({ ids }) => [...prompts[0], ...ids]) }
+    const { logits } = await model.run(inputs)
+    const [, length, size] = logits.shape
+    for (const [row, { ids, score }] of beams.entries()) {
+      const at = (t: number) => logSoftmax(logits.data.slice((row * length + t) * size, (row * length + t + 1) * size))
+      const sum = ids.reduce((sum, id, t) => sum + at(prompts[0].length - 1 + t)[id], 0)
+      expect(Math.abs(sum / maxTokens - score)).toBeLessThan(1e-4)
+    }
+    model.dispose()
+  })
 
-  for (const [i, src] of sources.entries()) {
-    const beams = { ...options, src: [src], lengthPenalty: 0 }
-    const [greedy] = await model.generateBeams([bos], { ...beams, numBeams: 1 })
-    expect(greedy.ids).toEqual(alone[i])
-    const [best] = await model.generateBeams([bos], { ...beams, numBeams: 4, earlyStopping: 'never' })
-    expect(best.score).toBeGreaterThanOrEqual(greedy.score - 1e-5)
-    // The score is what the model, asked at once, says of the sequence and its end.
-    const ids = best.ids.length < 8 ? [...best.ids, stop] : best.ids
-    const { logits } = await model.run({ src: [src], tgt: [[bos, ...ids.slice(0, -1)]] })
-    const size = logits.shape[2]
-    const sum = ids.reduce((sum, id, t) => sum + logSoftmax(logits.data.slice(t * size, t * size + size))[id], 0)
-    expect(Math.abs(sum - best.score)).toBeLessThan(1e-3)
-  }
-  model.dispose()
+  test('translate: rows of an encoder–decoder, and beams', async () => {
+    const model = await open('translate', target)
+    const { bos_token_id: bos, eos_token_id: stop } = JSON.parse(readText('examples/translate/config.json')) as Record<string, number> // prettier-ignore
+    const sources = [[9, 10, 11, 12, 3], [20, 5, 30, 21, 3]] // prettier-ignore
+    const options = { maxTokens: maxTokens + 2, stop }
+    const alone: number[][] = []
+    for (const src of sources) alone.push(await all(model.generate([bos], { ...options, src: [src] })))
+    const copies = await rows(model.generateBatch([[bos], [bos]], { ...options, src: sources, numReturnSequences: 2 }))
+    expect(copies).toEqual([alone[0], alone[0], alone[1], alone[1]])
+
+    for (const [i, src] of sources.slice(0, name === 'typescript' ? 2 : 1).entries()) {
+      const beams = { ...options, src: [src], lengthPenalty: 0 }
+      const [greedy] = await model.generateBeams([bos], { ...beams, numBeams: 1 })
+      expect(greedy.ids).toEqual(alone[i])
+      const [best] = await model.generateBeams([bos], { ...beams, numBeams: 4, earlyStopping: 'never' })
+      expect(best.score).toBeGreaterThanOrEqual(greedy.score - 1e-5)
+      const ids = best.ids.length < options.maxTokens ? [...best.ids, stop] : best.ids
+      const { logits } = await model.run({ src: [src], tgt: [[bos, ...ids.slice(0, -1)]] })
+      const size = logits.shape[2]
+      const sum = ids.reduce((sum, id, t) => sum + logSoftmax(logits.data.slice(t * size, t * size + size))[id], 0)
+      expect(Math.abs(sum - best.score)).toBeLessThan(1e-3)
+    }
+    model.dispose()
+  })
 })
