@@ -43,7 +43,7 @@ export function reorder({ prefill, T, past, state }: Derived): Reorder | undefin
     const before = shape.flatMap((d, i) => (i === s.axis || i < axis ? [d] : []))
     const behind = shape.flatMap((d, i) => (i > axis && i !== s.axis ? [d] : []))
     const kept = builder.node('state', [], { name: s.name, dtype: s.dtype, shape: [product(before), of(batch), product(behind)] }, origin) // prettier-ignore
-    const moved = builder.node('gather', [kept, rows], { axis: 1 }, origin)
+    const moved = builder.node('gather', [kept, rows], { axis: 1, batch: 0 }, origin)
     const name = `~${s.name}`
     outputs.push({ name, node: builder.node('hold', [moved], { name }, origin) })
     states.add(s.name)
