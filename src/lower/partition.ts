@@ -40,10 +40,13 @@ const sameShape = (a: readonly Ix[], b: readonly Ix[]): boolean =>
 const startsWith = (shape: readonly Ix[], rows: readonly Ix[]): boolean =>
   shape.length >= rows.length && rows.every((d, i) => shape[i] === d)
 
-/** Row extents of a reduction over trailing axes: what is left of its operand's shape; undefined if other axes are reduced. */
+/**
+ * Row extents of a reduction over trailing axes: what is left of its operand's shape; undefined if other axes are reduced. A sum of products that
+ * is no contraction (a depthwise convolution, a matrix times a vector) has a row for each of its elements.
+ */
 function rowsOf(n: Node): readonly Ix[] | undefined {
   const axes = n.attrs.axes ?? (n.attrs.axis === undefined ? undefined : [n.attrs.axis])
-  if (!Array.isArray(axes)) return undefined
+  if (!Array.isArray(axes)) return n.type.shape
   const source = n.inputs[0].type.shape
   const kept = source.length - axes.length
   return axes.every((a) => (a as number) >= kept) ? source.slice(0, kept) : undefined

@@ -2,6 +2,7 @@
 import { attention } from './attention.ts'
 import * as binary from './binary.ts'
 import * as cast from './cast.ts'
+import { contract } from './contract.ts'
 import type { Op } from './define.ts'
 import { gather } from './gather.ts'
 import * as join from './join.ts'
@@ -23,6 +24,7 @@ const table = {
   ...cast,
   ...reduce,
   matmul,
+  contract,
   ...views,
   ...join,
   gather,

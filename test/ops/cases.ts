@@ -140,6 +140,12 @@ export const cases: Readonly<Record<OpName, readonly Case[]>> = {
     of1(f32(B, 1, T, 5), f32(3, 5, S)),
     of1(f32(3, 5), f32(B, 5, 1)),
   ],
+  contract: [
+    on([f32(B, T, 3), f32(S, 3)], { batch: 0, sum: 1 }),
+    on([f32(1, 5, 3, 2), f32(B, T, S, 3, 2)], { batch: 1, sum: 2 }),
+    on([f32(B, 3, 1, 5), f32(1, 3, T, 5)], { batch: 2, sum: 1 }),
+    on([f32(T, 3), f32(3)], { batch: 0, sum: 0 }),
+  ],
   reshape: [
     on([f32(B, T, 12)], { shape: shapeOf([B, T, 3, 4]) }),
     on([f32(B, T, 3, 4)], { shape: shapeOf([mul(B, T), 12]) }),
