@@ -1,6 +1,10 @@
 /** Encoders, encoder-decoders, vision and audio models of Hugging Face, as examples/ describes them, against `transformers` itself. */
+import { existsSync, readdirSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
+import { parse } from '../../grammar/parse.ts'
+import { sourceFile } from '../../src/diagnostics/index.ts'
 import type { Json } from '../../src/frontend/index.ts'
+import { checkFields, modelIn, normalise, parseArchitecture, readsOf } from '../../src/hf/index.ts'
 import { interpret } from '../../src/interpret/index.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { openWeights, readTensor, writeSafetensors } from '../../src/weights/index.ts'
@@ -8,14 +12,24 @@ import { loadWeights } from '../../targets/runtime/weights.ts'
 import { argmax, columns, given, ints } from '../support/acceptance.ts'
 import { compileFile, loadEmitted, targets, type Emitted, type Result } from '../support/emitted.ts'
 import { goldenTensors } from '../support/golden.ts'
-import { expectClose, graphOfFile, readText } from '../support/models.ts'
+import { codesOf, expectClose, graphOfFile, readText } from '../support/models.ts'
 
 /** Folders of test/golden/hf, made by make_encoders.py there. */
 const cases = ['bert', 'roberta', 'distilbert', 't5', 't5-gated', 'mpnet', 'electra', 'albert', 'vit', 'whisper']
 
 type Config = { readonly [key: string]: Json } & { readonly model_type: string }
 interface Registry {
+  readonly model_type: readonly string[]
   readonly architectures: Readonly<Record<string, { readonly model: string }>>
+}
+/** Where examples/ describes a model type. */
+function folderOf({ model_type: type }: Config): string {
+  const folders = readdirSync(new URL('../../examples', import.meta.url)).filter((name) => !name.includes('.'))
+  const typesOf = (name: string): readonly string[] =>
+    existsSync(new URL(`../../examples/${name}/architecture.json`, import.meta.url))
+      ? (JSON.parse(readText(`examples/${name}/architecture.json`)) as Registry).model_type
+      : []
+  return `examples/${folders.find((name) => typesOf(name).includes(type))}`
 }
 type Tensors = Record<string, Tensor>
 
@@ -25,7 +39,7 @@ afterAll(() => console.log(['case · class · output · target: max error, share
 /** A case: what its classes are given and give, and of all its tensors those that a checkpoint of one class has. */
 async function open(name: string) {
   const config = JSON.parse(readText(`test/golden/hf/${name}/config.json`)) as Config
-  const folder = `examples/${config.model_type}`
+  const folder = folderOf(config)
   const registry = JSON.parse(readText(`${folder}/architecture.json`)) as Registry
   const stored = await openWeights(new URL(`../golden/hf/${name}/model.safetensors`, import.meta.url).pathname)
   const inputs: Tensors = {}
@@ -99,6 +113,62 @@ describe('reference', () => {
     for (const [name, want] of Object.entries(classes[cls]))
       if (name !== 'greedy') expectClose(outputs.get(name), want, 1e-5, 1e-6)
   })
+})
+
+/** Fields of a configuration that nothing accounts for. */
+function problemsOf(config: Config): string {
+  const folder = folderOf(config)
+  const file = `${folder}/architecture.json`
+  const architecture = parseArchitecture(readText(file), file, `${folder}/model.tfm`)
+  const ast = modelIn(parse(sourceFile('model.tfm', readText(`${folder}/model.tfm`))).ast, undefined)!
+  const fields = checkFields(
+    normalise(config, architecture.aliases),
+    readsOf(ast),
+    [architecture],
+    'config.json',
+    folder,
+  )
+  return fields.problems.map((p) => p.message).join()
+}
+const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
+
+describe('published configurations: every field accounted for, as many numbers, the same defaults', () => {
+  const published = JSON.parse(readText('test/golden/hf/published-encoders.json')) as Record<
+    string,
+    { readonly config: Config; readonly defaults: Config; readonly numbers: number }
+  >
+  test.each(Object.entries(published))('%s', (_, { config, defaults, numbers }) => {
+    expect(problemsOf(config)).toBe('')
+    const graphOf = (values: Json) => graphOfFile(`${folderOf(config)}/model.tfm`, { config: values })
+    const own = graphOf(config).params.filter((p) => p.fallback === undefined)
+    expect(own.reduce((n, { shape }) => n + sizeOf(shape), 0)).toBe(numbers)
+    const { architectures } = config
+    // Types that share a model have defaults of their own; their checkpoints name them.
+    if (folderOf(config).endsWith(config.model_type))
+      expect(graphOf({ architectures }).hyper).toEqual(graphOf({ ...defaults, architectures }).hyper)
+  })
+})
+
+describe('what would be another model is refused', () => {
+  const of = (type: string, cls: string, more: object) =>
+    ({ model_type: type, architectures: [cls], ...more }) as unknown as Config
+  test.each<[string, Config, string]>([
+    ['positions by distance', of('bert', 'BertModel', { position_embedding_type: 'relative_key' }), 'position_embedding_type'],
+    ['a decoder', of('roberta', 'RobertaForMaskedLM', { is_decoder: true }), 'is_decoder'],
+    ['pruned heads', of('bert', 'BertModel', { pruned_heads: { 0: [1] } }), 'pruned_heads'],
+    ['a sum of layers', of('whisper', 'WhisperForConditionalGeneration', { use_weighted_layer_sum: true }), 'use_weighted_layer_sum'],
+    ['an unknown field', of('t5', 'T5EncoderModel', { attention_window: 3 }), 'attention_window'],
+  ])('%s', (_, config, field) => expect(problemsOf(config)).toContain(field)) // prettier-ignore
+  test.each<[string, Config, string]>([
+    ['a class without a head here', of('bert', 'BertForMultipleChoice', {}), 'TFM1222'],
+    ['the same of T5', of('t5', 'T5ForSequenceClassification', {}), 'TFM1222'],
+    ['an unknown activation', of('distilbert', 'DistilBertModel', { activation: 'gelu_10' }), 'TFM1222'],
+    ['an unknown gate', of('t5', 'T5EncoderModel', { feed_forward_proj: 'gated-mish' }), 'TFM1222'],
+    ['heads that do not divide', of('vit', 'ViTModel', { num_attention_heads: 7 }), 'TFM1214'],
+    ['other buckets than its authors wrote', of('mpnet', 'MPNetModel', { relative_attention_num_buckets: 16 }), 'TFM1214'],
+  ])('%s', (_, config, code) => {
+    expect(codesOf(readText(`${folderOf(config)}/model.tfm`), { config })).toContain(code)
+  }) // prettier-ignore
 })
 
 describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000 }, (_, target) => {

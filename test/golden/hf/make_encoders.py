@@ -1,6 +1,7 @@
 """Golden data of encoders, encoder-decoders, vision and audio models: tiny random models of Hugging Face `transformers`.
 
     python3 make_encoders.py [case ...]
+    python3 make_encoders.py published
 
 writes, beside this file and for each case, config.json, model.safetensors (the names that `save_pretrained` writes; the tensors of all classes in
 one file, its metadata say which of them a class lacks) and io.safetensors (`in.NAME`, `out.CLASS.NAME`; outputs in float64 from weights rounded to float32, stored as float32).
@@ -276,6 +277,25 @@ def albert():
     }, text(token_type_ids=TYPES), KEEP)
 
 
+def count():
+    """Numbers of the models of published configurations, and what each configuration says by default."""
+    path = HERE / "published-encoders.json"
+    found = json.loads(path.read_text())
+    for name, about in found.items():
+        fields = copy.deepcopy(about["config"])
+        config = transformers.AutoConfig.for_model(fields.pop("model_type"), **fields)
+        with torch.device("meta"):
+            model = getattr(transformers, fields["architectures"][0])(config)
+        model.tie_weights()
+        about["numbers"] = sum(p.numel() for p in model.parameters())
+        about["defaults"] = json.loads(type(config)().to_json_string(use_diff=False))
+    rows = [f" {json.dumps(name)}: {json.dumps(about)}" for name, about in found.items()]
+    path.write_text("{\n" + ",\n".join(rows) + "\n}\n")
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["published"]:
+        count()
+        sys.exit()
     for name in sys.argv[1:] or CASES:
         CASES[name]()
