@@ -48,10 +48,14 @@ function open(name: string) {
 }
 const weightsOf = (name: string): string => `test/golden/hf/${name}/model.safetensors`
 
-function agree(got: ArrayLike<number>, want: Tensor, where: string): void {
+/** Within the bounds; what stands before `start` of each row is padding, of which nothing is said. */
+function agree(got: ArrayLike<number>, want: Tensor, where: string, start?: Tensor): void {
   expect(got.length, where).toBe(want.data.length)
+  const [, length, width] = want.shape
   let [error, share] = [0, 0]
   for (let i = 0; i < want.data.length; i++) {
+    const row = Math.floor(i / (length * width))
+    if (start && Math.floor(i / width) % length < start.data[row]) continue
     const e = Math.abs(got[i] - want.data[i])
     error = Math.max(error, e)
     share = Math.max(share, Number.isNaN(e) ? Infinity : e / (bounds.atol + bounds.rtol * Math.abs(want.data[i])))
@@ -71,6 +75,10 @@ describe('reference', () => {
     const params = await loadParameters(path, graph.params, graph.rules)
     const { outputs } = interpret(graph, { inputs: new Map([['ids', io.get('in.ids')!]]), params })
     expectClose(outputs.get('logits'), io.get('out.logits')!, 1e-5, 2e-6)
+    if (!graph.inputs.some((i) => i.name === 'start')) return
+    const [ids, start] = [io.get('in.padded_ids')!, io.get('in.start')!]
+    const padded = interpret(graph, { inputs: new Map(Object.entries({ ids, start })), params }).outputs
+    agree(padded.get('logits')!.data, io.get('out.padded_logits')!, `${name} · padded · reference`, start)
   })
 })
 
@@ -122,24 +130,33 @@ describe('what would be another model is refused', () => {
 describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000 }, (_, target) => {
   test.each(cases)('%s', async (name) => {
     const { source, config, io } = open(name)
-    const model = await loadEmitted(target, compileFile(source, target, config as Json), weightsOf(name))
-    const ids = io.get('in.ids')!
-    const want = io.get('out.logits')!
-    const [rows, length, width] = want.shape
-    agree((await model.run({ ids: given(ids) })).logits.data, want, `${name} · whole · ${target.name}`)
+    const compiled = compileFile(source, target, config as Json)
+    const model = await loadEmitted(target, compiled, weightsOf(name))
+    const batches: readonly [name: string, ids: Tensor, want: Tensor, start?: Tensor][] = [
+      ['alone', io.get('in.ids')!, io.get('out.logits')!],
+      ['padded', io.get('in.padded_ids')!, io.get('out.padded_logits')!, io.get('in.start')!],
+    ]
+    for (const [kind, ids, want, start] of batches) {
+      if (start && !compiled.graph.inputs.some((i) => i.name === 'start')) continue
+      const more = start ? { start: given(start) } : {}
+      const where = (what: string): string => `${name} · ${kind}, ${what} · ${target.name}`
+      agree((await model.run({ ids: given(ids), ...more })).logits.data, want, where('whole'), start)
 
-    const prompt = 4
-    const first = (await model.prefill({ ids: columns(ids, 0, prompt) })).logits
-    const steps: Result[] = []
-    for (let t = prompt; t < length; t++) steps.push((await model.step({ ids: columns(ids, t, t + 1) })).logits)
-    const later = interleave(steps)
-    const pieces = new Float32Array(want.data.length)
-    for (let b = 0; b < rows; b++) {
-      pieces.set(first.data.subarray(b * prompt * width, (b + 1) * prompt * width), b * length * width)
-      const rest = (length - prompt) * width
-      pieces.set(later.subarray(b * rest, (b + 1) * rest), (b * length + prompt) * width)
+      const [rows, length, width] = want.shape
+      const prompt = 4
+      model.reset()
+      const first = (await model.prefill({ ids: columns(ids, 0, prompt), ...more })).logits
+      const steps: Result[] = []
+      for (let t = prompt; t < length; t++) steps.push((await model.step({ ids: columns(ids, t, t + 1) })).logits)
+      const later = interleave(steps)
+      const pieces = new Float32Array(want.data.length)
+      for (let b = 0; b < rows; b++) {
+        pieces.set(first.data.subarray(b * prompt * width, (b + 1) * prompt * width), b * length * width)
+        const rest = (length - prompt) * width
+        pieces.set(later.subarray(b * rest, (b + 1) * rest), (b * length + prompt) * width)
+      }
+      agree(pieces, want, where('in steps'), start)
     }
-    agree(pieces, want, `${name} · in steps · ${target.name}`)
     model.dispose()
   })
 })

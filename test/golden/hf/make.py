@@ -5,7 +5,7 @@
 writes, beside this file and for each case, config.json and model.safetensors as `save_pretrained` does, and io.safetensors:
 `in.ids`, `out.logits`, and for a batch that is padded on the left `in.padded_ids`, `in.start` (pads of each row), `out.padded_logits` (0 at the pads).
 Every parameter is random, norms and biases too, so that none can be left out unnoticed. Computed in float64 with eager attention from weights
-rounded to float32, apart from rotary angles and the softmax, which transformers computes in float32; outputs are rounded to float32.
+rounded to float32, apart from rotary angles, which transformers computes in float32; outputs are rounded to float32.
 Made with torch 2.13 and transformers 5.18.
 
     python3 make.py published
@@ -104,6 +104,16 @@ CASES = {
 }
 
 
+def keep_float64():
+    """Attention asks for a softmax in float32; masked rows of padding, filled with the least float64, would become NaN there and spread."""
+    softmax = torch.nn.functional.softmax
+
+    def wide(x, dim=None, _stacklevel=3, dtype=None):
+        return softmax(x, dim=dim, dtype=None if x.dtype == torch.float64 else dtype)
+
+    torch.nn.functional.softmax = wide
+
+
 def generator(name):
     return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little"))
 
@@ -177,6 +187,7 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["published"]:
         count()
         sys.exit()
+    keep_float64()
     for name in sys.argv[1:] or CASES:
         torch.manual_seed(0)
         found = write(name, *CASES[name])
