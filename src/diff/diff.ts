@@ -134,13 +134,17 @@ export async function diffKernels(
       snapshots.push({ dispatch, before, after: args, want })
     },
   })
-  const order = [...dispatchesOf(module.programs.find((p) => p.name === program)!.steps)]
-  const rows: KernelRow[] = []
   const env = (s: Sym): number => dims.get(s)!
+  const order = [...dispatchesOf(module.programs.find((p) => p.name === program)!.steps, env)]
+  const rows: KernelRow[] = []
   for (const [n, s] of snapshots.entries()) {
-    const { kernel: index, label } = order[s.dispatch]
+    const { kernel: index, label, at } = order[s.dispatch]
     const k = module.kernels[index]
-    await kernel(index, s.before, k.params.map(env))
+    await kernel(
+      index,
+      s.before,
+      k.params.map((x) => at.get(x) ?? env(x)),
+    )
     for (const [i, a] of k.args.entries()) {
       if (a.access === 'read') continue
       const { value, error } = s.want[i]

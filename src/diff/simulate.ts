@@ -116,7 +116,7 @@ export function makeSimulator({ module, rules, mode, tensor }: SimulationOptions
       return fresh
     }
     let index = 0
-    for (const d of dispatchesOf(program.steps)) {
+    for (const d of dispatchesOf(program.steps, env)) {
       const kernel = module.kernels[d.kernel]
       const args = kernel.args.map((a, i): Argument => ({
         slot: d.args[i],
@@ -124,7 +124,7 @@ export function makeSimulator({ module, rules, mode, tensor }: SimulationOptions
         cells: cellsOf(d.args[i], a.buffer),
       }))
       before?.(index, args)
-      const values = new Map(kernel.params.map((s) => [s, env(s)]))
+      const values = new Map(kernel.params.map((s) => [s, d.at.get(s) ?? env(s)]))
       executor(kernel)(new Map(args.map((a) => [a.buffer, a.cells])), values)
       after?.(index, args)
       index++

@@ -65,7 +65,7 @@ export function report(fused: Compiled, unfused: Compiled, options: ReportOption
   const dims = dimsOf(fused)
   const total = (c: Compiled, p: Program): { dispatches: number; bytes: number } => {
     const env = dimsOf(c)
-    const all = [...dispatchesOf(p.steps)]
+    const all = [...dispatchesOf(p.steps, (s) => env.get(s) ?? 1)]
     const moved = c.lowered.module.kernels.map((k) => {
       const t = trafficOf(k)
       return at(add(t.read, t.written), env)

@@ -1,13 +1,6 @@
 /** Calls: what a name means, arguments of blocks, implicit parameters, and the expansion of a block's body. */
 import type * as ast from '../../grammar/ast.ts'
-import {
-  countMismatch,
-  noReturn,
-  notInThisVersion,
-  recursiveBlock,
-  unknownBlock,
-  wrongKind,
-} from '../diagnostics/catalogue.ts'
+import { countMismatch, noReturn, recursiveBlock, unknownBlock, wrongKind } from '../diagnostics/catalogue.ts'
 import type { Span } from '../diagnostics/index.ts'
 import { bindArguments, bindParameters } from './binding.ts'
 import { builtinNames, builtins } from './builtins.ts'
@@ -21,9 +14,6 @@ import { residual } from './residual.ts'
 import { execBody } from './statements.ts'
 import { describe, fault, type Shared, type Value } from './values.ts'
 import { selectLazily } from './select.ts'
-
-/** Constructs that the language names and a later version brings. */
-const later = new Set('rnn lstm gru'.split(' '))
 
 export function resolveBlock(name: string, env: Env): BlockDef | undefined {
   for (let s = env.blocks; s; s = s.parent) {
@@ -88,12 +78,9 @@ function dispatch(
   const builtin = Object.hasOwn(builtins, name) ? builtins[name] : undefined
   if (builtin) return builtin(args, env, e.span)
   if (isOp(name)) return callOp(name, args, env, e.span)
-  if (later.has(name)) report(env, notInThisVersion(e.callee.span, `\`${name}\``))
-  else {
-    const value = lookupName(env, name)?.value
-    const near = suggestion(name, blockNames(env))
-    report(env, unknownBlock(e.callee.span, name, value ? `\`${name}\` is ${describe(value)}, not a block` : near))
-  }
+  const value = lookupName(env, name)?.value
+  const near = suggestion(name, blockNames(env))
+  report(env, unknownBlock(e.callee.span, name, value ? `\`${name}\` is ${describe(value)}, not a block` : near))
   return fault
 }
 

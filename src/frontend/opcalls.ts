@@ -41,7 +41,7 @@ const callable = new Map<string, string[]>()
 function opsCalled(name: string): readonly string[] {
   if (callable.size === 0) {
     for (const [key, op] of Object.entries(ops) as [string, Op][]) {
-      if (!op.lower || op.params.some((p) => p.name === 'past' || p.kind === 'numbers')) continue
+      if (!op.lower || op.internal || op.params.some((p) => p.kind === 'numbers')) continue
       const called = op.call ?? key
       callable.set(called, [...(callable.get(called) ?? []), key])
     }

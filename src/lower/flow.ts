@@ -3,11 +3,11 @@ import { dimsOf } from '../ir/attrs.ts'
 import { topological } from '../ir/traverse.ts'
 import type { Graph, Node } from '../ir/types.ts'
 import { isConst } from '../types/ix.ts'
+import { explicitLoops, type Loops } from './loops.ts'
 import type { Cost, Kind, NodeShape } from '../ir/kinds.ts'
 import { shapeOf } from '../ir/kinds.ts'
 
-export interface Flow {
-  readonly graph: Graph
+export interface Flow extends Omit<Loops, 'stores'> {
   /** All nodes reachable from the results, operands first. */
   readonly order: readonly Node[]
   readonly position: ReadonlyMap<Node, number>
@@ -29,8 +29,10 @@ export interface Flow {
 /** Kinds that are cloned into their readers instead of computed on their own. */
 export const free = (k: Kind): boolean => k === 'view' || k === 'inline'
 
-export function analyse(graph: Graph): Flow {
-  const order = topological(graph.outputs.map((o) => o.node))
+export function analyse(source: Graph): Flow {
+  const { stores, ...loops } = explicitLoops(source)
+  const { graph } = loops
+  const order = topological([...graph.outputs.map((o) => o.node), ...stores])
   const position = new Map(order.map((n, i) => [n, i]))
   const users = new Map<Node, Node[]>(order.map((n) => [n, []]))
   const loadTime = new Map<Node, boolean>()
@@ -73,7 +75,7 @@ export function analyse(graph: Graph): Flow {
     return found
   }
   return {
-    graph, order, position, kind, users, root, reads, readers,
+    ...loops, order, position, kind, users, root, reads, readers,
     cost: (n) => shapeOf(n).cost,
     loadTime: (n) => loadTime.get(n) ?? false,
     isResult: (n) => results.has(n),

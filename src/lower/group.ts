@@ -2,7 +2,7 @@
  * One fusion group as a kernel. Building has two steps: a canonical key of the group (members and external values numbered in order
  * of first use, names left out), and, for a key not seen before, the kernel itself from its members' stages.
  */
-import { attrsKey } from '../ir/attrs.ts'
+import { attrsKey, substituteAttrs } from '../ir/attrs.ts'
 import type { Node } from '../ir/types.ts'
 import type { Attrs } from '../ops/define.ts'
 import type { Buffer, Layout } from '../kernel/buffer.ts'
@@ -44,10 +44,14 @@ export interface GroupSpec {
   /** The external value that `n` is read as, or undefined if the kernel computes it. */
   readonly cut: (n: Node) => External | undefined
   readonly kindOf: (n: Node) => Kind
+  /** What stands for the indices of the loops around, so that equal loops have equal kernels. */
+  readonly indices?: ReadonlyMap<Sym, Ix>
 }
 
 interface Member {
   readonly node: Node
+  /** The node with the indices of loops replaced. */
+  readonly shown: Node
   readonly inputs: readonly (number | External)[]
 }
 
@@ -55,6 +59,7 @@ interface Walk {
   readonly members: readonly Member[]
   readonly indexOf: ReadonlyMap<Node, number>
   readonly externals: readonly External[]
+  readonly shown: (n: Node) => Node
   readonly key: string
 }
 
@@ -65,6 +70,11 @@ export function walk(spec: GroupSpec): Walk {
   const externals: External[] = []
   const number = new Map<string, number>()
   const lines: string[] = []
+  const { indices } = spec
+  const shown = (n: Node): Node => {
+    const attrs = indices === undefined ? n.attrs : substituteAttrs(n.attrs, indices)
+    return attrs === n.attrs ? n : { ...n, attrs }
+  }
   const ext = (x: External): string => {
     let i = number.get(x.id)
     if (i === undefined) {
@@ -81,17 +91,18 @@ export function walk(spec: GroupSpec): Walk {
     const refs = inputs.map((x) => (typeof x === 'number' ? `n${x}` : ext(x)))
     const i = members.length
     indexOf.set(n, i)
-    members.push({ node: n, inputs })
-    const attrs = 'name' in n.attrs ? nameless(n.attrs) : n.attrs
+    const at = shown(n)
+    members.push({ node: n, shown: at, inputs })
+    const attrs = 'name' in at.attrs ? nameless(at.attrs) : at.attrs
     lines.push(`n${i}=${n.op}|${attrsKey(attrs)}|${refs.join(',')}|${typeKey(n.type)}`)
     return i
   }
   for (const o of spec.outputs) {
     const i = visit(o.node)
-    const views = o.views.map((v) => `${v.op}|${attrsKey(v.attrs)}|${typeKey(v.type)}`)
+    const views = o.views.map(shown).map((v) => `${v.op}|${attrsKey(v.attrs)}|${typeKey(v.type)}`)
     lines.push(`->n${i}:${views.join(';')}:${ext(o.external)}`)
   }
-  return { members, indexOf, externals, key: `${spec.kind}\n${lines.join('\n')}` }
+  return { members, indexOf, externals, shown, key: `${spec.kind}\n${lines.join('\n')}` }
 }
 
 function nameless(attrs: Attrs): Attrs {
@@ -133,7 +144,7 @@ export function buildKernel(spec: GroupSpec, walked: Walk, name: string): StageK
       continue
     }
     const inputs = m.inputs.map((x) => (typeof x === 'number' ? valueOf[x] : buffers.get(x.id)!))
-    const lowered = lowerNode(m.node, inputs, out)
+    const lowered = lowerNode(m.shown, inputs, out)
     stages.push(...lowered.map((s) => ({ ...s, origin: describe(m.node) })))
     domainOf.push(lowered[lowered.length - 1].domain)
   }
@@ -143,12 +154,13 @@ export function buildKernel(spec: GroupSpec, walked: Walk, name: string): StageK
       : undefined
   for (const o of spec.outputs) {
     if (direct(o)) continue
+    const views = o.views.map(walked.shown)
     const i = walked.indexOf.get(o.node)!
     const last = stages[stages.length - 1]
     if (spec.kindOf(o.node) === 'append') stages.push(appendStage(o.node, walked, valueOf, spec, anchor!, storage(o)))
     else if (last.out === valueOf[i] && last.body.k !== 'map' && spec.kind !== 'contraction') {
-      stages[stages.length - 1] = { ...last, out: storage(o), ...landed(last.domain, o.views) }
-    } else stages.push(outputStage(storage(o), anchor ?? domainOf[i], o.views, valueOf[i], o.node))
+      stages[stages.length - 1] = { ...last, out: storage(o), ...landed(last.domain, views) }
+    } else stages.push(outputStage(storage(o), anchor ?? domainOf[i], views, valueOf[i], o.node))
   }
   return { name, doc: [], stages, args, params: paramsOf(stages, args) }
 }
@@ -183,14 +195,14 @@ function appendStage(
   domain: readonly Sym[],
   out: Buffer,
 ): Stage {
-  const [stage] = lowerNode(node, [virtual(node.inputs[0])], out)
+  const [stage] = lowerNode(walked.shown(node), [virtual(node.inputs[0])], out)
   const views: Node[] = []
   let v = node.inputs[0]
   while (spec.kindOf(v) === 'view') {
     views.unshift(v)
     v = v.inputs[0]
   }
-  const landing = pushThrough(views.map(pushOf), domain.map(of))
+  const landing = pushThrough(views.map(walked.shown).map(pushOf), domain.map(of))
   const map = new Map<Sym, Ix>(stage.domain.map((s, i) => [s, landing.at[i]]))
   return {
     name: out.name, out, domain, at: stage.at!.map((x) => substitute(x, map)), origin: describe(node),

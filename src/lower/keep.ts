@@ -3,6 +3,7 @@
  * that computes it reads the old one itself, or others still do, it goes to planned memory first and is copied.
  */
 import { makeNode } from '../ir/build.ts'
+import type { Loop } from '../ir/regions.ts'
 import type { Node } from '../ir/types.ts'
 import type { Flow } from './flow.ts'
 import type { Group, Partition } from './partition.ts'
@@ -22,13 +23,23 @@ export function ordered(flow: Flow, parts: Partition, storedBy: Map<Group, reado
   const storing = new Map<Node, Group>()
   for (const [g, all] of storedBy) for (const s of all) storing.set(s.stored, g)
   const place = new Map<Group, number>(parts.groups.map((g, i) => [g, i]))
+  const ends = new Map<Loop, number>()
+  for (const [g, i] of place) {
+    const loop = outermost(flow, g)
+    if (loop !== undefined) ends.set(loop, i)
+  }
+  /** Where a group has run for the last time: a loop runs as a whole. */
+  const end = (g: Group): number => {
+    const loop = outermost(flow, g)
+    return loop === undefined ? place.get(g)! : ends.get(loop)!
+  }
   const readers = new Map<string, number[]>()
   const note = (g: Group): void => {
     for (const n of g.nodes) {
       for (const x of flow.reads(n)) {
         if (x.op !== 'state') continue
         const name = x.attrs.name as string
-        readers.set(name, [...(readers.get(name) ?? []), place.get(g)!])
+        readers.set(name, [...(readers.get(name) ?? []), end(g)])
       }
     }
   }
@@ -47,7 +58,7 @@ export function ordered(flow: Flow, parts: Partition, storedBy: Map<Group, reado
     if (node.op !== 'hold') extra(node, Infinity)
     else {
       const sources = flow.reads(node).flatMap((x) => parts.groupOf.get(x) ?? [])
-      extra(node, Math.max(lastReader(node), ...sources.map((g) => place.get(g)!)) + 0.25)
+      extra(node, Math.max(lastReader(node), ...sources.map(end)) + 0.25)
     }
   }
   for (const n of kept) if (!parts.groups.includes(storing.get(n)!)) note(storing.get(n)!)
@@ -60,4 +71,10 @@ export function ordered(flow: Flow, parts: Partition, storedBy: Map<Group, reado
   }
   const groups = [...place].sort(([g, a], [h, b]) => (a === b ? g.id - h.id : a - b)).map(([g]) => g)
   return { groups, beside }
+}
+
+function outermost(flow: Flow, g: Group): Loop | undefined {
+  let loop = flow.loopOf([...g.nodes][0])
+  while (loop?.parent !== undefined) loop = loop.parent
+  return loop
 }

@@ -47,7 +47,7 @@ export function lowerModule(
   const sources = source.programs.map((p) => ({ ...p, graph: separateResults(p.graph) }))
   const flows = sources.map((p) => analyse(p.graph))
   const weights = planWeights(flows, target.panelLayout)
-  const table: KernelTable = { kernels: [], byKey: new Map(), name: uniqueNames() }
+  const table: KernelTable = { kernels: [], byKey: new Map(), name: uniqueNames(), indices: new Map() }
   const programs = sources.map((p, i) => lowerProgram(p, flows[i], weights, table, fuse))
   const { graph } = source
   const state = source.state.map((s): StateSpec => ({ ...s, layout: cacheLayout(s.shape, s.axis) }))
@@ -74,7 +74,8 @@ export function lowerModule(
 function separateResults(graph: Graph): Graph {
   const seen = new Set<Node>()
   const outputs = graph.outputs.map((o): OutputSpec => {
-    const own = shapeOf(o.node).kind !== 'leaf' && !seen.has(o.node)
+    const given = shapeOf(o.node).kind === 'leaf' && o.node.inputs.length === 0
+    const own = !given && !seen.has(o.node)
     seen.add(o.node)
     return own ? o : { ...o, node: makeNode('reshape', [o.node], { shape: o.node.type.shape }, o.node.origin) }
   })

@@ -2,6 +2,7 @@
  * Fusion as a partition of the graph's kernels (laws and their order: docs/fusion.md). Groups merge pairwise; every merge keeps the group
  * graph acyclic. Each merge leaves a receipt, and so does each edge between groups that remains.
  */
+import type { Loop } from '../ir/regions.ts'
 import type { Node } from '../ir/types.ts'
 import type { Ix } from '../types/ix.ts'
 import { isConst } from '../types/ix.ts'
@@ -30,6 +31,7 @@ export interface Receipt {
 }
 
 export interface Partition {
+  /** In the order in which they run; those of a loop stand in a row. */
   readonly groups: readonly Group[]
   readonly groupOf: ReadonlyMap<Node, Group>
   readonly receipts: readonly Receipt[]
@@ -65,21 +67,53 @@ export function partition(flow: Flow, fuse: boolean): Partition {
     groupOf.set(n, { id: next++, kind, nodes: new Set([n]), ...(rows ? { rows } : {}) })
   }
 
+  const loopOf = (g: Group): Loop | undefined => flow.loopOf([...g.nodes][0])
+  const carriedBy = new Map(flow.carried.map((c) => [c.carry, c]))
+  const startedBy = new Map(flow.carried.map((c) => [c.start, c]))
   const successors = (g: Group): Set<Group> => {
     const out = new Set<Group>()
+    const add = (n: Node): void => {
+      const h = groupOf.get(n)
+      if (h !== undefined && h !== g) out.add(h)
+    }
     for (const n of g.nodes) {
-      for (const r of flow.readers(n)) {
-        const h = groupOf.get(r)
-        if (h !== undefined && h !== g) out.add(h)
+      flow.readers(n).forEach(add)
+      const started = startedBy.get(n)
+      if (started !== undefined) flow.readers(started.carry).forEach(add)
+      // A carry takes its next value when all have read the one before.
+      for (const x of flow.reads(n)) {
+        const carried = carriedBy.get(x)
+        if (carried !== undefined) add(carried.next)
       }
     }
     return out
+  }
+  /** A loop runs as a whole: what waits for one of its groups waits for all. */
+  const together = new Map<Loop, Group[]>()
+  for (const g of new Set(groupOf.values())) {
+    for (let l = loopOf(g); l !== undefined; l = l.parent) together.set(l, [...(together.get(l) ?? []), g])
+  }
+  const companions = (g: Group, within: Loop | undefined): readonly Group[] => {
+    let l = loopOf(g)
+    if (l === within) return []
+    while (l !== undefined && l.parent !== within) l = l.parent
+    return l === undefined
+      ? []
+      : [
+          ...new Set(
+            together
+              .get(l)!
+              .flatMap((h) => [...h.nodes])
+              .map((n) => groupOf.get(n)!),
+          ),
+        ]
   }
   const lastOf = (g: Group): number => Math.max(...[...g.nodes].map((n) => flow.position.get(n)!))
   const firstOf = (g: Group): number => Math.min(...[...g.nodes].map((n) => flow.position.get(n)!))
   /** A path from `a` to `b` that passes through a third group. */
   const detour = (a: Group, b: Group): boolean => {
-    const limit = lastOf(b)
+    // Positions say nothing about loops, whose groups wait for each other.
+    const limit = flow.carried.length > 0 || together.size > 0 ? Infinity : lastOf(b)
     const seen = new Set<Group>([a])
     const stack = [...successors(a)].filter((g) => g !== b)
     while (stack.length > 0) {
@@ -87,13 +121,20 @@ export function partition(flow: Flow, fuse: boolean): Partition {
       if (seen.has(g)) continue
       seen.add(g)
       if (firstOf(g) > limit) continue
-      for (const h of successors(g)) {
+      for (const h of [...successors(g), ...companions(g, loopOf(a))]) {
         if (h === b) return true
         stack.push(h)
       }
     }
     return false
   }
+  /** Whether one kernel may not compute both: they run in different loops, or one overwrites a carry that the other reads. */
+  const apart = (a: Group, b: Group): boolean =>
+    loopOf(a) !== loopOf(b) ||
+    flow.carried.some(({ carry, next }) => {
+      const nodes = [...a.nodes, ...b.nodes]
+      return nodes.includes(next) && nodes.some((n) => flow.reads(n).includes(carry))
+    })
   const affordable = (a: Group, b: Group, from: Node, into: Node): boolean => {
     const count = buffersOf(flow, new Set([...a.nodes, ...b.nodes]))
     if (count <= mostBuffers) return true
@@ -129,6 +170,7 @@ export function partition(flow: Flow, fuse: boolean): Partition {
       const c = readers[0]
       const light = c.inputs.every((x) => x === v || flow.loadTime(flow.root(x)) || flow.kind(x) === 'inline')
       if (flow.kind(c) !== 'map' || !direct(v, c) || !light || !sameShape(c.type.shape, v.type.shape)) return
+      if (apart(groupOf.get(c)!, groupOf.get(v)!)) return
       merge(groupOf.get(c)!, groupOf.get(v)!, 'contraction', 'bias and scale', v, c, 'its other operands are weights')
       v = c
     }
@@ -162,7 +204,7 @@ export function partition(flow: Flow, fuse: boolean): Partition {
     }
     if (k === 'reduce' && h.kind === 'map' && [...h.nodes].some((m) => flow.kind(m) === 'append')) return
     if (rowsFit(n, h) === undefined || (g.rows && h.rows && !sameShape(g.rows, h.rows))) return
-    if (detour(g, h) || !affordable(g, h, n, flow.readers(n)[0])) return
+    if (apart(g, h) || detour(g, h) || !affordable(g, h, n, flow.readers(n)[0])) return
     merge(
       g,
       h,
@@ -179,7 +221,7 @@ export function partition(flow: Flow, fuse: boolean): Partition {
     if (h.kind !== 'rows' || h.rows === undefined) return
     for (const m of new Set([...h.nodes].flatMap((n) => flow.reads(n)))) {
       const g = groupOf.get(m)
-      if (g === undefined || g === h || g.kind !== 'map' || flow.kind(m) !== 'map') continue
+      if (g === undefined || g === h || g.kind !== 'map' || flow.kind(m) !== 'map' || apart(g, h)) continue
       const rows = h.rows
       if (
         ![...g.nodes].every((n) => flow.kind(n) === 'map' && startsWith(n.type.shape, rows)) ||
@@ -222,7 +264,7 @@ export function partition(flow: Flow, fuse: boolean): Partition {
       .every((r) => !h.nodes.has(r) || (direct(v, r) && sameShape(r.type.shape, v.type.shape)))
     const whole = [...h.nodes].every((m) => flow.kind(m) === 'map' && fits(m.type.shape, v.type.shape))
     if (!aligned || !whole || flow.users.get(v)!.some((u) => free(flow.kind(u)))) return
-    if (detour(g, h) || !affordable(g, h, v, flow.readers(v)[0])) return
+    if (apart(g, h) || detour(g, h) || !affordable(g, h, v, flow.readers(v)[0])) return
     merge(h, g, 'contraction', 'epilogue', v, flow.readers(v)[0], 'computed on each tile before it is stored')
   }
 
@@ -237,7 +279,8 @@ export function partition(flow: Flow, fuse: boolean): Partition {
     const g = groupOf.get(v)
     const h = groupOf.get(n)!
     if (g === undefined || g === h || g.kind !== 'contraction' || h.nodes.size > 1) return
-    if (chain.some((view) => invert(view) === undefined) || detour(g, h) || !affordable(g, h, v, n)) return
+    if (chain.some((view) => invert(view) === undefined) || apart(g, h)) return
+    if (detour(g, h) || !affordable(g, h, v, n)) return
     merge(h, g, 'contraction', 'append', v, n, 'stored straight into the cache')
   }
 
@@ -248,7 +291,7 @@ export function partition(flow: Flow, fuse: boolean): Partition {
     for (const n of members) if (flow.kind(n) === 'contraction') epilogueLaw(n)
     for (const n of members) if (flow.kind(n) === 'append') appendLaw(n)
   }
-  const groups = sortGroups([...new Set(members.map((n) => groupOf.get(n)!))], successors)
+  const groups = sortGroups([...new Set(members.map((n) => groupOf.get(n)!))], successors, loopOf, undefined)
   receipts.push(...refused(groups, groupOf, flow))
   return { groups, groupOf, receipts }
 }
@@ -257,23 +300,48 @@ export function partition(flow: Flow, fuse: boolean): Partition {
 const fits = (a: readonly Ix[], b: readonly Ix[]): boolean =>
   a.length <= b.length && a.every((d, i) => d === b[b.length - a.length + i] || isConst(d) === 1)
 
-/** Groups in an order in which each runs after those it reads; ties keep the order of the source. */
-function sortGroups(groups: readonly Group[], successors: (g: Group) => Set<Group>): Group[] {
-  const waiting = new Map<Group, number>(groups.map((g) => [g, 0]))
-  const next = new Map(groups.map((g) => [g, successors(g)]))
-  for (const out of next.values()) for (const h of out) waiting.set(h, waiting.get(h)! + 1)
-  const ready = groups.filter((g) => waiting.get(g) === 0)
-  const order: Group[] = []
-  while (ready.length > 0) {
-    const g = ready.shift()!
-    order.push(g)
-    for (const h of next.get(g)!) {
-      waiting.set(h, waiting.get(h)! - 1)
-      if (waiting.get(h) === 0) ready.push(h)
+/** Groups in an order in which each runs after those it reads, a loop as one; ties keep the order of the source. */
+function sortGroups(
+  groups: readonly Group[],
+  successors: (g: Group) => Set<Group>,
+  loopOf: (g: Group) => Loop | undefined,
+  within: Loop | undefined,
+): Group[] {
+  /** The loop of this level that holds a group, or the group. */
+  const itemOf = (g: Group): Group | Loop => {
+    let item: Group | Loop = g
+    for (let l = loopOf(g); l !== within; l = l?.parent) {
+      if (l === undefined) throw new Error('internal: a loop is read from outside')
+      item = l
     }
-    ready.sort((a, b) => a.id - b.id)
+    return item
   }
-  if (order.length !== groups.length) throw new Error('internal: the fusion partition has a cycle')
+  const members = new Map<Group | Loop, Group[]>()
+  for (const g of groups) members.set(itemOf(g), [...(members.get(itemOf(g)) ?? []), g])
+  const here = new Set(groups)
+  const next = new Map<Group | Loop, Set<Group | Loop>>()
+  const waiting = new Map<Group | Loop, number>([...members.keys()].map((x) => [x, 0]))
+  for (const [x, own] of members) {
+    const after = new Set(own.flatMap((g) => [...successors(g)].filter((h) => here.has(h)).map(itemOf)))
+    after.delete(x)
+    next.set(x, after)
+    for (const y of after) waiting.set(y, waiting.get(y)! + 1)
+  }
+  const first = (x: Group | Loop): number => Math.min(...members.get(x)!.map((g) => g.id))
+  const ready = [...members.keys()].filter((x) => waiting.get(x) === 0)
+  const order: Group[] = []
+  let placed = 0
+  while (ready.length > 0) {
+    const x = ready.shift()!
+    order.push(...('scan' in x ? sortGroups(members.get(x)!, successors, loopOf, x) : [x]))
+    placed++
+    for (const y of next.get(x)!) {
+      waiting.set(y, waiting.get(y)! - 1)
+      if (waiting.get(y) === 0) ready.push(y)
+    }
+    ready.sort((a, b) => first(a) - first(b))
+  }
+  if (placed !== members.size) throw new Error('internal: the fusion partition has a cycle')
   return order
 }
 

@@ -2,9 +2,8 @@
 import type { Graph, Node } from '../ir/types.ts'
 import type { Expr } from '../kernel/expr.ts'
 import type { StageKernel } from '../kernel/stage.ts'
-import type { Lifetime } from '../program/plan.ts'
-import { planSlots } from '../program/plan.ts'
-import { roll } from '../program/roll.ts'
+import type { Access, Lifetime } from '../program/plan.ts'
+import { lifetimeOf, planSlots } from '../program/plan.ts'
 import type { HostStep, Port, Program, ProgramName, Slot } from '../program/types.ts'
 import { opOf } from '../ops/table.ts'
 import { add, valuesOf } from '../types/ix.ts'
@@ -17,6 +16,7 @@ import { lowerNode, shapeOf, virtual } from '../ir/kinds.ts'
 import { ordered } from './keep.ts'
 import type { Group, Partition, Receipt } from './partition.ts'
 import { partition } from './partition.ts'
+import { indicesOf, loopRanges, nested, stepsOf, type Indices } from './schedule.ts'
 import { stateLayout } from './state.ts'
 import type { Stored } from './store.ts'
 import { storedOf } from './store.ts'
@@ -28,6 +28,8 @@ export interface KernelTable {
   readonly kernels: StageKernel[]
   readonly byKey: Map<string, number>
   readonly name: (wish: string) => string
+  /** What stands for the indices of loops in kernels. */
+  readonly indices: Indices
 }
 
 /** What a program's dispatch computes, for `explain` and for comparing kernel by kernel. */
@@ -59,28 +61,47 @@ export function lowerProgram(
   table: KernelTable,
   fuse: boolean,
 ): LoweredProgram {
-  const { graph } = source
+  const { graph } = flow
   const parts = partition(flow, fuse)
   const storedBy = new Map<Group, readonly Stored[]>(parts.groups.map((g) => [g, storedOf(flow, g)]))
   const { groups, beside } = ordered(flow, parts, storedBy)
 
+  const schedule = nested(flow, groups)
+  const loops = loopRanges(schedule)
   const externalOf = new Map<Node, External>()
   const ownerOf = new Map<Node, Group>()
   const slotOf = new Map<string, Slot>()
   const sizes: { id: string; node: Node }[] = []
   const copies = new Map<Node, External>()
+  const carries = new Map<string, External>()
+  /** A carry, its start and its next values lie in one place. */
+  const memory = (n: Node): External | undefined => {
+    const key = flow.memoryOf(n)
+    if (key === undefined) return undefined
+    let found = carries.get(key)
+    if (found === undefined) {
+      const id = `carry:${key}`
+      slotOf.set(id, { k: 'activation', index: sizes.length })
+      sizes.push({ id, node: n })
+      found = { id, role: 'activation', type: n.type, name: identifier(n.origin.name ?? 'carry') }
+      carries.set(key, found)
+    }
+    return found
+  }
   for (const g of groups) {
     for (const s of storedBy.get(g)!) {
       if (externalOf.has(s.stored)) continue
       // A copy runs last: other kernels compute the value for themselves.
       const seenBy = parts.groups.includes(g) || s.stored.op === 'hold' ? externalOf : copies
-      seenBy.set(s.stored, place(s, source, beside, slotOf, sizes))
+      seenBy.set(s.stored, memory(s.stored) ?? place(s, graph, beside, slotOf, sizes))
       ownerOf.set(s.stored, g)
     }
   }
   const externalFor = (n: Node): External => (externalOf.get(n) ?? copies.get(n))!
 
   const leaf = (n: Node): External | undefined => {
+    const carried = memory(n)
+    if (carried !== undefined) return carried
     if (n.op !== 'input' && n.op !== 'state') return undefined
     const name = n.attrs.name as string
     const role = n.op
@@ -96,13 +117,14 @@ export function lowerProgram(
   }
 
   const dispatches: DispatchInfo[] = []
-  const usedAt = new Map<string, { from: number; to: number }>()
+  const usedAt = new Map<string, Access[]>()
   for (const [step, g] of groups.entries()) {
     const stored = storedBy.get(g)!.filter((s) => ownerOf.get(s.stored) === g)
     const outputs = stored.map((s): Output => ({ node: s.value, views: s.views, external: externalFor(s.stored) }))
     const cut = (n: Node): External | undefined =>
       ownerOf.get(n) === g ? undefined : (externalOf.get(n) ?? leaf(n) ?? weightOf(n))
-    const spec = { kind: g.kind, outputs, cut, kindOf: flow.kind, ...(g.rows ? { rows: g.rows } : {}) }
+    const indices = indicesOf(flow.loopOf(outputs[0].node), table.indices)
+    const spec = { kind: g.kind, outputs, cut, kindOf: flow.kind, indices, ...(g.rows ? { rows: g.rows } : {}) }
     const walked = walk(spec)
     const anchor = anchorOf(g, flow)
     const origin = describe(anchor)
@@ -115,8 +137,8 @@ export function lowerProgram(
       table.byKey.set(walked.key, kernel)
     }
     for (const x of walked.externals) {
-      const seen = usedAt.get(x.id)
-      usedAt.set(x.id, { from: seen?.from ?? step, to: step })
+      const access = { step, loops: loops.get(g) ?? [] }
+      usedAt.set(x.id, [...(usedAt.get(x.id) ?? []), access])
     }
     const args = walked.externals.map((x) => slotOf.get(x.id)!)
     dispatches.push({
@@ -125,7 +147,10 @@ export function lowerProgram(
     }) // prettier-ignore
   }
 
-  const lifetimes = sizes.map(({ id, node }): Lifetime => ({ size: elements(node.type.shape), ...usedAt.get(id)! }))
+  const lifetimes = sizes.map(({ id, node }): Lifetime => ({
+    size: elements(node.type.shape),
+    ...lifetimeOf(usedAt.get(id)!),
+  }))
   const plan = planSlots(lifetimes)
   const resolve = (slot: Slot): Slot =>
     slot.k === 'activation' ? { k: 'activation', index: plan.slotOf[slot.index] } : slot
@@ -140,13 +165,14 @@ export function lowerProgram(
     args: d.args,
     label: d.label,
   }))
+  const number = new Map(groups.map((g, i) => [g, i]))
   const program: Program = {
     name: source.name,
     inputs: graph.inputs.map((i): Port => port(i.name, i.node, flow, i.default, i.doc)),
     outputs: graph.outputs
       .filter((o) => !source.keep.has(o.name))
       .map((o) => port(o.name, o.node, flow, undefined, o.doc)),
-    steps: roll(flat),
+    steps: stepsOf(schedule, (g) => flat[number.get(g)!], table.indices),
     slots: plan.slots,
     constraints: graph.constraints,
   }
@@ -156,13 +182,13 @@ export function lowerProgram(
 /** Where a stored value lies. */
 function place(
   s: Stored,
-  source: ProgramSource,
+  graph: Graph,
   beside: ReadonlySet<Node>,
   slotOf: Map<string, Slot>,
   sizes: { id: string; node: Node }[],
 ): External {
   const n = s.stored
-  const result = source.graph.outputs.find((o) => o.node === n)
+  const result = graph.outputs.find((o) => o.node === n)
   const common = { type: n.type, name: identifier(n.origin.name ?? lastScope(n) ?? n.op) }
   if (n.op === 'append') {
     const name = n.attrs.name as string

@@ -49,7 +49,7 @@ function sink(flow: Flow, g: Group, n: Node, chain: readonly Node[]): (readonly 
   const stay = [chain]
   if (readDirectly(flow, g, n)) return stay
   const views = flow.users.get(n)!.filter((u) => flow.kind(u) === 'view' && leaves(flow, g.nodes, u))
-  if (views.some((v) => invert(v) === undefined)) return stay
+  if (views.some((v) => invert(v) === undefined || flow.loopOf(v) !== flow.loopOf(n))) return stay
   const total = views.map((v) => elements(v.type.shape)).reduce((a, b) => add(a, b))
   if (!proveLe(total, elements(n.type.shape))) return stay
   return views.flatMap((v) => sink(flow, g, v, [...chain, v]))

@@ -96,6 +96,8 @@ export interface Op<A extends Attrs = Attrs> {
   readonly call?: string
   /** The operator that writes it, where there is one: `a + b`. */
   readonly operator?: string
+  /** Only the compiler makes these nodes; the language has no call of it. */
+  readonly internal?: boolean
   /** Types of the results: one, or several for a tuple. Inputs are well-formed; throws InferError. */
   readonly infer: (inputs: readonly TensorType[], attrs: A) => TensorType | readonly TensorType[]
   /** The exact meaning, in float64. `shapes` are the concrete result shapes. Shares nothing with `lower`. */

@@ -50,6 +50,7 @@ export const append = defineOp<{ name: string; axis: number; past: Ix }>({
     { name: 'axis', kind: 'axis' },
     { name: 'past', kind: 'dim' },
   ],
+  internal: true,
   infer: ([x], { axis, past }) => {
     wantAxis(axis, x.shape.length, x)
     return { dtype: x.dtype, shape: x.shape.map((d, a) => (a === axis ? add(past, d) : d)) }
@@ -87,6 +88,7 @@ export const hold = defineOp<{ name: string }>({
     { name: 'x', kind: 'tensor' },
     { name: 'name', kind: 'string' },
   ],
+  internal: true,
   infer: ([x]) => x,
   evaluate: ([x]) => x,
   lower: ({ inputs: [x], out }) => [mapStage(out, (at) => load(x, at))],

@@ -2,11 +2,13 @@
  * Recurrences. A scan has no body of its own: nodes that depend on one of its carries, or mention its `t`, are inside (docs/scan.md). Like leaves,
  * these ops have no value that their record could compute alone: the reference and the lowering run the loop.
  */
+import { load } from '../kernel/expr.ts'
 import type { DType } from '../types/dtype.ts'
 import type { Ix } from '../types/ix.ts'
+import { of } from '../types/ix.ts'
 import type { TensorType } from '../types/tensor.ts'
 import { defineOp, InferError } from './define.ts'
-import { typeFact, wantAtLeast } from './support.ts'
+import { domainOf, sizeOf, tensor, typeFact, wantAtLeast } from './support.ts'
 
 const looped = (what: string) => (): never => {
   throw new Error(`internal: ${what} has no value outside its loop`)
@@ -75,4 +77,44 @@ export const part = defineOp<{ index: number; dtype: DType; shape: readonly Ix[]
   ],
   infer: (_, { dtype, shape }) => ({ dtype, shape }),
   evaluate: looped('part'),
+})
+
+export const retain = defineOp({
+  doc: 'x, stored in memory of its own: what a carry starts from, and its next value. Only the lowering makes these.',
+  params: [{ name: 'x', kind: 'tensor' }],
+  internal: true,
+  infer: ([x]) => x,
+  evaluate: ([x]) => x,
+  lower: ({ inputs: [x], out }) => {
+    const domain = domainOf(x.shape)
+    const at = domain.map((s) => of(s))
+    return [{ name: out.name, out, domain, at, body: { k: 'map', e: load(x, at) } }]
+  },
+})
+
+export const collect = defineOp<{ t: Ix; extent: Ix; axis: number }>({
+  doc: 'What a step of a scan yields, stored at t of its stacked values. Only the lowering makes these.',
+  params: [
+    { name: 'x', kind: 'tensor' },
+    { name: 't', kind: 'dim' },
+    { name: 'extent', kind: 'dim' },
+    { name: 'axis', kind: 'axis' },
+  ],
+  internal: true,
+  infer: ([x], { extent, axis }) => stacked(x, axis, extent, 0),
+  /** Zeros elsewhere, where the kernel stores nothing. */
+  evaluate: ([x], { t, axis }, [shape]) => {
+    const out = tensor(x.dtype, shape)
+    const inner = sizeOf(shape.slice(axis + 1))
+    for (let i = 0; i < x.data.length; i++) {
+      out.data[(Math.floor(i / inner) * shape[axis] + t) * inner + (i % inner)] = x.data[i]
+    }
+    return out
+  },
+  lower: ({ inputs: [x], out, attrs: { t, axis } }) => {
+    const domain = domainOf(x.shape)
+    const at = domain.map((s) => of(s))
+    const stored = [...at.slice(0, axis), t, ...at.slice(axis)]
+    return [{ name: out.name, out, domain, at: stored, body: { k: 'map', e: load(x, at) } }]
+  },
 })

@@ -2,6 +2,24 @@
 import type { Ix } from '../types/ix.ts'
 import { proveLe } from '../types/ix.ts'
 
+/** Where a value is written or read: at a step, within loops (each the steps that it runs over), the outermost first. */
+export interface Access {
+  readonly step: number
+  readonly loops: readonly { readonly from: number; readonly to: number }[]
+}
+
+/**
+ * From the first to the last access, where a loop that holds only some of them counts as a whole: what it reads must be there at every one of
+ * its steps, what it stores must stay.
+ */
+export function lifetimeOf(accesses: readonly Access[]): { readonly from: number; readonly to: number } {
+  const [first, ...others] = accesses
+  let common = 0
+  while (common < first.loops.length && others.every((a) => a.loops[common] === first.loops[common])) common++
+  const ranges = accesses.map(({ step, loops }) => loops[common] ?? { from: step, to: step })
+  return { from: Math.min(...ranges.map((r) => r.from)), to: Math.max(...ranges.map((r) => r.to)) }
+}
+
 /** A value that is written by step `from` and last read by step `to`. */
 export interface Lifetime {
   readonly size: Ix

@@ -1,17 +1,50 @@
 /** Walks over host programs. */
+import type { Ix, Sym } from '../types/ix.ts'
+import { evaluate } from '../types/ix.ts'
 import type { HostStep, Slot } from './types.ts'
 
-/** Each dispatch of a program in order, `layers` unrolled, with the slots of that iteration. */
+export interface Dispatched {
+  readonly kernel: number
+  readonly args: readonly Slot[]
+  readonly label: string
+  /** The indices of the loops around. */
+  readonly at: ReadonlyMap<Sym, number>
+}
+
+/** Each dispatch of a program in order, `layers` and loops unrolled, with the slots of that layer. `dims` gives the lengths of loops. */
 export function* dispatchesOf(
   steps: readonly HostStep[],
-  iteration = 0,
-): Generator<{ kernel: number; args: readonly Slot[]; label: string }> {
+  dims: (s: Sym) => number,
+  layer = 0,
+  at: ReadonlyMap<Sym, number> = new Map(),
+): Generator<Dispatched> {
   for (const step of steps) {
     if (step.k === 'layers') {
-      for (let i = 0; i < step.count; i++) yield* dispatchesOf(step.body, i)
+      for (let i = 0; i < step.count; i++) yield* dispatchesOf(step.body, dims, i, at)
+    } else if (step.k === 'scan') {
+      const count = evaluate(step.count, dims)
+      for (let i = 0; i < count; i++) {
+        const t = step.reverse ? count - 1 - i : i
+        yield* dispatchesOf(step.body, dims, layer, new Map([...at, [step.t, t]]))
+      }
     } else {
-      const args = step.args.map((s): Slot => (s.k === 'perLayer' ? { k: s.of, name: s.names[iteration] } : s))
-      yield { kernel: step.kernel, args, label: step.label }
+      const args = step.args.map((s): Slot => (s.k === 'perLayer' ? { k: s.of, name: s.names[layer] } : s))
+      yield { kernel: step.kernel, args, label: step.label, at }
     }
   }
 }
+
+/** The kernels that steps run. */
+export const kernelsOf = (steps: readonly HostStep[]): number[] =>
+  steps.flatMap((s) => (s.k === 'dispatch' ? [s.kernel] : kernelsOf(s.body)))
+
+/** The same steps with other dispatches. */
+export const mapDispatches = (
+  steps: readonly HostStep[],
+  f: (d: HostStep & { k: 'dispatch' }) => HostStep & { k: 'dispatch' },
+): HostStep[] => steps.map((s) => (s.k === 'dispatch' ? f(s) : { ...s, body: mapDispatches(s.body, f) }))
+
+/** Equal for equal steps. */
+export const stepsKey = (steps: readonly HostStep[]): string =>
+  JSON.stringify(steps, (name, x: unknown) => (name === 'count' || name === 't' ? idOf(x as Ix | Sym | number) : x))
+const idOf = (x: Ix | Sym | number): number | string => (typeof x === 'number' ? x : `#${x.id}`)

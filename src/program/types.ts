@@ -22,6 +22,14 @@ export type Slot =
 export type HostStep =
   | { readonly k: 'dispatch'; readonly kernel: number; readonly args: readonly Slot[]; readonly label: string }
   | { readonly k: 'layers'; readonly count: number; readonly body: readonly HostStep[] }
+  /** Runs its body for each t < count, from the end if `reverse`. Kernels of the body may take t as one more scalar. */
+  | {
+      readonly k: 'scan'
+      readonly t: Sym
+      readonly count: Ix
+      readonly reverse: boolean
+      readonly body: readonly HostStep[]
+    }
 
 export interface Port {
   readonly name: string

@@ -1,7 +1,8 @@
 /** The whole module: types, kernels, programs, tables and `load`, with the runtime inlined. It imports nothing. */
 import { printStages } from '../../src/kernel/print.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
-import type { HostStep, Module, Port, Program } from '../../src/program/types.ts'
+import { kernelsOf, stepsKey } from '../../src/program/steps.ts'
+import type { Module, Port, Program } from '../../src/program/types.ts'
 import { runtimePieces } from '../runtime.generated.ts'
 import { apiLines } from './api.ts'
 import { floats } from './floats.ts'
@@ -102,9 +103,8 @@ export function printModule(given: Module, options: HostOptions): PrintedModule 
   const kernels = module.kernels.map((k, i) => printKernel(schedule(k, { short: onlyInSteps(module, i) }), p))
   const packs = packKernels(module, p)
   // A step that does what a prefill of one position does is that function.
-  const stepsOf = (program: Program): string => JSON.stringify(program.steps)
   const shownAs = module.programs.map(
-    (a) => module.programs.find((b) => stepsOf(a) === stepsOf(b) && b.name !== 'run') ?? a,
+    (a) => module.programs.find((b) => stepsKey(a.steps) === stepsKey(b.steps) && b.name !== 'run') ?? a,
   )
   const nameOf = new Map([...new Set(shownAs)].map((program) => [program, p.names.name(program.name)]))
   const programNames = shownAs.map((program) => nameOf.get(program)!)
@@ -164,9 +164,7 @@ export const exportErrors = (text: string): string =>
 
 /** Whether a kernel only ever sees one position. */
 export function onlyInSteps(module: Module, kernel: number): boolean {
-  const runs = (steps: readonly HostStep[]): boolean =>
-    steps.some((s) => (s.k === 'layers' ? runs(s.body) : s.kernel === kernel))
-  return module.programs.every((program) => program.name === 'step' || !runs(program.steps))
+  return module.programs.every((program) => program.name === 'step' || !kernelsOf(program.steps).includes(kernel))
 }
 
 function programDoc(program: Program): readonly string[] {

@@ -3,7 +3,7 @@ import type { Scalar } from '../../src/kernel/expr.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import type { HostStep, Module, Port, Program, Slot, StateSpec } from '../../src/program/types.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
-import { con, isConst, of, substitute, symbolsOf } from '../../src/types/ix.ts'
+import { con, isConst, of, sub, substitute, symbolsOf } from '../../src/types/ix.ts'
 import { ixText } from './numbers.ts'
 import type { Scope } from './numbers.ts'
 import type { Printer } from './printer.ts'
@@ -48,7 +48,7 @@ export function portText(port: Port, module: Module, p: Printer): string {
   return `{ ${fields.join(', ')} }`
 }
 
-/** The function of a program: one line per dispatch, layers as a loop. */
+/** The function of a program: one line per dispatch, layers and scans as loops. */
 export function printProgram(
   program: Program,
   name: string,
@@ -105,6 +105,16 @@ export function printProgram(
   const print = (steps: readonly HostStep[], layer: string | undefined): string[] =>
     steps.flatMap((step) => {
       if (step.k === 'dispatch') return dispatch(step, layer)
+      if (step.k === 'scan') {
+        const t = own.name(step.t.name)
+        const count = ixText(step.count, scope)
+        symNames.set(step.t, t)
+        const last = ixText(sub(step.count, 1), scope)
+        const head = step.reverse ? `let ${t} = ${last}; ${t} >= 0; ${t}--` : `let ${t} = 0; ${t} < ${count}; ${t}++`
+        const lines = [`for (${head}) {`, ...indent(print(step.body, layer)), '}']
+        symNames.delete(step.t)
+        return lines
+      }
       const i = own.name('i')
       return [`for (let ${i} = 0; ${i} < ${step.count}; ${i}++) {`, ...indent(print(step.body, i)), '}']
     })

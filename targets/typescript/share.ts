@@ -9,7 +9,8 @@ import { simplify } from '../../src/kernel/schedule/index.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { structureOf } from '../../src/kernel/structure.ts'
 import { copier, mapStmts } from '../../src/kernel/walk.ts'
-import type { HostStep, Module, Port, Program } from '../../src/program/types.ts'
+import { kernelsOf, mapDispatches } from '../../src/program/steps.ts'
+import type { Module, Port, Program } from '../../src/program/types.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { con, isConst, print, substitute } from '../../src/types/ix.ts'
 import { specialise } from '../shared/specialise.ts'
@@ -63,14 +64,12 @@ function atOne(step: Program, module: Module, programs: readonly Program[], cont
       if (!others.has(key)) others.set(key, k)
     }
   }
-  const replace = (steps: readonly HostStep[]): HostStep[] =>
-    steps.map((s) => {
-      if (s.k === 'layers') return { ...s, body: replace(s.body) }
-      const kernel = module.kernels[s.kernel]
-      if (!contractions && structureOf(kernel).k === 'contraction') return s
-      return { ...s, kernel: others.get(signatureAt(kernel, T)) ?? s.kernel }
-    })
-  return { ...step, steps: replace(step.steps) }
+  const steps = mapDispatches(step.steps, (s) => {
+    const kernel = module.kernels[s.kernel]
+    if (!contractions && structureOf(kernel).k === 'contraction') return s
+    return { ...s, kernel: others.get(signatureAt(kernel, T)) ?? s.kernel }
+  })
+  return { ...step, steps }
 }
 
 /** The naive nest at T = 1 as text, without its name. */
@@ -94,17 +93,15 @@ function withoutUnitLoops(body: readonly Stmt[]): readonly Stmt[] {
   )
 }
 
-const kernelsOf = (steps: readonly HostStep[]): number[] =>
-  steps.flatMap((s) => (s.k === 'layers' ? kernelsOf(s.body) : [s.kernel]))
-
 /** Without kernels that no program runs. */
 function used(module: Module): Module {
   const kept = [...new Set(module.programs.flatMap((p) => kernelsOf(p.steps)))].sort((a, b) => a - b)
-  const renumber = (steps: readonly HostStep[]): HostStep[] =>
-    steps.map((s) => (s.k === 'layers' ? { ...s, body: renumber(s.body) } : { ...s, kernel: kept.indexOf(s.kernel) }))
   return {
     ...module,
     kernels: kept.map((k) => module.kernels[k]),
-    programs: module.programs.map((p) => ({ ...p, steps: renumber(p.steps) })),
+    programs: module.programs.map((p) => ({
+      ...p,
+      steps: mapDispatches(p.steps, (s) => ({ ...s, kernel: kept.indexOf(s.kernel) })),
+    })),
   }
 }

@@ -1,4 +1,5 @@
 /** The host module: types, kernels embedded as WGSL, tables and `load`, with the runtime inlined. It imports nothing. */
+import { kernelsOf } from '../../src/program/steps.ts'
 import type { HostStep, Module } from '../../src/program/types.ts'
 import type { Sym } from '../../src/types/ix.ts'
 import { runtimePieces } from '../runtime.generated.ts'
@@ -21,6 +22,7 @@ import { kernelLines, listedSlots, programLines, sharedParts, stepsOf, withoutId
 
 const always = ['errors', 'safetensors', 'source', 'weights', 'inputs', 'sample'].map((n) => `runtime/${n}.ts`)
 const ours = ['device', 'buffers', 'selftest', 'session', 'load'].map((n) => `wgsl/runtime/${n}.ts`)
+const forLoops = ['wgsl/runtime/loops.ts']
 /** What a caller may want to name. */
 const publicTypes = [
   'TfmError',
@@ -83,11 +85,12 @@ function dimsIn(module: Module): readonly Sym[] {
   return [...module.dims, ...(sequence ? [sequence.T, sequence.past] : []), ...module.kernels.flatMap((k) => k.params)]
 }
 
+/** Whether a step is a loop over t, or layers with one. */
+const hasLoop = (s: HostStep): boolean => s.k === 'scan' || (s.k === 'layers' && s.body.some(hasLoop))
+
 /** Whether a kernel sees one position per sequence, many, or both. */
 function usesOf(module: Module, kernel: number): 'one' | 'many' | 'both' {
-  const runs = (steps: readonly HostStep[]): boolean =>
-    steps.some((s) => (s.k === 'layers' ? runs(s.body) : s.kernel === kernel))
-  const users = module.programs.filter((p) => runs(p.steps))
+  const users = module.programs.filter((p) => kernelsOf(p.steps).includes(kernel))
   const inStep = users.some((p) => p.name === 'step')
   return inStep ? (users.some((p) => p.name !== 'step') ? 'both' : 'one') : 'many'
 }
@@ -99,7 +102,8 @@ export function printModule(
   const { module: sharing, runByPrefill } = share(given, true)
   const module = withoutIdentityPacks(sharing)
   const generation = options.generation ?? 'basic'
-  const pieces = [...always, ...ours, ...generationPieces(module, generation, 'wgsl')]
+  const loops = module.programs.some((program) => program.steps.some(hasLoop))
+  const pieces = [...always, ...ours, ...(loops ? forLoops : []), ...generationPieces(module, generation, 'wgsl')]
   const p = printer(options.language, [...fixedNames, ...pieces.flatMap((n) => runtimePieces[n].names)])
   const { kernels, fields } = printKernels(module)
   const listed = listedSlots(module)
@@ -121,6 +125,7 @@ export function printModule(
     ...(common === undefined ? [] : [`const steps${p.type('Step[]')} = [`, ...indent(common.split('\n')), ']', '']),
     `const model${p.type('ModelSpec')} = {`,
     ...indent([
+      ...(loops ? ['record: recordLoops,'] : []),
       `dims: [${fields.map(quote).join(', ')}],`,
       'programs: {', ...indent(module.programs.flatMap((program, i) => programLines(program, module, kernels, stepNames[i], p))), '},',
       ...(module.state.length > 0 ? ['state: [', ...indent(stateLines(module, p)), '],'] : ['state: [],']),

@@ -66,7 +66,7 @@ export function kernelLines(
 
 /** Dispatches as list entries. */
 export const stepsOf = (program: Program, kernels: readonly PrintedKernel[], p: Printer): string[] =>
-  stepLines(program.steps, kernels, undefined, p.language === 'ts')
+  stepLines(program.steps, kernels, undefined, p)
 
 /** `steps` names the list of dispatches where several programs have the same. */
 export function programLines(
@@ -97,14 +97,18 @@ function stepLines(
   steps: readonly HostStep[],
   kernels: readonly PrintedKernel[],
   layer: string | undefined,
-  typed: boolean,
+  p: Printer,
 ): string[] {
   return steps.flatMap((s) => {
     if (s.k === 'dispatch')
       return [`[${[quote(kernels[s.kernel].name), ...s.args.map((a) => slotText(a, layer))].join(', ')}],`]
+    if (s.k === 'scan') {
+      const head = `t: ${quote(s.t.name)}, count: ${formula(s.count, p)}${s.reverse ? ', reverse: true' : ''}`
+      return [`{ ${head}, steps: [`, ...indent(stepLines(s.body, kernels, layer, p)), '] },']
+    }
     const i = layer === undefined ? 'i' : `${layer}${layer}`
-    const [open, close] = typed ? ['list([', '])),'] : ['[', ']),']
-    return [`...layers(${s.count}, (${i}) => ${open}`, ...indent(stepLines(s.body, kernels, i, typed)), close]
+    const [open, close] = p.language === 'ts' ? ['list([', '])),'] : ['[', ']),']
+    return [`...layers(${s.count}, (${i}) => ${open}`, ...indent(stepLines(s.body, kernels, i, p)), close]
   })
 }
 

@@ -199,4 +199,10 @@ export const cases: Readonly<Record<OpName, readonly Case[]>> = {
   carry: [],
   scan: [],
   part: [],
+  retain: [of1(f32(B, T)), of1(bool())],
+  collect: [
+    on([f32(B, 3)], { t: sub(T, 1), extent: of(T), axis: 1 }),
+    on([i32(B)], { t: con(0), extent: of(T), axis: 0 }),
+    on([f32()], { t: sub(T, 1), extent: of(T), axis: 0 }),
+  ],
 }

@@ -48,7 +48,7 @@ function run(op: OpName, c: Case, dims: Dims, seed: number, chunk: number): void
   const stages = opOf(op).lower?.({ inputs: buffers, out, attrs: node.attrs }) ?? []
   expect(stages.at(-1)?.out).toBe(out)
   const found = evaluateStages(stages, new Map(buffers.map((b, i) => [b, operands[i]])), dims, chunk)
-  const size = op === 'append' ? operands[0].data.length : expected.data.length
+  const size = op === 'append' || op === 'collect' ? operands[0].data.length : expected.data.length
   expect(found.length).toBe(size)
   for (const p of found) {
     const offset = p.at.reduce((o, i, a) => o * shape[a] + i, 0)

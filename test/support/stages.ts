@@ -83,9 +83,7 @@ export function evaluateStages(
   const context: Context = { stages, read, chunk }
   const last = stages[stages.length - 1]
   return points(last.domain, dims, context).map((env) => ({
-    at: last.domain.map((s, axis) =>
-      last.at === undefined ? (env.get(s) as number) : coordinate(last.at[axis], env, context),
-    ),
+    at: last.at?.map((x) => coordinate(x, env, context)) ?? last.domain.map((s) => env.get(s) as number),
     value: body(last.body, env, context),
   }))
 }

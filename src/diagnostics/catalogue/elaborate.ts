@@ -21,19 +21,6 @@ export const divisionByZero = define(
   () => 'division by zero',
 )
 
-export const notInThisVersion = define(
-  'TFM1217',
-  {
-    title: 'not available in this version',
-    explain: 'The language has this construct, this version of the compiler does not.',
-    example: 'v, j = topk(x, 4)',
-  },
-  (what: string, hint?: string): Said => ({
-    message: `${what} is not available in this version`,
-    ...(hint ? { help: hint } : {}),
-  }),
-)
-
 export const notAStatementHere = define(
   'TFM1218',
   {

@@ -83,7 +83,9 @@ export async function compileKernels(
     const layout = device.createBindGroupLayout({
       label: name,
       entries: [
-        ...(spec.dims ? [{ binding: 0, visibility, buffer: { type: 'uniform' } } as const] : []),
+        ...(spec.dims
+          ? [{ binding: 0, visibility, buffer: { type: 'uniform', hasDynamicOffset: true } } as const]
+          : []),
         ...[...spec.buffers].map(
           (c, i) =>
             ({ binding: i + 1, visibility, buffer: { type: c === 'w' ? 'storage' : 'read-only-storage' } }) as const,

@@ -44,7 +44,7 @@ export async function selftestOn(
       const encoder = device.createCommandEncoder()
       const pass = encoder.beginComputePass()
       pass.setPipeline(pipeline)
-      pass.setBindGroup(0, device.createBindGroup({ layout: kernel.layout, entries }))
+      pass.setBindGroup(0, device.createBindGroup({ layout: kernel.layout, entries }), kernel.dims ? [0] : [])
       pass.dispatchWorkgroups(kernel.entries[n].groups(dims))
       pass.end()
       expect.forEach(([a, at], i) => encoder.copyBufferToBuffer(buffers.get(`t:${a + 1}`), at * 4, back, i * 4, 4))

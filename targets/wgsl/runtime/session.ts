@@ -8,7 +8,16 @@ import { selftestOn, type KernelTest } from './selftest.ts'
 import type { SelftestReport } from '../../runtime/sample.ts'
 
 /** A kernel and its buffers: `w:` weights, `s:` state, `v:` inputs, `o:` outputs, numbers for activation slots. */
-export type Step = readonly [kernel: string, ...buffers: readonly (string | number)[]]
+type Dispatch = readonly [kernel: string, ...buffers: readonly (string | number)[]]
+/** Steps that run for each t in turn. Their kernels read t among the dims. */
+interface Loop {
+  readonly t: string
+  readonly count: (d: Dims) => number
+  /** From the last t to 0. */
+  readonly reverse?: boolean
+  readonly steps: readonly Step[]
+}
+export type Step = Dispatch | Loop
 export interface ProgramSpec {
   readonly inputs: readonly PortSpec[]
   readonly outputs: readonly PortSpec[]
@@ -30,6 +39,8 @@ export interface StateSpec {
 export interface ModelSpec {
   readonly programs: Partial<Record<'run' | 'prepare' | 'prefill' | 'step' | 'reorder', ProgramSpec>>
   readonly state: readonly StateSpec[]
+  /** Records programs with loops. */
+  readonly record?: typeof recordOnce
   /** Names of dims in the order of the block that kernels read. */
   readonly dims: readonly string[]
   /** The dims of new and past positions, and how many there may be. */
@@ -44,9 +55,27 @@ interface Sequence {
   held?: Dims
   readonly store: 's' | 'r'
 }
+interface BoundDispatch {
+  readonly name: string
+  readonly kernel: Kernel
+  readonly group: GPUBindGroup
+}
+export type BoundStep = BoundDispatch | { readonly loop: Loop; readonly steps: readonly BoundStep[] }
 interface Bound {
   readonly generation: number
-  readonly steps: readonly { readonly name: string; readonly kernel: Kernel; readonly group: GPUBindGroup }[]
+  readonly steps: readonly BoundStep[]
+}
+
+/** All steps of a program, none of them a loop, in one compute pass. */
+function recordOnce(session: Session, steps: readonly BoundStep[], dims: Dims): GPUCommandEncoder {
+  const { device, dimsBuffer, spec } = session
+  const block = Int32Array.from(spec.dims, (name) => dims[name] ?? 0)
+  device.queue.writeBuffer(dimsBuffer, 0, block)
+  const encoder = device.createCommandEncoder()
+  const pass = encoder.beginComputePass()
+  for (const step of steps) session.dispatch(pass, step as BoundDispatch, dims, 0)
+  pass.end()
+  return encoder
 }
 
 /** For type inference only. */
@@ -63,7 +92,9 @@ export class Session {
   private kernels: ReadonlyMap<string, Kernel>
   buffers: Buffers
   private release: () => void
-  private dimsBuffer: GPUBuffer
+  /** Blocks of dims, `block` bytes each: kernels of a loop see one for each t. */
+  readonly dimsBuffer: GPUBuffer
+  readonly block: number
   private readback: GPUBuffer | undefined
   private bound = { s: new Map<ProgramSpec, Bound>(), r: new Map<ProgramSpec, Bound>() }
   /** Calls wait for each other: they share buffers. */
@@ -82,7 +113,9 @@ export class Session {
     this.kernels = kernels
     this.buffers = buffers
     this.release = release
-    this.dimsBuffer = device.createBuffer({ label: 'dims', size: Math.max(16, 4 * spec.dims.length), usage: 8 | 64 })
+    const align = device.limits.minUniformBufferOffsetAlignment
+    this.block = Math.ceil(Math.max(16, 4 * spec.dims.length) / align) * align
+    this.dimsBuffer = device.createBuffer({ label: 'dims', size: this.block * (spec.record ? 4096 : 1), usage: 8 | 64 })
     void device.lost.then(
       ({ reason, message }) => (this.gone ||= `the GPU device was lost (${reason || 'unknown'}): ${message}`),
     )
@@ -211,26 +244,8 @@ export class Session {
       this.readback?.destroy()
       this.readback = buffers.create('  the results', total, 1 | 8)
     }
-    device.queue.writeBuffer(
-      this.dimsBuffer,
-      0,
-      Int32Array.from(this.spec.dims, (name) => dims[name] ?? 0),
-    )
-
-    const encoder = device.createCommandEncoder()
-    const pass = encoder.beginComputePass()
-    for (const { name, kernel, group } of this.bind(program, store)) {
-      const rows = kernel.rows?.(dims) ?? 0
-      const i = kernel.entries.findIndex((e) => e.upTo === undefined || rows <= e.upTo)
-      const count = kernel.entries[i].groups(dims)
-      const most = device.limits.maxComputeWorkgroupsPerDimension
-      const y = Math.ceil(count / most)
-      within(`kernel ${name} needs`, y, `times ${most} workgroups`, 'maxComputeWorkgroupsPerDimension', most)
-      pass.setPipeline(kernel.pipelines[i])
-      pass.setBindGroup(0, group)
-      pass.dispatchWorkgroups(Math.ceil(count / y), y)
-    }
-    pass.end()
+    const { record } = this.spec
+    const encoder = (record ?? recordOnce)(this, this.bind(program, store), dims)
     let at = 0
     for (const { port, bytes } of ports) {
       encoder.copyBufferToBuffer(buffers.get(`o:${port.name}`), 0, this.readback, at, bytes)
@@ -260,19 +275,38 @@ export class Session {
     return outputs
   }
 
+  /** One kernel; its block of dims lies at `offset`. */
+  dispatch(pass: GPUComputePassEncoder, { name, kernel, group }: BoundDispatch, dims: Dims, offset: number) {
+    const rows = kernel.rows?.(dims) ?? 0
+    const i = kernel.entries.findIndex((e) => e.upTo === undefined || rows <= e.upTo)
+    const count = kernel.entries[i].groups(dims)
+    const most = this.device.limits.maxComputeWorkgroupsPerDimension
+    const y = Math.ceil(count / most)
+    within(`kernel ${name} needs`, y, `times ${most} workgroups`, 'maxComputeWorkgroupsPerDimension', most)
+    pass.setPipeline(kernel.pipelines[i])
+    pass.setBindGroup(0, group, kernel.dims ? [offset] : [])
+    pass.dispatchWorkgroups(Math.ceil(count / y), y)
+  }
+
   /** Kernels and bind groups of a program, made anew when a buffer was replaced. */
   private bind(program: ProgramSpec, store: Sequence['store']): Bound['steps'] {
     const { device, buffers, kernels } = this
     const known = this.bound[store].get(program)
     if (known?.generation === buffers.generation) return known.steps
-    const steps = program.steps.map(([name, ...args]) => {
+    const bound = (step: Step): BoundStep => {
+      if ('t' in step) return { loop: step, steps: step.steps.map(bound) }
+      const [name, ...args] = step
       const kernel = kernels.get(name)!
       const bufferName = (a: string | number) =>
         typeof a === 'number' ? `a:activation ${a}` : a.replace(/^s:/, `${store}:`)
-      const entries = args.map((a, i) => ({ binding: i + 1, resource: { buffer: buffers.get(bufferName(a)) } }))
-      if (kernel.dims) entries.unshift({ binding: 0, resource: { buffer: this.dimsBuffer } })
+      const entries: GPUBindGroupEntry[] = args.map((a, i) => ({
+        binding: i + 1,
+        resource: { buffer: buffers.get(bufferName(a)) },
+      }))
+      if (kernel.dims) entries.unshift({ binding: 0, resource: { buffer: this.dimsBuffer, size: this.block } })
       return { name, kernel, group: device.createBindGroup({ label: name, layout: kernel.layout, entries }) }
-    })
+    }
+    const steps = program.steps.map(bound)
     this.bound[store].set(program, { generation: buffers.generation, steps })
     return steps
   }

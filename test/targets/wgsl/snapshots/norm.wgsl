@@ -16,10 +16,10 @@ fn sum_of_threads(lane: i32, value: f32) -> f32 {
   folded[lane] = value;
   workgroupBarrier();
   if (lane < 8) {
-    var part = folded[lane * 16];
+    var piece = folded[lane * 16];
     let folded_base = lane * 16;
-    for (var i = 1; i < 16; i++) { part += folded[folded_base + i]; }
-    parts[lane] = part;
+    for (var i = 1; i < 16; i++) { piece += folded[folded_base + i]; }
+    parts[lane] = piece;
   }
   workgroupBarrier();
   var total = parts[0];
