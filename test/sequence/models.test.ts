@@ -74,6 +74,31 @@ describe('attention', { timeout: 120_000 }, () => {
   })
 })
 
+describe('tails of the standard library', { timeout: 120_000 }, () => {
+  test('depthwise and dilated convolutions, a pool over the past', async () => {
+    const compiled = await expectStepsEqualRun(`model convs(d = 4) {
+  sequence T
+  input x: f32[B, T, d]
+  y = transpose(x, 1, 2)
+  y = silu(conv1d(y, d, 4, groups = d, causal = true, name = "depthwise"))
+  y = conv1d(y, d, 3, dilation = 2, causal = true, name = "dilated")
+  y = max_pool(pad(y, axis = 2, before = 2, value = -3e38), 3, stride = 1)
+  output y = transpose(y, 1, 2)
+}`)
+    expect(stateSizes(compiled, { B: 2 })).toEqual({ fixed: 2 * 4 * (3 + 4 + 2), growing: 0 })
+  })
+
+  test('a running sum, and one of integers', async () => {
+    await expectStepsEqualRun(`model sums(d = 3) {
+  sequence T
+  input x: f32[B, T, d]
+  input n: i32[B, T]
+  output y = cumsum(x, axis = 1) / unsqueeze(f32(iota(T) + 1), axis = -1)
+  output z = f32(cumsum(n))
+}`)
+  })
+})
+
 /** `layers` of attention with rotary positions; `mask` may mention `i`. */
 const llama = (mask: string, extra = ''): string => `model llama(vocab = 11, d = 8, heads = 2, layers = 2) {
   sequence T
