@@ -94,12 +94,15 @@ function deriveOrStop(graph: Graph, T: Sym, unbounded: ReadonlySet<Node>, at: (o
   // Values that are known at the end of a call only.
   const final = new Set<Node>()
 
+  /** Logic of positions and integers, or a view of it: what is kept is its operands. */
+  const cheap = (n: Node): boolean =>
+    n.inputs.length > 0 && (kind(n) === 'inline' || (kind(n) === 'view' && cheap(n.inputs[0])))
   const memo = new Map<Node, Map<string, Node>>()
   /** A value that T does not touch: rebuilt if it costs nothing, kept by `prepare` otherwise. */
   const outside = (n: Node): Node => {
     const known = memo.get(n)?.get('')
     if (known !== undefined) return known
-    const costless = !onInputs.has(n) || (kind(n) === 'inline' && n.inputs.length > 0)
+    const costless = !onInputs.has(n) || cheap(n)
     const made = costless ? builder.again(n, n.inputs.map(outside)) : kept.constant(n)
     memo.set(n, new Map([['', made]]))
     return made
@@ -137,7 +140,7 @@ function deriveOrStop(graph: Graph, T: Sym, unbounded: ReadonlySet<Node>, at: (o
     const made = lead && !loops.inside(n) ? led(n, forms, lead) : undefined
     if (made !== undefined) return made
     const wide = forms.flatMap((f, i) => (f === 'full' || (f !== '-' && f > 0) ? [i] : []))
-    if (wide.length > 0 && onInputs.has(n) && !(kind(n) === 'inline' && n.inputs.length > 0) && !loops.inside(n)) {
+    if (wide.length > 0 && onInputs.has(n) && !cheap(n) && !loops.inside(n)) {
       const [axis] = wide
       if (wide.length === 1 && !forms.includes(0) && slackOf(n.type.shape[axis], frame) === 0)
         return remembered(n, axis, forms[axis] as 'full' | number)
@@ -258,13 +261,15 @@ function deriveOrStop(graph: Graph, T: Sym, unbounded: ReadonlySet<Node>, at: (o
   const tails = new Map<Node, Node>()
   /** `n` at all positions, or at `form` past ones and the new ones: computed at the new ones, and kept. */
   const remembered = (n: Node, axis: number, form: 'full' | number): Node => {
+    // Integers and flags are small: they may be kept both ways.
+    const values = n.type.dtype === 'f32'
     if (form === 'full') {
       grown.add(n)
-      if (tails.has(n)) throw new WithoutWindow(tails.get(n)!)
+      if (values && tails.has(n)) throw new WithoutWindow(tails.get(n)!)
       return kept.grown(n, axis, local(n))
     }
     if (window !== undefined) {
-      if (grown.has(n)) throw new WithoutWindow(window)
+      if (values && grown.has(n)) throw new WithoutWindow(window)
       tails.set(n, window)
     }
     const shape = n.type.shape.map((d, i) => (i === axis ? con(form) : d))

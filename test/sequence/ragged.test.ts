@@ -92,5 +92,7 @@ describe('ragged batches', { timeout: 120_000 }, () => {
       ],
     })
     await expectStepsEqualRun(llama, { inputs: { keep: undefined }, targets: [typescript] })
+    // A layer with a window and one without ask for the flags of different positions.
+    await expectStepsEqualRun(llama.replace('causal(T)', 'sliding(T, if i == 0 then 3 else T)'), { inputs })
   })
 })
