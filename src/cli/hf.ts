@@ -6,8 +6,8 @@ import type { Resolve } from '../frontend/index.ts'
 import {
   checkFields,
   chooseArchitecture,
+  completed,
   modelIn,
-  normalise,
   openFolder,
   readArchitecture,
   readRegistry,
@@ -50,7 +50,7 @@ export async function findHf(
   const place = path === undefined ? packaged(chosen.architecture!) : own(ctx, path)
   const model = options.model ?? chosen.class?.model
   const named = chosen.class?.name
-  const values = normalise(folder.config, chosen.architecture?.aliases)
+  const values = completed(folder.config, chosen.architecture)
   const config = {
     file: folder.configFile,
     // The class that was chosen, for models that read it.

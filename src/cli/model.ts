@@ -83,9 +83,9 @@ async function configOf(
   const path = typeof wanted === 'string' ? wanted : await findBeside(ctx.io, folders, ['config.json'])
   const found = await settingsIn(ctx, path)
   if (found === undefined) return undefined
-  const { normalise, readArchitecture } = await import('../hf/index.ts')
+  const { completed, readArchitecture } = await import('../hf/index.ts')
   const beside = await readArchitecture(resolve(ctx.io.cwd, dirname(source)), dirname(source))
-  return { ...found, values: normalise(found.values as JsonObject, beside?.aliases) }
+  return { ...found, values: completed(found.values as JsonObject, beside) }
 }
 
 async function settingsIn(ctx: Context, path: string | undefined): Promise<Settings | undefined> {

@@ -3,6 +3,7 @@
  * settings into `rope_parameters`; earlier ones named the kind of scaling `type`.
  */
 import type { Json } from '../frontend/index.ts'
+import type { Architecture } from './registry.ts'
 import { isObject, sameJson, valueAt, without, withValue, type JsonObject } from './json.ts'
 
 /** Paths that mean another path. Earlier rows come first, so that what is left of an object can be moved as a whole. */
@@ -39,6 +40,18 @@ export function normalise(values: JsonObject, aliases: Readonly<Record<string, s
   for (const [key, inner] of Object.entries(out))
     if (nested.test(key) && isObject(inner)) out = { ...out, [key]: normalise(inner) }
   return out
+}
+
+/** `values` as a model of `architecture` reads them: in the published form, with what transformers takes for fields that they leave out. */
+export function completed(
+  values: JsonObject,
+  architecture: Pick<Architecture, 'aliases' | 'defaults'> | undefined,
+): JsonObject {
+  const out = normalise(values, architecture?.aliases)
+  const defaults = architecture?.defaults ?? {}
+  const type =
+    typeof out.model_type === 'string' && Object.hasOwn(defaults, out.model_type) ? out.model_type : undefined
+  return type === undefined ? out : { ...defaults[type], ...out }
 }
 
 function moved(values: JsonObject, from: string, to: string): JsonObject {

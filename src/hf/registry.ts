@@ -40,6 +40,8 @@ export interface Architecture extends FieldRules {
   readonly classes: ReadonlyMap<string, ModelClass>
   /** Path in a configuration → path that the model reads. */
   readonly aliases: Readonly<Record<string, string>>
+  /** model_type → fields with the value that is meant where a configuration leaves them out; null means the default of the model. */
+  readonly defaults: Readonly<Record<string, JsonObject>>
 }
 
 /** A class of transformers, such as `LlamaForCausalLM`. */
@@ -50,7 +52,7 @@ export interface ModelClass extends FieldRules {
   readonly task?: Task
 }
 
-const keys = ['model_type', 'architectures', 'task', 'requires', 'ignores', 'aliases', 'note']
+const keys = ['model_type', 'architectures', 'task', 'requires', 'ignores', 'aliases', 'defaults']
 const classKeys = ['model', 'task', 'requires', 'ignores']
 
 /**
@@ -102,11 +104,18 @@ export function parseArchitecture(text: string, file: string, source: string): A
   const aliases = isObject(json.aliases) ? json.aliases : {}
   if (json.aliases !== undefined && !isObject(json.aliases)) bad('"aliases" is not an object')
   for (const [from, to] of Object.entries(aliases)) if (typeof to !== 'string') bad(`"aliases.${from}" is not a path`)
+  const defaults = json.defaults ?? {}
+  if (!isObject(defaults)) return bad('"defaults" is not an object of model types')
+  for (const [type, fields] of Object.entries(defaults)) {
+    if (!modelTypes.includes(type)) bad(`"defaults.${type}" is none of its model types, ${modelTypes.join(', ')}`)
+    if (!isObject(fields)) bad(`"defaults.${type}" is not an object of fields`)
+  }
   return {
     file,
     source,
     modelTypes,
     classes,
+    defaults: defaults as Readonly<Record<string, JsonObject>>,
     aliases: aliases as Readonly<Record<string, string>>,
     ...rulesOf(json, 'it', bad),
   }

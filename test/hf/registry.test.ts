@@ -8,6 +8,7 @@ import { DiagnosticError, sourceFile } from '../../src/diagnostics/index.ts'
 import {
   checkFields,
   chooseArchitecture,
+  completed,
   modelIn,
   normalise,
   parseArchitecture,
@@ -85,6 +86,8 @@ describe('parsing', () => {
     ['a class without a model', { model_type: 'x', architectures: { X: 3 } }, /"architectures\.X" does not name a model/],
     ['a task', { ...whole, task: 'dream' }, /"task" is none of generate, fill-mask/],
     ['a value that is no list', { ...whole, requires: { act: 'relu' } }, /"requires\.act" of it is not a list of allowed/],
+    ['defaults of another type', { ...whole, defaults: { y: {} } }, /"defaults\.y" is none of its model types, x/],
+    ['defaults that are no fields', { ...whole, defaults: { x: 1 } }, /"defaults\.x" is not an object of fields/],
     ['an alias', { ...whole, aliases: { a: 1 } }, /"aliases\.a" is not a path/],
   ] // prettier-ignore
   test.each(wrong)('%s', (_, json, message) => {
@@ -169,6 +172,13 @@ describe('configurations of other versions', () => {
     expect(normalise({ rope_parameters: kinds }, { 'rope_parameters.sliding_attention.rope_theta': 'local' })).toEqual({ rope_theta: 1e6, local: 1e4 })
     expect(normalise({ text_config: plain })).toEqual({ text_config: { rope_theta: 5e5 } })
   }) // prettier-ignore
+  test('fields that are left out; null stays', () => {
+    const of = { aliases: {}, defaults: { mistral: { sliding_window: 4096, rope_scaling: { factor: 2 } } } }
+    expect(completed({ model_type: 'mistral' }, of)).toEqual({ model_type: 'mistral', ...of.defaults.mistral })
+    const given = { model_type: 'mistral', sliding_window: null, rope_scaling: { factor: 3 } }
+    expect(completed(given, of)).toEqual(given)
+    expect(completed({ model_type: 'llama' }, of)).toEqual({ model_type: 'llama' })
+  })
   test('`type` of earlier ones', () => {
     expect(normalise({ rope_scaling: { type: 'linear', factor: 2 } })).toEqual({ rope_scaling: { rope_type: 'linear', factor: 2 } })
     const both = { rope_scaling: { type: 'yarn', rope_type: 'yarn', factor: 2 } }
