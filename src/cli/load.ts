@@ -1,6 +1,6 @@
 /** A compiled model brought to life in this process: emitted as JavaScript, imported from memory, given weights and, for WGSL, a device. */
 import type { Compiled } from '../compile.ts'
-import type { Target } from '../target.ts'
+import type { EmitOptions, Target } from '../target.ts'
 import type { Context } from './context.ts'
 import { device } from './device.ts'
 import type { Weights } from './weights.ts'
@@ -19,6 +19,20 @@ export interface LoadedModel {
     ids: ArrayLike<number>,
     options: Readonly<Record<string, unknown>>,
   ) => AsyncGenerator<number, void>
+  /** Of modules emitted with `generation: 'full'`. */
+  readonly generateText?: (
+    ids: ArrayLike<number>,
+    options: Readonly<Record<string, unknown>>,
+  ) => AsyncGenerator<string, void>
+  /** With the program `reorder` too. */
+  readonly generateBatch?: (
+    prompts: readonly ArrayLike<number>[],
+    options: Readonly<Record<string, unknown>>,
+  ) => AsyncGenerator<(number | undefined)[], void>
+  readonly generateBeams?: (
+    ids: ArrayLike<number>,
+    options: Readonly<Record<string, unknown>>,
+  ) => Promise<readonly { readonly ids: number[]; readonly score: number }[]>
   readonly dispose: () => void
 }
 interface EmittedModule {
@@ -26,8 +40,12 @@ interface EmittedModule {
 }
 
 /** Emits and imports. Nothing is written to disk; emitted modules import nothing. */
-export async function importModule(target: Target, compiled: Compiled): Promise<EmittedModule> {
-  const main = target.emit(compiled.lowered.module, { language: 'js' }).find((a) => /\.m?js$/.test(a.path))
+export async function importModule(
+  target: Target,
+  compiled: Compiled,
+  options: Partial<EmitOptions> = {},
+): Promise<EmittedModule> {
+  const main = target.emit(compiled.lowered.module, { language: 'js', ...options }).find((a) => /\.m?js$/.test(a.path))
   if (!main) throw new Error(`internal: ${target.name} emitted no JavaScript`)
   return (await importText(main.text)) as EmittedModule
 }
@@ -48,8 +66,9 @@ export async function loadModel(
   target: Target,
   compiled: Compiled,
   weights: Weights,
+  options: Partial<EmitOptions> = {},
 ): Promise<LoadedTarget> {
-  const emitted = await importModule(target, compiled)
+  const emitted = await importModule(target, compiled, options)
   const gpu = target.name === 'wgsl' ? await device() : undefined
   const model = await ctx.progress.task(`loading ${weights.label} for ${target.name}`, (report) =>
     emitted.load({

@@ -67,6 +67,9 @@ const commands: Readonly<Record<string, Shape>> = {
       option('--js', 'JavaScript and .d.ts instead of TypeScript'),
       option('--no-format', 'leave out prettier'),
       option('--no-selftest', 'leave out selftest()'),
+      option('--generation <level>', 'basic: generate(); full: with all its options, texts, batches and beam search')
+        .choices(['none', 'basic', 'full'])
+        .default('basic'),
     ],
     examples: [
       ['tfmc compile model.tfm', 'TypeScript, in ./<model>-typescript'],
@@ -107,7 +110,7 @@ const commands: Readonly<Record<string, Shape>> = {
     options: [
       ...source, weights, random, input,
       target('typescript or wgsl', 'typescript'),
-      option('-p, --prompt <text>', 'the text to continue'),
+      option('-p, --prompt <text>', 'the text to continue; several go side by side').argParser(append),
       option('--prompt-file <file>', 'the same from a file, or from - (what is piped in)'),
       option('--chat', 'the prompt is a message; what follows is the answer, by the chat template beside the tokenizer'),
       option('--system <text>', 'with --chat: what the model is told first'),
@@ -119,7 +122,16 @@ const commands: Readonly<Record<string, Shape>> = {
       option('--temperature <x>', '0 takes the likeliest token').argParser(decimal),
       option('--top-k <n>', 'draw among the n likeliest').argParser(wholeNumber),
       option('--top-p <x>', 'draw among the likeliest with this probability together').argParser(decimal),
+      option('--min-p <x>', 'draw among those with at least this part of the largest probability').argParser(decimal),
+      option('--repetition-penalty <x>', 'above 1: tokens that have occurred become less likely').argParser(decimal),
+      option('--no-repeat-ngram <n>', 'no sequence of n tokens occurs twice').argParser(wholeNumber),
+      option('--suppress <id>', 'a token that never comes; may be repeated').argParser(append),
+      option('--min-tokens <n>', 'no end before so many').argParser(wholeNumber),
+      option('--num <n>', 'so many samples of each prompt, or with --beams the best n').argParser(wholeNumber),
+      option('--beams <n>', 'beam search: follow the n likeliest sequences instead of drawing').argParser(wholeNumber),
+      option('--length-penalty <x>', 'with --beams: above 0 for longer sequences (default: 1)').argParser(decimal),
       option('--seed <n>', 'equal seeds give equal texts').argParser(wholeNumber),
+      option('--stop-text <text>', 'end before this text; may be repeated').argParser(append),
       option('--stop <id>', 'end at this token (default: eos_token_id of the configuration); may be repeated').argParser(append),
       option('--no-stop', 'go on after the end of a text'),
     ], // prettier-ignore

@@ -16,6 +16,7 @@ export interface CompileCommandOptions extends ModelOptions {
   readonly js?: boolean
   readonly format: boolean
   readonly selftest: boolean
+  readonly generation: 'none' | 'basic' | 'full'
 }
 
 export async function compile(
@@ -30,10 +31,13 @@ export async function compile(
   const files = new Map<string, string>()
   for (const name of names) {
     const target = await targetOf(name)
-    const compiled = compileGraph(model.graph, publicSource(model.file), target)
+    const compiled = compileGraph(model.graph, publicSource(model.file), target, {
+      reorder: options.generation === 'full',
+    })
     const emitted = target.emit(compiled.lowered.module, {
       language: options.js ? 'js' : 'ts',
       selftest: options.selftest,
+      generation: options.generation,
     })
     const artifacts = options.format ? await formatted(emitted) : emitted
     for (const { path, text } of artifacts) files.set(names.length > 1 ? `${name}/${path}` : path, text)
