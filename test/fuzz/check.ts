@@ -28,6 +28,8 @@ import { drawn, weightOf } from './model.ts'
 export interface Subject {
   readonly target: Target
   readonly fused: boolean
+  /** Off: the model as if it declared no sequence, which is two programs fewer to build. Default true. */
+  readonly steps?: boolean
 }
 export interface CheckOptions {
   readonly subjects: readonly Subject[]
@@ -74,7 +76,8 @@ export async function check(model: Case, options: CheckOptions): Promise<Report>
   const { text } = model
   const file = sourceFile(`${model.name}.tfm`, text)
   let checked: CheckedModel | undefined
-  if (!(await attempt('compile', () => void (checked = checkModel(file)))) || !checked) return report()
+  if (!(await attempt('compile', () => void (checked = checkModel(file, { set: model.set ?? {} })))) || !checked)
+    return report()
   const { graph } = checked
   await attempt('format', () => formatted(text, graph))
   await attempt('printed IR', () => readsBack(graph))
@@ -93,7 +96,7 @@ export async function check(model: Case, options: CheckOptions): Promise<Report>
   })
   if (!evaluated) return report()
 
-  for (const [n, { target, fused }] of options.subjects.entries()) {
+  for (const [n, { target, fused, steps = true }] of options.subjects.entries()) {
     const what = `${target.name}, ${fused ? 'fused' : 'unfused'}`
     let compiled: Compiled | undefined
     const onPass = (pass: { name: string }, g: Graph): void => {
@@ -104,7 +107,8 @@ export async function check(model: Case, options: CheckOptions): Promise<Report>
       }
     }
     const worked = await attempt(`compile for ${what}`, () => {
-      compiled = compileGraph(graph, file, target, { fuse: fused, onPass })
+      const { sequence: _, ...still } = graph
+      compiled = compileGraph(steps ? graph : still, file, target, { fuse: fused, onPass })
     })
     if (!worked || !compiled) continue
     const { optimised, derived, lowered } = compiled

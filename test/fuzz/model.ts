@@ -62,6 +62,8 @@ export interface Case {
   readonly text: string
   readonly calls: readonly Dims[]
   readonly draws: Readonly<Record<string, Draw>>
+  /** Hyperparameters that differ from their defaults. */
+  readonly set?: Readonly<Record<string, number>>
 }
 export const caseOf = (model: Model): Case => ({
   name: model.name,
