@@ -21,7 +21,7 @@ import type { Target } from '../../src/target.ts'
 import type { Sym } from '../../src/types/ix.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { safetensorsChunks } from '../../src/weights/write.ts'
-import { cut, piecesOf, stepped } from './steps.ts'
+import { cut, expectedOf, piecesOf, stepped } from './steps.ts'
 import type { Case, Dims } from './model.ts'
 import { drawn, weightOf } from './model.ts'
 
@@ -50,11 +50,18 @@ export interface Report {
 }
 type Given = ReadonlyMap<string, Tensor>
 type Results = Readonly<Record<string, { readonly data: ArrayLike<number>; readonly shape: readonly number[] }>>
-type Call = (inputs: Readonly<Record<string, unknown>>) => Promise<Results>
+type Run = (inputs: Readonly<Record<string, unknown>>) => Promise<Results>
+interface Call {
+  readonly given: Given
+  readonly want: Given
+  readonly dims: ReadonlyMap<Sym, number>
+  /** A run over the first positions. */
+  readonly wholeOf: (length: number) => Given
+}
 interface Emitted {
-  readonly run: Call
-  readonly prefill: Call
-  readonly step: Call
+  readonly run: Run
+  readonly prefill: Run
+  readonly step: Run
   readonly reset: () => void
   readonly dispose: () => void
 }
@@ -84,14 +91,21 @@ export async function check(model: Case, options: CheckOptions): Promise<Report>
   const tensor = (name: string): Float32Array => weightOf(name, graph.params.find((p) => p.name === name)!.shape)
   const weights = bytesOf(graph, tensor)
   const params = new Map(graph.params.map((p) => [p.name, { dtype: 'f32' as const, shape: p.shape, data: Float64Array.from(tensor(p.name)) }])) // prettier-ignore
-  const calls: { given: Given; want: Given; dims: ReadonlyMap<Sym, number> }[] = []
+  const calls: Call[] = []
+  const evaluate = (given: Given): Given => interpret(graph, { inputs: given, params }).outputs
   const evaluated = await attempt('reference', () => {
-    for (const [i, dims] of model.calls.entries()) {
-      const given = inputsOf(graph, model, dims, i)
-      const { outputs } = interpret(graph, { inputs: given, params })
-      for (const [name, t] of outputs)
+    for (const [i, sizes] of model.calls.entries()) {
+      const given = inputsOf(graph, model, sizes, i)
+      const want = evaluate(given)
+      for (const [name, t] of want)
         if (t.data.some((x) => !Number.isFinite(x))) throw new Error(`output ${name} is not finite`)
-      calls.push({ given, want: outputs, dims: bindDims(graph, given) })
+      const dims = bindDims(graph, given)
+      const wholes = new Map<number, Given>(graph.sequence ? [[dims.get(graph.sequence)!, want]] : [])
+      const wholeOf = (length: number): Given => {
+        if (!wholes.has(length)) wholes.set(length, evaluate(cut(graph, given, 0, length)))
+        return wholes.get(length)!
+      }
+      calls.push({ given, want, dims, wholeOf })
     }
   })
   if (!evaluated) return report()
@@ -120,7 +134,7 @@ export async function check(model: Case, options: CheckOptions): Promise<Report>
       if (derived) {
         steppable = true
         await attempt('steps of the reference', () => {
-          for (const { given, want } of calls) stepped(graph, derived, given, want, params)
+          for (const { given, dims, wholeOf } of calls) stepped(graph, compiled!.programs, given, dims, params, wholeOf)
         })
       }
     }
@@ -129,45 +143,44 @@ export async function check(model: Case, options: CheckOptions): Promise<Report>
       const emitted = await load(target, compiled!, weights, options)
       const simulator = makeSimulator({ module: lowered.module, rules: target.floats, mode: 'rms', tensor })
       try {
-        for (const { given, want, dims } of calls) {
+        for (const call of calls) {
+          const { given, want, dims } = call
           const got = await emitted.run(asArguments(given))
           within(target.floats.roundoff, got, want, simulator, 'run', given, dims, '')
-          if (derived) await inSteps(emitted, given, want, dims)
+          if (derived) await inSteps(emitted, call)
         }
       } finally {
         emitted.dispose()
       }
 
-      /** Prefill in pieces, then steps, each against the rows of the whole. */
-      async function inSteps(
-        emitted: Emitted,
-        given: Given,
-        want: Given,
-        dims: ReadonlyMap<Sym, number>,
-      ): Promise<void> {
+      /** Prefill in pieces, then steps, each against a run over the positions up to its end. */
+      async function inSteps(emitted: Emitted, { given, dims, wholeOf }: Call): Promise<void> {
         const { T, past } = derived!
-        const length = dims.get(T)!
+        const { programs } = lowered.module
         const state = makeSimulator({ module: lowered.module, rules: target.floats, mode: 'rms', tensor })
         emitted.reset()
-        if (derived!.prepare) state.run('prepare', { inputs: dataOf(given), dims })
-        for (const [from, count] of piecesOf(length)) {
+        for (const [from, count] of piecesOf(dims.get(T)!)) {
           const local = new Map(dims).set(T, count).set(past, from)
           const piece = cut(graph, given, from, count)
-          const graphs = from === 0 && derived!.prepare ? [derived!.prepare, derived!.prefill] : [derived!.prefill]
-          const needed = new Set(graphs.flatMap((g) => g.inputs.map((i) => i.name)))
-          const passed = new Map([...piece].filter(([name]) => needed.has(name)))
-          const program = count === 1 ? 'step' : 'prefill'
-          const got = await emitted[program](asArguments(passed))
-          const rows = rowsOf(graph, derived!.prefill, want, from, count, length)
+          const prepare = from === 0 && programs.some((p) => p.name === 'prepare')
+          if (prepare) state.run('prepare', { inputs: dataOf(piece), dims: local })
+          const name = count === 1 && from > 0 ? 'step' : 'prefill'
+          const taken = programs.filter((p) => p.name === name || (prepare && p.name === 'prepare'))
+          const ports = new Set(taken.flatMap((p) => p.inputs.map((i) => i.name)))
+          const got = await emitted[name](asArguments(new Map([...piece].filter(([input]) => ports.has(input)))))
+          const results = new Set(programs.find((p) => p.name === name)!.outputs.map((o) => o.name))
+          const want = [...expectedOf(graph, wholeOf(from + count), from, count)].filter(([output]) =>
+            results.has(output),
+          )
           within(
             target.floats.roundoff,
             got,
-            rows,
+            new Map(want),
             state,
-            program,
+            name,
             piece,
             local,
-            ` at ${from} to ${from + count - 1} of ${length}`,
+            ` at ${from} to ${from + count - 1}`,
           )
         }
       }
@@ -275,11 +288,4 @@ async function load(target: Target, compiled: Compiled, weights: Uint8Array, opt
   const url = `data:text/javascript;base64,${Buffer.from(script.text).toString('base64')}`
   const module = (await import(/* @vite-ignore */ url)) as { load: (o: object) => Promise<Emitted> }
   return module.load({ weights, ...(target.name === 'wgsl' ? { device: await options.device() } : {}) })
-}
-
-/** Rows of the results that a piece gives: all of a result without positions once the last has been seen. */
-function rowsOf(graph: Graph, prefill: Graph, want: Given, from: number, count: number, length: number): Given {
-  const whole = cut({ ...graph, inputs: graph.outputs }, want, from, count)
-  const due = prefill.outputs.filter(({ name }) => from + count === length || whole.get(name) !== want.get(name))
-  return new Map(due.map(({ name }) => [name, whole.get(name)!]))
 }

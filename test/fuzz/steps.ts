@@ -1,7 +1,7 @@
 /** A sequence in pieces: inputs and results cut along it, and the derived programs on the reference. */
-import { bindDims, interpret } from '../../src/interpret/index.ts'
+import { interpret, type Dims } from '../../src/interpret/index.ts'
 import type { Graph, Node } from '../../src/ir/types.ts'
-import type { Derived } from '../../src/sequence/derive.ts'
+import type { ProgramSource } from '../../src/lower/program.ts'
 import { of } from '../../src/types/ix.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { compare } from '../../src/diff/compare.ts'
@@ -55,42 +55,46 @@ function rows(t: Tensor, axis: number, from: number, count: number): Tensor {
   return { ...t, shape, data }
 }
 
-/** Throws if the derived programs, in pieces, give anything but the whole. */
-export function stepped(graph: Graph, derived: Derived, given: Values, want: Values, params: Values): void {
-  const length = graph.sequence!
-  const size = given.get(graph.inputs.find((i) => i.node.type.shape.includes(of(length)))!.name)!
-  const axis = graph.inputs.find((i) => given.get(i.name) === size)!.node.type.shape.indexOf(of(length))
-  const total = size.shape[axis]
-  const others = Object.fromEntries(
-    [...bindDims(graph, given)].flatMap(([s, n]) => (s === length ? [] : [[s.name, n]])),
-  )
+/** What a piece must give: what a run over all positions up to its end gives at its own. */
+export function expectedOf(graph: Graph, whole: Values, from: number, count: number): Map<string, Tensor> {
+  return cut({ ...graph, inputs: graph.outputs }, whole, from, count)
+}
+
+/** Throws if the derived programs, in pieces, give anything but the whole. `wholeOf(n)` is a run over the first n positions. */
+export function stepped(
+  graph: Graph,
+  programs: readonly ProgramSource[],
+  given: Values,
+  dims: Dims,
+  params: Values,
+  wholeOf: (length: number) => Values,
+): void {
+  const T = graph.sequence!
+  const others = Object.fromEntries([...dims].flatMap(([s, n]) => (s === T ? [] : [[s.name, n]])))
   const state = new Map<string, Tensor>()
-  const pick = (g: Graph, values: Values): Map<string, Tensor> =>
-    new Map(g.inputs.flatMap(({ name }) => (values.has(name) ? [[name, values.get(name)!] as const] : [])))
-  if (derived.prepare) {
-    const { outputs } = interpret(derived.prepare, { inputs: pick(derived.prepare, given), params })
-    for (const [name, t] of outputs) state.set(name, t)
-    expectSame(outputs, new Map([...want].filter(([name]) => outputs.has(name))), 'of prepare')
+  const run = (name: string, from: number, count: number): Map<string, Tensor> => {
+    const { graph: part, keep } = programs.find((p) => p.name === name)!
+    const mine = new Set(part.inputs.map((i) => i.name))
+    const inputs = new Map([...cut(graph, given, from, count)].filter(([input]) => mine.has(input)))
+    const done = interpret(part, { inputs, params, state, dims: { ...others, P: from, [T.name]: count } })
+    for (const [key, t] of done.state) state.set(key, t)
+    for (const key of keep) if (done.outputs.has(key)) state.set(key, done.outputs.get(key)!)
+    return done.outputs
   }
-  for (const [from, count] of piecesOf(total)) {
-    const program = count === 1 ? derived.step : derived.prefill
-    const inputs = pick(program, cut(graph, given, from, count))
-    const done = interpret(program, { inputs, params, state, dims: { ...others, [derived.past.name]: from } })
-    for (const [name, t] of done.state) state.set(name, t)
-    const rows = cut({ ...graph, inputs: graph.outputs }, want, from, count)
-    const due = [...rows].filter(
-      ([name, t]) => done.outputs.has(name) && (from + count === total || t !== want.get(name)),
-    )
-    expectSame(done.outputs, new Map(due), `at ${from} to ${from + count - 1} of ${total}`)
+  const pieces = piecesOf(dims.get(T)!)
+  if (programs.some((p) => p.name === 'prepare')) run('prepare', 0, pieces[0][1])
+  for (const [from, count] of pieces) {
+    const got = run(from > 0 && count === 1 ? 'step' : 'prefill', from, count)
+    const want = expectedOf(graph, wholeOf(from + count), from, count)
+    expectSame(got, new Map([...want].filter(([name]) => got.has(name))), `at ${from} to ${from + count - 1}`)
   }
 }
 
 function expectSame(got: Values, want: Values, where: string): void {
   for (const [name, w] of want) {
     const largest = w.data.reduce((m, x) => Math.max(m, Math.abs(x)), 1e-30)
-    const t = got.get(name)
-    if (t === undefined || t.shape.join() !== w.shape.join())
-      throw new Error(`${name} ${where} is [${t?.shape ?? 'missing'}], not [${w.shape}]`)
+    const t = got.get(name)!
+    if (t.shape.join() !== w.shape.join()) throw new Error(`${name} ${where} is [${t.shape}], not [${w.shape}]`)
     const c = compare(t.data, w.data, () => 1e-9 * largest, w.shape)
     if (c.used > 1) throw new Error(`${name}[${c.index}] ${where} is ${c.got}, not ${c.want}`)
   }
