@@ -9,6 +9,7 @@ import { isConst } from '../types/ix.ts'
 import type { Flow } from './flow.ts'
 import { free } from './flow.ts'
 import { buffersOf, mostBuffers } from './buffers.ts'
+import { readAtOwnRow } from './rows.ts'
 import { invert } from './views.ts'
 
 export type GroupKind = 'map' | 'rows' | 'contraction' | 'carried'
@@ -203,7 +204,9 @@ export function partition(flow: Flow, fuse: boolean): Partition {
       if (flow.readers(n).some(wider) && !(h.rows !== undefined && startsWith(n.type.shape, h.rows))) return
     }
     if (k === 'reduce' && h.kind === 'map' && [...h.nodes].some((m) => flow.kind(m) === 'append')) return
-    if (rowsFit(n, h) === undefined || (g.rows && h.rows && !sameShape(g.rows, h.rows))) return
+    const rows = rowsFit(n, h)
+    if (rows === undefined || (g.rows && h.rows && !sameShape(g.rows, h.rows))) return
+    if (k === 'reduce' && rows !== 'any' && !readAtOwnRow(flow, h.nodes, n, rows.length)) return
     if (apart(g, h) || detour(g, h) || !affordable(g, h, n, flow.readers(n)[0])) return
     merge(
       g,
@@ -225,7 +228,8 @@ export function partition(flow: Flow, fuse: boolean): Partition {
       const rows = h.rows
       if (
         ![...g.nodes].every((n) => flow.kind(n) === 'map' && startsWith(n.type.shape, rows)) ||
-        m.type.shape.length === rows.length
+        m.type.shape.length === rows.length ||
+        !readAtOwnRow(flow, h.nodes, m, rows.length)
       )
         continue
       if (detour(g, h)) {
