@@ -75,6 +75,6 @@ export function globOf(glob: string): RegExp {
 /** Whether a field at a dotted path is neutral: by its name, in the configuration or in one nested in it. */
 export function isNeutral(path: string): boolean {
   const bare = path.replace(/^(?:\w+_config\.)+/, '')
-  const key = bare.split('.', 1)[0]
-  return patterns.some((p) => p.test(key) || p.test(bare))
+  const parts = bare.split('.')
+  return parts.some((_, i) => patterns.some((p) => p.test(parts.slice(0, i + 1).join('.'))))
 }

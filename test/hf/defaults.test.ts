@@ -9,6 +9,7 @@ import { sourceFile } from '../../src/diagnostics/index.ts'
 import { elaborate, type Json } from '../../src/frontend/index.ts'
 import {
   checkFields,
+  chooseArchitecture,
   modelIn,
   completed,
   readRegistry,
@@ -19,7 +20,8 @@ import {
 
 const recorded = JSON.parse(readFileSync('test/golden/hf-folders/defaults.json', 'utf8')) as Record<string, JsonObject>
 
-const all = (await readRegistry()).flatMap((architecture) =>
+const registry = await readRegistry()
+const all = registry.flatMap((architecture) =>
   architecture.modelTypes
     .filter((type) => Object.hasOwn(recorded, type))
     .flatMap((type) => [...architecture.classes.values()].map((c): [string, string, Chosen] => [type, c.name, { architecture, class: c }])),
@@ -55,5 +57,25 @@ describe('the configuration of transformers', () => {
     for (const [name, value] of Object.entries(got)) if (value === '[]') delete want[name]
     expect(Object.keys(got).length).toBeGreaterThan(4)
     expect(got).toMatchObject(want)
+  })
+})
+
+describe('configurations as they were published (test/golden/hf-folders/published.json: the fields and values of well-known checkpoints)', () => {
+  const published = JSON.parse(readFileSync('test/golden/hf-folders/published.json', 'utf8')) as Record<
+    string,
+    JsonObject
+  >
+  test.each(Object.entries(published))('%s is dealt with', (_, config) => {
+    const chosen = chooseArchitecture(registry, config, 'config.json')
+    const values = completed(config, chosen.architecture)
+    const model = modelIn(sourceOf(chosen), chosen.class.model)!
+    const { problems } = checkFields(
+      values,
+      readsOf(model),
+      [chosen.architecture, chosen.class],
+      'config.json',
+      'model',
+    )
+    expect(problems.map((p) => p.message)).toEqual([])
   })
 })
