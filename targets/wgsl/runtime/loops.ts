@@ -1,10 +1,14 @@
 // Programs with loops: each step has a block of dims of its own, with its t, so that a program is still one submission.
 import type { Dims } from '../../runtime/inputs.ts'
-import type { BoundStep, Session } from './session.ts'
+import type { Dispatch, ProgramSpec, Session, Step, Store } from './session.ts'
+
+/** The dispatches of each list of steps, in order. */
+const dispatches = new WeakMap<readonly Step[], { readonly steps: readonly Dispatch[] }>()
 
 /** All steps of a program in compute passes. What one submission has no blocks for is submitted before; the caller submits the rest. */
-export function recordLoops(session: Session, all: readonly BoundStep[], dims: Dims): GPUCommandEncoder {
-  const { device, dimsBuffer: buffer, block, spec } = session
+export function recordLoops(session: Session, program: ProgramSpec, store: Store, dims: Dims): GPUCommandEncoder {
+  const { device, dimsBuffer: buffer, spec } = session
+  const block = 256 * Math.ceil(spec.dims.length / 64)
   const most = buffer.size / block
   const words = new Int32Array(buffer.size / 4)
   let used = 0
@@ -26,22 +30,24 @@ export function recordLoops(session: Session, all: readonly BoundStep[], dims: D
     spec.dims.forEach((name, i) => (words[(used * block) / 4 + i] = d[name] ?? 0))
     return block * used++
   }
-  const run = (steps: readonly BoundStep[], d: Dims) => {
-    let at = -1
-    let piece = encoder
+  const run = (steps: readonly Step[], d: Dims) => {
+    const own = dispatches.get(steps) ?? { steps: steps.filter((s): s is Dispatch => !('t' in s)) }
+    dispatches.set(steps, own)
+    const bound = session.bind(own, store)
+    let [next, at, piece] = [0, -1, encoder]
     for (const step of steps) {
-      if ('loop' in step) {
-        const { t, count, reverse } = step.loop
+      if ('t' in step) {
+        const { t, count, reverse } = step
         const n = count(d)
         for (let i = 0; i < n; i++) run(step.steps, { ...d, [t]: reverse ? n - 1 - i : i })
       } else {
         if (at < 0 || piece !== encoder) at = place(d)
         piece = encoder
-        session.dispatch(pass, step, d, at)
+        session.dispatch(pass, bound[next++], d, at)
       }
     }
   }
-  run(all, dims)
+  run(program.steps, dims)
   finish()
   return encoder
 }

@@ -8,7 +8,7 @@ import { selftestOn, type KernelTest } from './selftest.ts'
 import type { SelftestReport } from '../../runtime/sample.ts'
 
 /** A kernel and its buffers: `w:` weights, `s:` state, `v:` inputs, `o:` outputs, numbers for activation slots. */
-type Dispatch = readonly [kernel: string, ...buffers: readonly (string | number)[]]
+export type Dispatch = readonly [kernel: string, ...buffers: readonly (string | number)[]]
 /** Steps that run for each t in turn. Their kernels read t among the dims. */
 interface Loop {
   readonly t: string
@@ -40,12 +40,13 @@ export interface ModelSpec {
   readonly programs: Partial<Record<'run' | 'prepare' | 'prefill' | 'step' | 'reorder', ProgramSpec>>
   readonly state: readonly StateSpec[]
   /** Records programs with loops. */
-  readonly record?: typeof recordOnce
+  readonly record?: (session: Session, program: ProgramSpec, store: Store, dims: Dims) => GPUCommandEncoder
   /** Names of dims in the order of the block that kernels read. */
   readonly dims: readonly string[]
   /** The dims of new and past positions, and how many there may be. */
   readonly sequence?: { readonly T: string; readonly past: string; readonly max: number }
 }
+export type Store = 's' | 'r'
 type Results = Record<string, Tensor<Float32Array | Int32Array>>
 type Given = Readonly<Record<string, unknown>>
 /** Positions so far, and where their state lies: `s` for that of the model, `r` for that of a run on its own. */
@@ -53,29 +54,16 @@ interface Sequence {
   past: number
   /** Dims that the state holds on to. */
   held?: Dims
-  readonly store: 's' | 'r'
+  readonly store: Store
 }
 interface BoundDispatch {
   readonly name: string
   readonly kernel: Kernel
   readonly group: GPUBindGroup
 }
-export type BoundStep = BoundDispatch | { readonly loop: Loop; readonly steps: readonly BoundStep[] }
 interface Bound {
   readonly generation: number
-  readonly steps: readonly BoundStep[]
-}
-
-/** All steps of a program, none of them a loop, in one compute pass. */
-function recordOnce(session: Session, steps: readonly BoundStep[], dims: Dims): GPUCommandEncoder {
-  const { device, dimsBuffer, spec } = session
-  const block = Int32Array.from(spec.dims, (name) => dims[name] ?? 0)
-  device.queue.writeBuffer(dimsBuffer, 0, block)
-  const encoder = device.createCommandEncoder()
-  const pass = encoder.beginComputePass()
-  for (const step of steps) session.dispatch(pass, step as BoundDispatch, dims, 0)
-  pass.end()
-  return encoder
+  readonly steps: readonly BoundDispatch[]
 }
 
 /** For type inference only. */
@@ -92,11 +80,10 @@ export class Session {
   private kernels: ReadonlyMap<string, Kernel>
   buffers: Buffers
   private release: () => void
-  /** Blocks of dims, `block` bytes each: kernels of a loop see one for each t. */
+  /** A block of dims, or 4096 with loops: kernels of a loop see one for each t. Any device can bind at multiples of 256. */
   readonly dimsBuffer: GPUBuffer
-  readonly block: number
   private readback: GPUBuffer | undefined
-  private bound = { s: new Map<ProgramSpec, Bound>(), r: new Map<ProgramSpec, Bound>() }
+  private bound = { s: new Map<object, Bound>(), r: new Map<object, Bound>() }
   /** Calls wait for each other: they share buffers. */
   private last: Promise<unknown> = Promise.resolve()
   private gone = ''
@@ -113,9 +100,8 @@ export class Session {
     this.kernels = kernels
     this.buffers = buffers
     this.release = release
-    const align = device.limits.minUniformBufferOffsetAlignment
-    this.block = Math.ceil(Math.max(16, 4 * spec.dims.length) / align) * align
-    this.dimsBuffer = device.createBuffer({ label: 'dims', size: this.block * (spec.record ? 4096 : 1), usage: 8 | 64 })
+    const size = 256 * Math.ceil(spec.dims.length / 64) * (spec.record ? 4096 : 1)
+    this.dimsBuffer = device.createBuffer({ label: 'dims', size, usage: 8 | 64 })
     void device.lost.then(
       ({ reason, message }) => (this.gone ||= `the GPU device was lost (${reason || 'unknown'}): ${message}`),
     )
@@ -213,7 +199,7 @@ export class Session {
     program: ProgramSpec,
     inputs: Given,
     dims: Dims,
-    store: Sequence['store'] = 's',
+    store: Store = 's',
     before?: (d: Dims) => void,
   ): Promise<Results> {
     const { device, buffers } = this
@@ -244,8 +230,14 @@ export class Session {
       this.readback?.destroy()
       this.readback = buffers.create('  the results', total, 1 | 8)
     }
-    const { record } = this.spec
-    const encoder = (record ?? recordOnce)(this, this.bind(program, store), dims)
+    let encoder = this.spec.record?.(this, program, store, dims)
+    if (!encoder) {
+      device.queue.writeBuffer(this.dimsBuffer, 0, Int32Array.from(this.spec.dims, (name) => dims[name] ?? 0)) // prettier-ignore
+      encoder = device.createCommandEncoder()
+      const pass = encoder.beginComputePass()
+      for (const step of this.bind(program, store)) this.dispatch(pass, step, dims)
+      pass.end()
+    }
     let at = 0
     for (const { port, bytes } of ports) {
       encoder.copyBufferToBuffer(buffers.get(`o:${port.name}`), 0, this.readback, at, bytes)
@@ -276,7 +268,7 @@ export class Session {
   }
 
   /** One kernel; its block of dims lies at `offset`. */
-  dispatch(pass: GPUComputePassEncoder, { name, kernel, group }: BoundDispatch, dims: Dims, offset: number) {
+  dispatch(pass: GPUComputePassEncoder, { name, kernel, group }: BoundDispatch, dims: Dims, offset = 0) {
     const rows = kernel.rows?.(dims) ?? 0
     const i = kernel.entries.findIndex((e) => e.upTo === undefined || rows <= e.upTo)
     const count = kernel.entries[i].groups(dims)
@@ -288,14 +280,12 @@ export class Session {
     pass.dispatchWorkgroups(Math.ceil(count / y), y)
   }
 
-  /** Kernels and bind groups of a program, made anew when a buffer was replaced. */
-  private bind(program: ProgramSpec, store: Sequence['store']): Bound['steps'] {
+  /** Kernels and bind groups of dispatches, made anew when a buffer was replaced. */
+  bind(program: Pick<ProgramSpec, 'steps'>, store: Store): Bound['steps'] {
     const { device, buffers, kernels } = this
     const known = this.bound[store].get(program)
     if (known?.generation === buffers.generation) return known.steps
-    const bound = (step: Step): BoundStep => {
-      if ('t' in step) return { loop: step, steps: step.steps.map(bound) }
-      const [name, ...args] = step
+    const steps = (program.steps as readonly Dispatch[]).map(([name, ...args]) => {
       const kernel = kernels.get(name)!
       const bufferName = (a: string | number) =>
         typeof a === 'number' ? `a:activation ${a}` : a.replace(/^s:/, `${store}:`)
@@ -303,16 +293,16 @@ export class Session {
         binding: i + 1,
         resource: { buffer: buffers.get(bufferName(a)) },
       }))
-      if (kernel.dims) entries.unshift({ binding: 0, resource: { buffer: this.dimsBuffer, size: this.block } })
+      if (kernel.dims)
+        entries.unshift({ binding: 0, resource: { buffer: this.dimsBuffer, size: 4 * this.spec.dims.length } })
       return { name, kernel, group: device.createBindGroup({ label: name, layout: kernel.layout, entries }) }
-    }
-    const steps = program.steps.map(bound)
+    })
     this.bound[store].set(program, { generation: buffers.generation, steps })
     return steps
   }
 
   /** Room for `positions` in the caches; grown by doubling, the past kept. */
-  private reserve(d: Dims, positions: number, store: Sequence['store']): void {
+  private reserve(d: Dims, positions: number, store: Store): void {
     const copies: { from: GPUBuffer; name: string }[] = []
     const room = Math.min(Math.max(2 ** Math.ceil(Math.log2(positions)), 64), this.spec.sequence?.max ?? Infinity)
     for (const s of this.spec.state) {
