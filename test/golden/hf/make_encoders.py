@@ -39,6 +39,9 @@ def fill(model, prefix, spread=0.25):
             noise = torch.randn(p.shape, generator=generator(key))
             gain = p.dim() == 1 and "norm" in key.lower() and key.endswith("weight")
             p.copy_(1 + 0.3 * noise if gain else spread * noise)
+        for name, b in model.named_buffers():
+            if name.endswith("logits_bias"):
+                b.copy_(torch.randn(b.shape, generator=generator(name)))
     model.tie_weights()
     # One table for both sides even where the head has its own.
     if hasattr(model, "shared"):
@@ -144,8 +147,8 @@ def padded(pad):
 def roberta():
     config = transformers.RobertaConfig(**TINY, layer_norm_eps=1e-5, type_vocab_size=1, pad_token_id=1)
     write("roberta", config, {
-        "RobertaModel": ["last_hidden_state", "pooler_output"],
         "RobertaForMaskedLM": ["logits"],
+        "RobertaModel": ["last_hidden_state", "pooler_output"],
         "RobertaForSequenceClassification": ["logits"],
         "RobertaForTokenClassification": ["logits"],
         "RobertaForQuestionAnswering": ["start_logits", "end_logits"],
@@ -158,8 +161,8 @@ def distilbert():
         vocab_size=97, dim=24, n_layers=2, n_heads=3, hidden_dim=37, max_position_embeddings=16, id2label=TINY["id2label"]
     )
     write("distilbert", config, {
-        "DistilBertModel": ["last_hidden_state"],
         "DistilBertForMaskedLM": ["logits"],
+        "DistilBertModel": ["last_hidden_state"],
         "DistilBertForSequenceClassification": ["logits"],
         "DistilBertForTokenClassification": ["logits"],
         "DistilBertForQuestionAnswering": ["start_logits", "end_logits"],
@@ -245,8 +248,8 @@ def mpnet():
     config = transformers.MPNetConfig(**{**TINY, "max_position_embeddings": 20}, layer_norm_eps=1e-5)
     given = {"input_ids": torch.where(LONG == 1, ids("ids", 97, 2, 17), 1), "attention_mask": LONG}
     write("mpnet", config, {
-        "MPNetModel": ["last_hidden_state", "pooler_output"],
         "MPNetForMaskedLM": ["logits"],
+        "MPNetModel": ["last_hidden_state", "pooler_output"],
         "MPNetForSequenceClassification": ["logits"],
     }, given, KEEP)
 
@@ -277,6 +280,35 @@ def albert():
     }, text(token_type_ids=TYPES), KEEP)
 
 
+@case("bart")
+def bart():
+    config = transformers.BartConfig(
+        vocab_size=61, d_model=24, encoder_layers=2, encoder_attention_heads=3, encoder_ffn_dim=37, decoder_layers=1,
+        decoder_attention_heads=2, decoder_ffn_dim=29, max_position_embeddings=16, scale_embedding=True, pad_token_id=1,
+        bos_token_id=0, eos_token_id=2, decoder_start_token_id=2, forced_eos_token_id=2,
+    )
+
+    given = {**text(), "input_ids": ids("ids", 61, 2, 9), "decoder_input_ids": ids("decoder", 61, 2, 8)}
+    write("bart", config, {
+        "BartForConditionalGeneration": lambda m, g: seq2seq(m, g, start=2),
+        "BartModel": lambda m, g: {"last_hidden_state": m(**g).last_hidden_state},
+    }, given, KEEP)
+
+
+@case("modernbert")
+def modernbert(name="modernbert", **more):
+    config = transformers.ModernBertConfig(
+        **TINY, local_attention=6, global_attn_every_n_layers=2, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+        cls_token_id=1, sep_token_id=2, **more,
+    )
+    write(name, config, {
+        "ModernBertForMaskedLM": ["logits"],
+        "ModernBertModel": ["last_hidden_state"],
+        "ModernBertForSequenceClassification": ["logits"],
+        "ModernBertForTokenClassification": ["logits"],
+    }, text(), KEEP)
+
+
 def count():
     """Numbers of the models of published configurations, and what each configuration says by default."""
     path = HERE / "published-encoders.json"
@@ -287,7 +319,8 @@ def count():
         with torch.device("meta"):
             model = getattr(transformers, fields["architectures"][0])(config)
         model.tie_weights()
-        about["numbers"] = sum(p.numel() for p in model.parameters())
+        stored = [b for n, b in model.named_buffers() if n.endswith("logits_bias")]
+        about["numbers"] = sum(p.numel() for p in [*model.parameters(), *stored])
         about["defaults"] = json.loads(type(config)().to_json_string(use_diff=False))
     rows = [f" {json.dumps(name)}: {json.dumps(about)}" for name, about in found.items()]
     path.write_text("{\n" + ",\n".join(rows) + "\n}\n")
