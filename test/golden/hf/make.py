@@ -14,6 +14,7 @@ counts, in published.json, the numbers of the models that configurations of publ
 """
 import copy
 import hashlib
+import inspect
 import json
 import os
 import pathlib
@@ -100,6 +101,42 @@ CASES = {
     "stablelm-parallel": (
         hf.StableLmForCausalLM, hf.StableLmConfig(**TINY, **STABLELM, qk_layernorm=True, use_parallel_residual=True),
     ),
+    "phi3": (hf.Phi3ForCausalLM, hf.Phi3Config(**TINY, sliding_window=3, partial_rotary_factor=0.5)),
+    "gemma3_text": (
+        hf.Gemma3ForCausalLM,
+        hf.Gemma3TextConfig(
+            **{**TINY, "num_hidden_layers": 3}, head_dim=12, query_pre_attn_scalar=20, sliding_window=3, sliding_window_pattern=2,
+            rope_parameters=dict(
+                full_attention=dict(rope_type="linear", rope_theta=300.0, factor=2.0),
+                sliding_attention=dict(rope_type="default", rope_theta=50.0),
+            ),
+        ),
+    ),
+    "gptj": (
+        hf.GPTJForCausalLM, hf.GPTJConfig(vocab_size=97, n_embd=32, n_layer=2, n_head=4, n_positions=16, n_inner=28, rotary_dim=4),
+    ),
+    "qwen3_moe": (
+        hf.Qwen3MoeForCausalLM,
+        hf.Qwen3MoeConfig(
+            **TINY, moe_intermediate_size=10, num_experts=4, num_experts_per_tok=2, decoder_sparse_step=2, head_dim=12,
+        ),
+    ),
+    "granite": (
+        hf.GraniteForCausalLM,
+        hf.GraniteConfig(
+            **TINY, embedding_multiplier=3.0, attention_multiplier=0.2, residual_multiplier=0.4, logits_scaling=1.5,
+            tie_word_embeddings=True,
+        ),
+    ),
+    "cohere": (hf.CohereForCausalLM, hf.CohereConfig(**TINY, logit_scale=0.7, use_qk_norm=True)),
+    "smollm3": (hf.SmolLM3ForCausalLM, hf.SmolLM3Config(**TINY, no_rope_layer_interval=2)),
+    "mpt": (
+        hf.MptForCausalLM,
+        hf.MptConfig(vocab_size=97, d_model=24, n_heads=6, n_layers=2, attn_config=dict(clip_qkv=1.5)),
+    ),
+    "gpt_bigcode": (
+        hf.GPTBigCodeForCausalLM, hf.GPTBigCodeConfig(vocab_size=97, n_embd=32, n_layer=2, n_head=4, n_positions=16, n_inner=28),
+    ),
     "starcoder2": (hf.Starcoder2ForCausalLM, hf.Starcoder2Config(**TINY, sliding_window=3)),
 }
 
@@ -152,11 +189,16 @@ def write(name, cls, config, attention="eager"):
     keep = (torch.arange(T)[None] >= start[:, None]).long()
     positions = (keep.cumsum(-1) - 1).clamp(min=0)
     padded = torch.where(keep == 1, ids, 0)
-    takes = "position_ids" in cls.forward.__code__.co_varnames
-    given = {"position_ids": positions} if takes else {}
+    given = {"input_ids": padded, "attention_mask": keep}
+    if "position_ids" in inspect.signature(cls.forward).parameters:
+        given["position_ids"] = positions
     with torch.no_grad():
         logits = model(input_ids=ids).logits
-        padded_logits = model(input_ids=padded, attention_mask=keep, **given).logits * keep[..., None]
+        padded_logits = model(**given).logits
+        if padded_logits.isnan().any():
+            # MPT turns masked scores into float32, where the least float64 is no number.
+            padded_logits = model.float()(**given).logits
+    padded_logits = padded_logits * keep[..., None]
     io = {
         "in.ids": ids, "out.logits": logits.float(),
         "in.padded_ids": padded, "in.start": start, "out.padded_logits": padded_logits.float(),
@@ -177,7 +219,7 @@ def count():
         fields = copy.deepcopy(about["config"])
         config = hf.AutoConfig.for_model(fields.pop("model_type"), **fields)
         with torch.device("meta"):
-            model = getattr(hf, fields["architectures"][0])(config)
+            model = getattr(hf, fields["architectures"][0].replace("MPT", "Mpt"))(config)
         about["numbers"] = sum(p.numel() for p in model.parameters())
     rows = [f" {json.dumps(name)}: {json.dumps(about)}" for name, about in found.items()]
     path.write_text("{\n" + ",\n".join(rows) + "\n}\n")
