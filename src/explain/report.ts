@@ -75,13 +75,14 @@ export function report(fused: Compiled, unfused: Compiled, options: ReportOption
   const reports = programs.map(({ program, dispatches }): ProgramReport => {
     const other = unfused.lowered.module.programs.find((p) => p.name === program.name)!
     const lines = new Map<number, KernelLine>()
+    const runs = [...dispatchesOf(program.steps, (s) => dims.get(s) ?? 1)].map((d) => d.kernel)
     for (const d of dispatches) {
       const known = lines.get(d.kernel)
       const t = trafficOf(module.kernels[d.kernel])
       lines.set(d.kernel, {
         name: module.kernels[d.kernel].name,
         label: d.label,
-        count: (known?.count ?? 0) + 1,
+        count: runs.filter((k) => k === d.kernel).length,
         operations: known?.operations ?? operationsOf(d.nodes),
         read: at(t.read, dims),
         written: at(t.written, dims),
