@@ -10,12 +10,14 @@ import { parseGraph } from '../../src/ir/parse.ts'
 import { printGraph } from '../../src/ir/print.ts'
 import type { Graph, InputSpec } from '../../src/ir/types.ts'
 import { verifyGraph } from '../../src/ir/verify.ts'
+import type { Cells } from '../../src/kernel/execute.ts'
+import type { ProgramName } from '../../src/program/types.ts'
 import type { Target } from '../../src/target.ts'
 import { evaluate, of, symbolsOf, type Sym } from '../../src/types/ix.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { randomTensor } from '../../src/weights/random.ts'
 import { writeSafetensors } from '../../src/weights/write.ts'
-import { loadEmitted, targets as allTargets } from './emitted.ts'
+import { loadEmitted, targets as allTargets, type Result } from './emitted.ts'
 import { graphOfText } from './models.ts'
 
 export interface SteppingOptions {
@@ -202,11 +204,32 @@ async function stepTarget(
   given: Given,
   all: readonly (readonly number[])[],
 ): Promise<void> {
-  const { graph, T, inputs, weights, sizes } = given
+  const { graph, T, inputs, weights, sizes, want } = given
   const { module } = compiled.lowered
   const file = [...weights].map(([name, { shape, data }]) => ({ name, shape, data: Float32Array.from(data) }))
   const model = await loadEmitted(target, compiled, writeSafetensors(file))
   const portsOf = (name: string) => module.programs.find((p) => p.name === name)?.inputs ?? []
+  const close = (
+    got: Readonly<Record<string, Result>>,
+    wanted: ReadonlyMap<string, Tensor>,
+    bounds: ReadonlyMap<string, Cells>,
+    where: string,
+  ): void => {
+    for (const [key, value] of wanted) {
+      if (got[key] === undefined) continue
+      const what = `${target.name}, ${key} ${where}`
+      expect(got[key].shape, what).toEqual(value.shape)
+      const { value: simulated, error } = bounds.get(key)!
+      for (let i = 0; i < value.data.length; i++) {
+        const bound = deviations * error[i] + 4 * target.floats.roundoff * (1 + Math.abs(value.data[i]))
+        const off = Math.max(Math.abs(got[key].data[i] - value.data[i]), Math.abs(simulated[i] - value.data[i]))
+        if (!(off <= bound))
+          throw new Error(
+            `${what}, element ${i}: ${got[key].data[i]}, simulated ${simulated[i]}, want ${value.data[i]} ± ${bound}`,
+          )
+      }
+    }
+  }
   try {
     for (const pieces of all) {
       // The same calls on pairs of values and errors.
@@ -215,7 +238,7 @@ async function stepTarget(
         tensor: (name) => (weights.get(name) ?? weights.get(graph.params.find((p) => p.name === name)!.fallback!))!.data,
       }) // prettier-ignore
       const dims = new Map(sizes)
-      const filled = (name: 'prepare' | 'prefill' | 'step', from: number, to: number) =>
+      const filled = (name: ProgramName, from: number, to: number) =>
         new Map(
           portsOf(name).map((port) => {
             const spec = graph.inputs.find((i) => i.name === port.name)!
@@ -236,23 +259,20 @@ async function stepTarget(
         const own = graph.inputs.filter((i) => names.has(i.name)).flatMap((i) => cut(i, inputs, T, past, past + n))
         const got = await model[name](Object.fromEntries(own.map(([key, t]) => [key, arrayOf(t)])))
         expect(model.past).toBe(past + n)
-        for (const [key, value] of expected(given, past, n)) {
-          if (got[key] === undefined) continue
-          const what = `${target.name}, ${key} of ${n} after ${past} (pieces ${pieces.join(', ')})`
-          expect(got[key].shape, what).toEqual(value.shape)
-          const { value: simulated, error } = bounds.get(key)!
-          for (let i = 0; i < value.data.length; i++) {
-            const bound = deviations * error[i] + 4 * target.floats.roundoff * (1 + Math.abs(value.data[i]))
-            const off = Math.max(Math.abs(got[key].data[i] - value.data[i]), Math.abs(simulated[i] - value.data[i]))
-            if (!(off <= bound))
-              throw new Error(
-                `${what}, element ${i}: ${got[key].data[i]}, simulated ${simulated[i]}, want ${value.data[i]} ± ${bound}`,
-              )
-          }
-        }
+        close(got, expected(given, past, n), bounds, `of ${n} after ${past} (pieces ${pieces.join(', ')})`)
         past += n
+        // A run of the whole on its own leaves the positions so far alone.
+        if (past === n && pieces === all[0]) {
+          const length = sizes.get(T)!
+          const whole = Object.fromEntries(graph.inputs.flatMap((i) => cut(i, inputs, T, 0, length)))
+          const arrays = Object.entries(whole).map(([key, t]) => [key, arrayOf(t)])
+          dims.set(T, length)
+          const run = simulator.run('run', { inputs: filled('run', 0, length), dims })
+          close(await model.run(Object.fromEntries(arrays)), want(length), run, 'of run')
+        }
       }
     }
+    await model.selftest()
   } finally {
     model.dispose()
   }
