@@ -1,6 +1,7 @@
 /** `tfmc run --task`: what encoders are used for. Each text is run by itself, so that nothing is padded. */
 import { resolve } from 'node:path'
 import { fail, say } from '../diagnostics/index.ts'
+import type { Task } from '../hf/index.ts'
 import { cosines, largest, pooled, scoresOf, softmax, unit, type Matrix, type Pooling } from '../hf/results.ts'
 import { UsageError, type Context } from './context.ts'
 import { runOf, type Given } from './inputs.ts'
@@ -10,6 +11,13 @@ import { tokenizerOf, type FoundTokenizer } from './prompt.ts'
 import type { Output, Session } from './session.ts'
 
 export type TaskName = 'embed' | 'classify' | 'fill-mask'
+
+/** What a class may be made for that does a task; any may have hidden states to embed. */
+const kindsOf: Readonly<Record<TaskName, readonly Task[]>> = {
+  embed: [],
+  classify: ['classify', 'classify-tokens', 'image-classification'],
+  'fill-mask': ['fill-mask'],
+}
 
 export interface TaskOptions {
   readonly task?: TaskName
@@ -30,7 +38,7 @@ export interface TaskResult {
 }
 
 /** What the tasks work with. */
-interface Task {
+interface Job {
   readonly ctx: Context
   readonly model: OpenedModel
   readonly options: TaskOptions
@@ -53,7 +61,7 @@ export async function runTask(
 ): Promise<TaskResult> {
   const name = options.task ?? taskOf(model)
   const made = model.hf?.class?.task
-  if (made !== undefined && name !== 'embed' && !made.startsWith(name))
+  if (made !== undefined && name !== 'embed' && !kindsOf[name].includes(made))
     cannot(model, name, `${model.hf?.class?.name} is made to ${made}`)
   const texts = options.text ?? []
   if (options.pair !== undefined && texts.length !== 1) throw new UsageError('--pair goes with one --text')
@@ -75,7 +83,7 @@ export async function runTask(
     time += milliseconds
     calls.push({ text, ids: encoded?.ids ?? [], outputs })
   }
-  const task: Task = { ctx, model, options, calls, ...(tokenizer ? { tokenizer } : {}) }
+  const task: Job = { ctx, model, options, calls, ...(tokenizer ? { tokenizer } : {}) }
   return { ...(await { embed, classify, 'fill-mask': fillMask }[name](task)), time }
 }
 
@@ -84,8 +92,8 @@ const cannot = (model: OpenedModel, task: string, why: string): never => fail(sa
 /** The task that the class is made for. */
 function taskOf(model: OpenedModel): TaskName {
   const task = model.hf?.class?.task
-  if (task === 'embed' || task === 'classify' || task === 'fill-mask') return task
-  if (task === 'classify-tokens') return 'classify'
+  if (task === 'embed' || task === 'fill-mask') return task
+  if (task !== undefined && kindsOf.classify.includes(task)) return 'classify'
   if (task === 'generate')
     throw new UsageError('this model continues texts: tfmc generate --hf <folder> --prompt "text"')
   throw new UsageError('--text needs --task: embed, classify or fill-mask')
@@ -111,7 +119,7 @@ function inputsFor(
 }
 
 /** The output that is called one of `names`. No other will do: hidden states would pass for logits. */
-function outputOf(task: Task, name: string, call: Call, names: readonly string[], ranks: readonly number[]): Output {
+function outputOf(task: Job, name: string, call: Call, names: readonly string[], ranks: readonly number[]): Output {
   const floats = call.outputs.filter((o) => o.dtype === 'f32' && ranks.includes(o.shape.length))
   for (const wanted of names) {
     const found = floats.find((o) => o.name === wanted)
@@ -124,7 +132,7 @@ function outputOf(task: Task, name: string, call: Call, names: readonly string[]
 const matrixOf = ({ shape, data }: Output): Matrix => ({ rows: shape[1], columns: shape[2], data })
 const rowOf = ({ data, columns }: Matrix, i: number): number[] => Array.from({ length: columns }, (_, j) => data[i * columns + j]) // prettier-ignore
 
-async function embed(task: Task): Promise<Omit<TaskResult, 'time'>> {
+async function embed(task: Job): Promise<Omit<TaskResult, 'time'>> {
   const { ctx, model, options, calls } = task
   const { readSentenceSettings } = await import('../hf/sentence.ts')
   const saved = model.hf ? await readSentenceSettings(resolve(ctx.io.cwd, model.hf.folder.path), model.hf.folder.shown) : undefined // prettier-ignore
@@ -156,7 +164,7 @@ async function embed(task: Task): Promise<Omit<TaskResult, 'time'>> {
 const first = (v: ArrayLike<number>): string => `${Array.from(v).slice(0, 4).map(value).join(' ')}${v.length > 4 ? ' …' : ''}` // prettier-ignore
 const label = ({ text }: Call): string => (text.length > 40 ? `${text.slice(0, 39)}…` : text)
 
-function classify(task: Task): Promise<Omit<TaskResult, 'time'>> {
+function classify(task: Job): Promise<Omit<TaskResult, 'time'>> {
   const { ctx, model, options, calls, tokenizer } = task
   const problem = model.config?.values.problem_type
   const labelOf = labelsOf(model)
@@ -191,7 +199,7 @@ function labelsOf(model: OpenedModel): (id: number) => string {
   return (id) => (Object.hasOwn(names, id) ? String(names[id]) : `LABEL_${id}`)
 }
 
-function fillMask(task: Task): Promise<Omit<TaskResult, 'time'>> {
+function fillMask(task: Job): Promise<Omit<TaskResult, 'time'>> {
   const { ctx, model, options, calls, tokenizer } = task
   const mask = tokenizer?.specials.mask_token
   const id = mask === undefined ? undefined : tokenizer?.idOf(mask)

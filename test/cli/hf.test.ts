@@ -158,6 +158,16 @@ describe('sentence pieces, and a configuration of transformers 5', () => {
   })
 })
 
+test('an encoder and a decoder, with unigram pieces', async () => {
+  const want: { source: string; ids: number[]; new: number[]; text: string } = expectedOf('t5')
+  const { data, err } = await json(['generate', '--hf', at('t5'), '--source', want.source, '-n', '12'])
+  expect(err).toBe('')
+  expect((await readTokenizer(`${at('t5')}/tokenizer.json`)).encode(want.source)).toEqual(want.ids)
+  expect(data).toMatchObject({ prompt: [0], ids: want.new, text: want.text })
+  const without = await tfmc(['generate', '--hf', at('t5'), '--prompt', 'a'])
+  expect([without.code, without.err]).toEqual([1, expect.stringMatching(/nothing was given for ids[^]*--source/)])
+})
+
 describe('init', () => {
   const ids = async (argv: readonly string[]) =>
     (await json(['generate', ...argv, '--prompt', 'The fox', '-n', '5'])).data.ids

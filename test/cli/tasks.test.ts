@@ -74,6 +74,25 @@ describe('classify', () => {
     const { data } = await json(['run', '--hf', at('bert-classify'), '--text', want.texts[0], '--pair', want.texts[1]])
     near(byId((data.results as Labels)[0].labels).map((l) => l.score), want.pair)
   }) // prettier-ignore
+  test('a label for each token', async () => {
+    const argv = ['run', '--hf', at('bert-classify'), '--class', 'BertForTokenClassification', '--text', 'the sun']
+    const { data } = await json(argv)
+    const [{ tokens }] = data.results as { tokens: { token: string; label: string; score: number }[] }[]
+    expect(tokens.map((t) => t.token)).toEqual(['[CLS]', 'the', 'su', '##n', '[SEP]'])
+    for (const t of tokens) {
+      expect(want.labels).toContain(t.label)
+      expect(t.score).toBeGreaterThan(1 / 3)
+    }
+    expect((await tfmc(argv)).out).toMatch(/^ {2}\[CLS\] +(bad|fine|good) +0\.\d{4}\n {2}the /)
+  })
+  test('an image from a file', async () => {
+    const { labels, scores }: { labels: string[]; scores: number[] } = expectedOf('vit')
+    const image = `pixel_values=@${at('vit')}/image.safetensors:image`
+    const { data } = await json(['run', '--hf', at('vit'), '--task', 'classify', '--input', image])
+    const found = byId((data.results as Labels)[0].labels)
+    expect(found.map((l) => l.label)).toEqual(labels)
+    near(found.map((l) => l.score), scores)
+  }) // prettier-ignore
   test('in words, the likeliest first, and inputs that are given', async () => {
     const ran = await tfmc(['run', '--hf', at('bert-classify'), '--text', 'good', '--top', '2'])
     expect(ran.out).toMatch(/^ {2}(bad|fine|good) +0\.\d{4}\n {2}(bad|fine|good) +0\.\d{4}\n$/)

@@ -8,10 +8,12 @@ import json, shutil, sys
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     AutoModelForCausalLM, AutoTokenizer, BertConfig, BertForMaskedLM, BertForSequenceClassification, BertModel, GenerationConfig,
-    GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast,
+    AutoModelForSeq2SeqLM, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, T5Config,
+    T5ForConditionalGeneration, ViTConfig, ViTForImageClassification,
 )
 
 HERE = Path(__file__).parent
@@ -222,7 +224,56 @@ def bert_fill_mask():
     save('bert-fill-mask', BertForMaskedLM(bert_config()), word_piece(), expected)
 
 
-ALL = {'gpt2': gpt2, 'llama': llama, 'bert-embed': bert_embed, 'bert-classify': bert_classify, 'bert-fill-mask': bert_fill_mask}
+def t5():
+    """Unigram pieces, an encoder and a decoder; the source ends in </s>."""
+    torch.manual_seed(6)
+    t = Tokenizer(models.Unigram())
+    t.normalizer = normalizers.NFKC()
+    t.pre_tokenizer = pre_tokenizers.Metaspace()
+    t.decoder = decoders.Metaspace()
+    special = ['<pad>', '</s>', '<unk>']
+    t.train_from_iterator(TEXT, trainers.UnigramTrainer(vocab_size=160, special_tokens=special, unk_token='<unk>', show_progress=False))
+    t.post_processor = processors.TemplateProcessing(single='$A </s>', pair='$A </s> $B </s>', special_tokens=[('</s>', 1)])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=t, pad_token='<pad>', eos_token='</s>', unk_token='<unk>')
+    config = T5Config(
+        vocab_size=tokenizer.vocab_size, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, initializer_factor=3.0,
+        decoder_start_token_id=0, feed_forward_proj='gated-gelu', tie_word_embeddings=False,
+    )
+    model = T5ForConditionalGeneration(config)
+
+    def expected(folder):
+        model = AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        source = 'The quick brown fox ﬁnds 日 a table.'
+        ids = tokenizer(source)['input_ids']
+        out = model.generate(torch.tensor([ids]), max_new_tokens=12, do_sample=False)[0].tolist()
+        return {'source': source, 'ids': ids, 'new': out[1:], 'text': tokenizer.decode(out, skip_special_tokens=True)}
+
+    save('t5', model, tokenizer, expected)
+
+
+def vit():
+    """An image as a tensor, and the labels."""
+    torch.manual_seed(7)
+    labels = ['cat', 'dog', 'fox']
+    config = ViTConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48, image_size=8, patch_size=4, num_channels=3,
+        initializer_range=0.3, id2label=dict(enumerate(labels)), label2id={l: i for i, l in enumerate(labels)},
+    )
+    image = torch.randn(1, 3, 8, 8)
+
+    class NoTokenizer:
+        def save_pretrained(self, folder):
+            save_file({'image': image}, folder / 'image.safetensors')
+
+    def expected(folder):
+        model = ViTForImageClassification.from_pretrained(folder, dtype=torch.float32).eval()
+        return {'labels': labels, 'scores': numbers(model(image).logits[0].softmax(-1))}
+
+    save('vit', ViTForImageClassification(config), NoTokenizer(), expected)
+
+
+ALL = {'t5': t5, 'vit': vit, 'gpt2': gpt2, 'llama': llama, 'bert-embed': bert_embed, 'bert-classify': bert_classify, 'bert-fill-mask': bert_fill_mask}
 with torch.no_grad():
     for name in sys.argv[1:] or ALL:
         ALL[name]()
