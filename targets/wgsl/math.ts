@@ -5,7 +5,7 @@
  * `relative`: the largest relative error seen over the given range on a device with exact + - * (docs/targets/wgsl.md has the table).
  */
 export type MathHelper =
-  | 'exp' | 'expm1' | 'log' | 'log_near_one' | 'log1p' | 'tanh' | 'erf' | 'sin' | 'cos' | 'sine_at' | 'pow' | 'floor_div' | 'floor_mod' | 'float_mod' // prettier-ignore
+  | 'exp' | 'expm1' | 'log' | 'log_near_one' | 'log1p' | 'tanh' | 'erf' | 'sin' | 'cos' | 'sine_at' | 'pow' | 'floor_div' | 'floor_mod' | 'float_mod' | 'is_nan' // prettier-ignore
 
 export interface HelperText {
   /** The function's name in WGSL, where no name of the model takes it. */
@@ -13,7 +13,7 @@ export interface HelperText {
   readonly doc: string
   readonly needs: readonly MathHelper[]
   readonly params: string
-  readonly result: 'f32' | 'i32'
+  readonly result: 'f32' | 'i32' | 'bool'
   /** Lines; `$name` stands for the name of a needed helper. */
   readonly body: readonly string[]
 }
@@ -115,6 +115,10 @@ export const mathHelpers: Readonly<Record<MathHelper, HelperText>> = {
   floor_mod: {
     name: 'floor_mod', needs: [], params: 'a: i32, b: i32', result: 'i32', doc: 'Remainder with the sign of the divisor.',
     body: ['let r = a % b;', 'return select(r, r + b, r != 0 && (r < 0) != (b < 0));'],
+  },
+  is_nan: {
+    name: 'is_nan', needs: [], params: 'x: f32', result: 'bool', doc: 'Whether x is no number, by its bits.',
+    body: ['return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;'],
   },
   float_mod: {
     name: 'float_mod', needs: [], params: 'a: f32, b: f32', result: 'f32', doc: 'Remainder with the sign of the divisor.',

@@ -164,6 +164,11 @@ function expr(e: Expr, scope: Scope): Text {
     case 'bin': {
       const [a, b] = [expr(e.a, scope), expr(e.b, scope)]
       const operator = operators[e.f]
+      // A number that differs from itself; WGSL lets compilers take for granted that there is none.
+      if (a.s === b.s && e.a.of === 'f32' && (e.f === 'eq' || e.f === 'ne')) {
+        const nan = call(scope.helper('is_nan'), a)
+        return e.f === 'ne' ? nan : { s: `!${nan.s}`, p: P.unary }
+      }
       if (operator !== undefined) return infix(operator[0], operator[1], a, b, e.f === 'and' || e.f === 'or')
       if (e.f === 'floordiv')
         return e.of === 'i32' ? call(scope.helper('floor_div'), a, b) : call('floor', infix('/', P.mul, a, b))
