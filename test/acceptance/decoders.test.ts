@@ -4,8 +4,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { parse } from '../../grammar/parse.ts'
 import { sourceFile } from '../../src/diagnostics/index.ts'
 import type { Json } from '../../src/frontend/index.ts'
-import { checkFields, modelIn, normalise, parseArchitecture, readsOf } from '../../src/hf/index.ts'
-import type { JsonObject } from '../../src/hf/json.ts'
+import { checkFields, completed, modelIn, parseArchitecture, readsOf, type JsonObject } from '../../src/hf/index.ts'
 import { interpret } from '../../src/interpret/index.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { loadParameters } from '../../src/weights/index.ts'
@@ -34,7 +33,7 @@ function described(raw: JsonObject) {
   const source = `examples/${raw.model_type as string}/model.tfm`
   const file = source.replace('model.tfm', 'architecture.json')
   const architecture = parseArchitecture(readText(file), file, source)
-  return { source, architecture, config: normalise(raw, architecture.aliases) }
+  return { source, architecture, config: completed(raw, architecture) }
 }
 /** Fields of a configuration that nothing accounts for. */
 function problemsOf(raw: JsonObject) {
@@ -119,6 +118,7 @@ describe('what would be another model is refused', () => {
     ['a scaling without its factor', { ...llama, rope_scaling: { type: 'linear' } }, 'TFM1222'],
     ['a scaling that llama does not have', { ...llama, rope_scaling: { rope_type: 'yarn', factor: 2 } }, 'TFM1214'],
     ['an unknown activation', { ...llama, hidden_act: 'gelu_erf_fast' }, 'TFM1222'],
+    ['windows of no width', { ...llama, model_type: 'qwen2', use_sliding_window: true, sliding_window: null }, 'TFM1214'],
     ['heads that do not divide', { ...llama, num_key_value_heads: 3 }, 'TFM1214'],
     ['two norms in an old Falcon', { ...llama, model_type: 'falcon', num_ln_in_parallel_attn: 2 }, 'TFM1214'],
   ])('%s', (_, raw, code) => {
