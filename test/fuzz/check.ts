@@ -86,7 +86,7 @@ export async function check(model: Case, options: CheckOptions): Promise<Report>
   if (!(await attempt('compile', () => void (checked = checkModel(file, { set: model.set ?? {} })))) || !checked)
     return report()
   const { graph } = checked
-  await attempt('format', () => formatted(text, graph))
+  await attempt('format', () => formatted(text, graph, model.set ?? {}))
   await attempt('printed IR', () => readsBack(graph))
   const tensor = (name: string): Float32Array => weightOf(name, graph.params.find((p) => p.name === name)!.shape)
   const weights = bytesOf(graph, tensor)
@@ -235,12 +235,12 @@ export function messageOf(error: unknown): string {
 const unplaced = (text: string): string => text.replace(/ +# .*$/gm, '')
 
 /** Formatting twice changes nothing more, and no meaning. */
-function formatted(text: string, graph: Graph): void {
+function formatted(text: string, graph: Graph, set: Readonly<Record<string, number>>): void {
   const once = format(text)
   if (format(once) !== once) throw new Error(`formatted again it changes:\n${once}`)
   const shape = (t: string): string => JSON.stringify(skeleton(desugar(parse(sourceFile('a.tfm', t)).ast)))
   if (shape(once) !== shape(text)) throw new Error(`formatted it reads differently:\n${once}`)
-  const again = checkModel(sourceFile('a.tfm', once)).graph
+  const again = checkModel(sourceFile('a.tfm', once), { set }).graph
   if (unplaced(printGraph(again)) !== unplaced(printGraph(graph)))
     throw new Error(`formatted it means something else:\n${once}`)
 }
