@@ -288,12 +288,37 @@ export function partition(flow: Flow, fuse: boolean): Partition {
     merge(h, g, 'contraction', 'append', v, n, 'stored straight into the cache')
   }
 
+  // Law 6: what a step of a loop stores of values that others compute, in one kernel.
+  const storesLaw = (): void => {
+    const only = (g: Group): boolean =>
+      loopOf(g) !== undefined && g.kind === 'map' && [...g.nodes].every((n) => flow.kind(n) === 'append')
+    const valueOf = (g: Group): Node => [...g.nodes][0].inputs[0]
+    const kept: Group[] = []
+    for (const g of new Set(members.map((n) => groupOf.get(n)!))) {
+      if (!only(g)) continue
+      const [from] = g.nodes
+      const h = kept.find(
+        (k) =>
+          sameShape(valueOf(k).type.shape, valueOf(g).type.shape) &&
+          !apart(g, k) &&
+          !successors(g).has(k) &&
+          !successors(k).has(g) &&
+          !detour(g, k) &&
+          !detour(k, g) &&
+          affordable(g, k, from, [...k.nodes][0]),
+      )
+      if (h === undefined) kept.push(g)
+      else merge(g, h, 'map', 'stores', from, [...h.nodes][0], 'a step of the loop stores both, element by element')
+    }
+  }
+
   if (fuse) {
     for (const n of members) if (flow.kind(n) === 'contraction') biasLaw(n)
     for (const n of [...members].reverse()) chainLaw(n)
     for (const g of new Set(members.map((n) => groupOf.get(n)!))) if (g.kind === 'rows') resultsLaw(g)
     for (const n of members) if (flow.kind(n) === 'contraction') epilogueLaw(n)
     for (const n of members) if (flow.kind(n) === 'append') appendLaw(n)
+    if (together.size > 0) storesLaw()
   }
   const groups = sortGroups([...new Set(members.map((n) => groupOf.get(n)!))], successors, loopOf, undefined)
   receipts.push(...refused(groups, groupOf, flow))

@@ -175,4 +175,11 @@ describe('recurrences on all targets', { timeout: 120_000 }, () => {
       [{ B: 2 }, { B: 1 }],
     )
   })
+  test('more steps than one submission holds', async () => {
+    await expectTargetsAgree('model long { input x: f32[T]\noutput y, h = scan t < T carry h = f32(0) { h = h / 2 + x[t]; yield h } }', [{ T: 4099 }]) // prettier-ignore
+  })
+  test('a step of an LSTM is a product, two maps and the stores', async () => {
+    const compiled = await expectTargetsAgree(model('y, h, c = lstm(x, 4)\noutput y = y'), [{ B: 2, T: 3 }])
+    expect(shown(stepsOf(compiled))).toContain('scan[d d d d]')
+  })
 })
