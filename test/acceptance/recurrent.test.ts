@@ -3,14 +3,14 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { given, open, table } from '../support/acceptance.ts'
 import { targets } from '../support/emitted.ts'
 import { goldenTensors } from '../support/golden.ts'
-import { expectClose, graphOfFile, run } from '../support/models.ts'
+import { expectClose, graphOfFile, modelOfCase, run } from '../support/models.ts'
 
 const name = 'v12-rnn-lstm-gru'
 const outputs = ['rnn_y', 'rnn_h', 'lstm_y', 'lstm_h', 'lstm_c', 'gru_y', 'gru_h']
 afterAll(() => console.log(table.join('\n')))
 
 test('the reference', () => {
-  const graph = graphOfFile(`test/golden/${name}/model.tfm`)
+  const graph = graphOfFile(modelOfCase(name))
   const io = goldenTensors(name, 'io.safetensors')
   const params = goldenTensors(name, 'weights.safetensors')
   const [x, h0, c0] = ['x', 'h0', 'c0'].map((key) => io.get(`in.${key}`)!)

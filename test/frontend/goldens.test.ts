@@ -4,7 +4,7 @@ import type { Json } from '../../src/frontend/index.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { tensorsOf } from '../support/checkpoints.ts'
 import { goldenTensors } from '../support/golden.ts'
-import { expectClose, graphOfFile, i32, readText, run } from '../support/models.ts'
+import { expectClose, graphOfFile, i32, modelOfCase, readText, run } from '../support/models.ts'
 
 interface Case {
   readonly rtol: number
@@ -14,7 +14,7 @@ interface Case {
   readonly outputs: Readonly<Record<string, { readonly rtol?: number; readonly atol?: number }>>
 }
 
-function open(name: string, model = `test/golden/${name}/model.tfm`) {
+function open(name: string, model = modelOfCase(name)) {
   const about = JSON.parse(readText(`test/golden/${name}/case.json`)) as Case
   const io = goldenTensors(name, 'io.safetensors')
   const weights = goldenTensors(name, 'weights.safetensors')

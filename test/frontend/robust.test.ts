@@ -2,11 +2,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { renderAll } from '../../src/diagnostics/index.ts'
-import { build, readText } from '../support/models.ts'
+import { build, modelOfCase, readText } from '../support/models.ts'
 
 const files = [
   ...['v01-seed-preln-layer', 'v05-seed-postln-block', 'v07-transformer-encdec', 'v11-layerscale-residual'].map(
-    (name) => `test/golden/${name}/model.tfm`,
+    modelOfCase,
   ),
   'examples/residual-block/model.tfm',
 ]

@@ -11,13 +11,13 @@ import type { Sym } from '../../src/types/ix.ts'
 import { exactRules, panelLayout } from '../support/lowering.ts'
 import { goldenTensors } from '../support/golden.ts'
 import type { Json } from '../../src/frontend/index.ts'
-import { graphOfFile, readText } from '../support/models.ts'
+import { graphOfFile, modelOfCase, readText } from '../support/models.ts'
 
 const cases = ['v01-seed-preln-layer', 'v02-preln-layer-standard', 'v03-seed-layernorm', 'v05-seed-postln-block', 'v06-gpt2-tiny', 'v07-transformer-encdec', 'v11-layerscale-residual'] // prettier-ignore
 
 function setUp(name: string, fuse: boolean) {
   const about = JSON.parse(readText(`test/golden/${name}/case.json`)) as { config?: Json }
-  const graph = graphOfFile(`test/golden/${name}/model.tfm`, about.config === undefined ? {} : { config: about.config })
+  const graph = graphOfFile(modelOfCase(name), about.config === undefined ? {} : { config: about.config })
   const compiled = compileGraph(graph, sourceFile('model.tfm', ''), { panelLayout }, { fuse })
   const weights = goldenTensors(name, 'weights.safetensors')
   const io = goldenTensors(name, 'io.safetensors')

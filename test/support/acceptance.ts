@@ -5,7 +5,7 @@ import type { Target } from '../../src/target.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { compileFile, loadEmitted, type Result } from './emitted.ts'
 import { goldenTensors } from './golden.ts'
-import { expectClose, graphOfFile, readText, run } from './models.ts'
+import { expectClose, graphOfFile, modelOfCase, readText, run } from './models.ts'
 
 export interface Case {
   readonly rtol: number
@@ -17,11 +17,11 @@ export interface Case {
 /** What was compared, one line each: to print after all tests of a file. */
 export const table: string[] = ['case · output · target: max error, share of tolerance']
 
-/** The case of `test/golden/name`, compiled from `source`, by default its `model.tfm`. */
+/** The case of `test/golden/name`, compiled from `source`, by default its own model. */
 export async function open(
   name: string,
   target: Target,
-  source = `test/golden/${name}/model.tfm`,
+  source = modelOfCase(name),
   weights = `test/golden/${name}/weights.safetensors`,
 ) {
   const about = JSON.parse(readText(`test/golden/${name}/case.json`)) as Case
@@ -54,7 +54,7 @@ export function reference(name: string) {
   const inputs = Object.fromEntries(
     [...io].flatMap(([key, t]) => (key.startsWith('in.') ? [[key.slice(3), t] as const] : [])),
   )
-  const graph = graphOfFile(`test/golden/${name}/model.tfm`)
+  const graph = graphOfFile(modelOfCase(name))
   const outputs = run(graph, inputs, goldenTensors(name, 'weights.safetensors'))
   const agree = (got: Tensor | undefined, key: string): void => {
     const { rtol = about.rtol, atol = about.atol } = about.outputs[key]

@@ -12,6 +12,20 @@ const root = new URL('../../', import.meta.url)
 
 export const readText = (path: string): string => readFileSync(new URL(path, root), 'utf8')
 
+/** The published cases whose models are examples. */
+const examples: Readonly<Record<string, string>> = {
+  'v03-seed-layernorm': 'layernorms',
+  'v04-seed-resnet-block': 'resnet-block',
+  'v07-transformer-encdec': 'transformer',
+  'v11-layerscale-residual': 'layerscale',
+  'v12-rnn-lstm-gru': 'recurrent',
+  'v13-textcnn': 'text-cnn',
+  'v14-skipgram': 'skip-gram',
+}
+/** Where the model of the published case `name` lies. */
+export const modelOfCase = (name: string): string =>
+  name in examples ? `examples/${examples[name]}/model.tfm` : `test/golden/${name}/model.tfm`
+
 export interface Built {
   readonly graph?: CheckedGraph
   readonly diagnostics: readonly Diagnostic[]
