@@ -28,6 +28,7 @@ const cases = [
   'whisper',
   'bart',
   'modernbert',
+  'clip',
 ]
 
 type Config = { readonly [key: string]: Json } & { readonly model_type: string }

@@ -23,6 +23,7 @@ const found: readonly (readonly [string, string, Readonly<Record<string, Draw>>?
   ['rotary positions of two dimensions', 'input x: f32[B, T, 4]\noutput y = x |> split_heads(heads = 2) |> rope'],
   ['an axis that only some stages of a row kernel have', 'input ids: i32[B, T]\ninput q: f32[B, 1, T, 3]\ninput k: f32[B, 1, T, 3]\ninput v: f32[B, 1, T, 5]\noutput y = attention(q, k, v, mask = causal(T) and keys(ids == 1), scale = 0.7)'],
   ['statistics of one row that another row reads', 'input x: f32[B, T, 7]\nlow = min(x, axis = [1, 2], keep = true)\noutput y = low @ transpose(reshape(low, [B, 1]))'],
+  ['the place of the largest whole number', 'input ids: i32[B, T]\noutput y = argmax(ids)'],
   ['means of rows that columns read', 'input x: f32[T, T]\nm = mean(x)\noutput y = x - m\noutput z = tanh(x) * max(tanh(x), axis = 1)'],
 ] // prettier-ignore
 

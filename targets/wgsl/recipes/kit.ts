@@ -85,11 +85,15 @@ export function foldThreads(
   const pairs: readonly { readonly first: Expr; readonly all: Buffer; readonly some: Buffer }[] = [
     value,
     ...(at ? [at] : []),
-  ].map((e) => ({
-    first: e,
-    all: scratchOf(s, 'folded', e.of, s.threads),
-    some: scratchOf(s, 'parts', e.of, groups),
-  }))
+  ].map((e, i) => {
+    // Indices of numbers of the same type need memory of their own.
+    const own = i === 1 && e.of === value.of ? '_at' : ''
+    return {
+      first: e,
+      all: scratchOf(s, `folded${own}`, e.of, s.threads),
+      some: scratchOf(s, `parts${own}`, e.of, groups),
+    }
+  })
   const level = (
     from: 'all' | 'some',
     start: IxLike,

@@ -309,6 +309,21 @@ def modernbert(name="modernbert", **more):
     }, text(), KEEP)
 
 
+@case("clip")
+def clip():
+    small = dict(hidden_size=24, num_hidden_layers=1, num_attention_heads=3, intermediate_size=37)
+    config = transformers.CLIPConfig(
+        text_config=dict(**small, vocab_size=61, max_position_embeddings=16, eos_token_id=5, bos_token_id=3, pad_token_id=1),
+        vision_config=dict(**{**small, "hidden_size": 16, "num_attention_heads": 2}, image_size=12, patch_size=4, hidden_act="gelu"),
+        projection_dim=20,
+    )
+    given = {**text(), "input_ids": ids("ids", 61, 2, 9, low=6), "pixel_values": floats("pixels", 3, 3, 12, 12)}
+    given["input_ids"][0, 4] = given["input_ids"][0, 6] = given["input_ids"][1, 8] = 5
+    write("clip", config, {
+        "CLIPModel": ["logits_per_image", "text_embeds", "image_embeds"],
+    }, given, KEEP)
+
+
 def count():
     """Numbers of the models of published configurations, and what each configuration says by default."""
     path = HERE / "published-encoders.json"
