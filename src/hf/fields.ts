@@ -2,7 +2,7 @@
 import { didYouMean, say, type Diagnostic } from '../diagnostics/index.ts'
 import type { Json } from '../frontend/index.ts'
 import { leavesOf, sameJson, shortJson, valueAt, type JsonObject } from './json.ts'
-import { globOf, isNeutral, usual } from './neutral.ts'
+import { globOf, isNeutral, ownName, usual } from './neutral.ts'
 import type { FieldRules } from './registry.ts'
 
 export interface FieldReport {
@@ -40,7 +40,8 @@ export function checkFields(
   }
   for (const { path, value } of leavesOf(config)) {
     if (reads.some((r) => overlaps(r, path))) report.read.add(path)
-    else if (Object.keys(requires).some((field) => below(path, field))) report.required.add(path)
+    else if (Object.keys(requires).some((field) => below(path, field)) || isUsual(path, value))
+      report.required.add(path)
     else if (isNeutral(path) || ignores.some((p) => prefixesOf(path).some((q) => p.test(q)))) report.ignored.add(path)
     else {
       const near = didYouMean(path, reads)
@@ -51,6 +52,9 @@ export function checkFields(
   return { read: [...report.read], required: [...report.required], ignored: [...report.ignored], problems }
 }
 
+/** Nested configurations repeat what holds for the whole. */
+const isUsual = (path: string, value: Json): boolean =>
+  Object.hasOwn(usual, ownName(path)) && usual[ownName(path)].some((allowed) => sameJson(allowed as Json, value))
 const below = (path: string, field: string): boolean => path === field || path.startsWith(`${field}.`)
 /** Objects have no value, so a path reads itself; `architectures.0` and `id2label.length` tell something of the whole. */
 const overlaps = (read: string, path: string): boolean =>

@@ -18,7 +18,13 @@ export interface HfFolder {
 /** @throws DiagnosticError (TFM1908, TFM1913) */
 export async function openFolder(path: string, shown: string): Promise<HfFolder> {
   const names = await readdir(path).catch(() =>
-    fail(say.badFolder(undefined, `${shown} is not a folder that can be read`)),
+    fail(
+      say.badFolder(
+        undefined,
+        `${shown} is not a folder that can be read`,
+        'nothing is downloaded: fetch the files of the model first, and name the folder they are in',
+      ),
+    ),
   )
   if (!names.includes('config.json'))
     fail(
@@ -27,7 +33,9 @@ export async function openFolder(path: string, shown: string): Promise<HfFolder>
         `${shown} has no config.json`,
         names.includes('adapter_config.json')
           ? 'it holds an adapter: merge it into its base model and save that'
-          : 'name the folder that save_pretrained wrote',
+          : names.includes('snapshots')
+            ? 'it is a cache: the files are in one of the folders in snapshots/'
+            : 'name the folder that save_pretrained wrote',
       ),
     ) // prettier-ignore
   const read = async (name: string): Promise<JsonObject | undefined> =>

@@ -74,7 +74,10 @@ export function globOf(glob: string): RegExp {
 
 /** Whether a field at a dotted path is neutral: by its name, in the configuration or in one nested in it. */
 export function isNeutral(path: string): boolean {
-  const bare = path.replace(/^(?:\w+_config\.)+/, '')
+  const bare = ownName(path)
   const parts = bare.split('.')
   return parts.some((_, i) => patterns.some((p) => p.test(parts.slice(0, i + 1).join('.'))))
 }
+
+/** A field of a nested configuration, as it is called there. */
+export const ownName = (path: string): string => path.replace(/^(?:\w+_config\.)+/, '')

@@ -226,6 +226,7 @@ describe('what is refused', () => {
     ['no config.json', () => folder(), 'TFM1913', /has no config\.json/],
     ['an adapter', () => folder({ 'adapter_config.json': '{}' }), 'TFM1913', /it holds an adapter/],
     ['no such folder', () => 'no/such/folder', 'TFM1913', /no\/such\/folder is not a folder/],
+    ['the name of a model', () => 'gpt2', 'TFM1913', /nothing is downloaded/],
     ['a config.json that is none', () => folder({ 'config.json': '[' }), 'TFM1908', /is not JSON/],
     ['weights of PyTorch', () => folder({ 'config.json': readFileSync(`${at('gpt2')}/config.json`), 'pytorch_model.bin': '' }), 'TFM1913', /no model\.safetensors .*pytorch_model\.bin[^]*save_pretrained/],
   ] // prettier-ignore

@@ -125,12 +125,12 @@ describe('fields', () => {
     const found = check(
       json({
         n_embd: 8, hidden_act: 'swish', torch_dtype: 'float16', attention_dropout: 0.5, pretraining_tp: 1, rope_scaling: null,
-        id2label: { 0: 'a' }, is_decoder: false, text_config: { hidden_dropout_prob: 1 }, vision_config: { a: { b: 1 } }, a: { b: { c: 1 } },
+        id2label: { 0: 'a' }, is_decoder: false, text_config: { hidden_dropout_prob: 1, is_decoder: false }, vision_config: { a: { b: 1 } }, a: { b: { c: 1 } },
       }),
     ) // prettier-ignore
     expect(found.problems).toEqual([])
     expect(found.read).toEqual(['hidden_size'])
-    expect(found.required).toEqual(['hidden_act', 'rope_scaling', 'is_decoder'])
+    expect(found.required).toEqual(['hidden_act', 'rope_scaling', 'is_decoder', 'text_config.is_decoder'])
     expect(found.ignored).toContain('id2label.0')
   })
   const wrong: [string, unknown, RegExp][] = [
@@ -140,6 +140,7 @@ describe('fields', () => {
     ['below what is read', { hidden_size: { real: 8 } }, /"hidden_size\.real" is 8/],
     ['within what must be null', { rope_scaling: { rope_type: 'linear', factor: 2 } }, /^TFM1912 config\.json: "rope_scaling" is \{.*\}, and llama stands for null$/],
     ['usual', { is_decoder: true }, /"is_decoder" is true, and llama stands for false/],
+    ['usual, in a nested configuration', { text_config: { is_decoder: true } }, /"text_config\.is_decoder" is true/],
     ['quantised', { quantization_config: { bits: 4 } }, /"quantization_config\.bits" is 4/],
     ['two names, two values', { n_embd: 8, hidden_size: 9 }, /"n_embd" is 8/],
   ] // prettier-ignore
