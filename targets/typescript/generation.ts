@@ -10,8 +10,8 @@ export interface Generation {
   readonly logits: string
   /** Inputs that the first call takes besides the tokens. */
   readonly others: readonly Port[]
-  /** The input that says how much padding each row begins with, if there is one. */
-  readonly start?: Port
+  /** The input that says how much padding each row begins with, if there is one; `once`: only the first call takes it. */
+  readonly start?: Port & { readonly once: boolean }
 }
 
 /**
@@ -34,11 +34,14 @@ export function generationOf(module: Module): Generation | undefined {
   const prefill = programOf(module, 'prefill')
   const { T } = module.sequence ?? {}
   if (prefill === undefined || T === undefined || programOf(module, 'step') === undefined) return undefined
-  const start = prefill.inputs.find((i) => i.name === 'start' && i.dtype === 'i32' && i.shape.length === 1 && i.shape[0] !== of(T)) // prettier-ignore
-  const inputs = prefill.inputs.filter((i) => i !== start)
+  const first = programOf(module, 'prepare')?.inputs ?? []
+  const isStart = (i: Port): boolean =>
+    i.name === 'start' && i.dtype === 'i32' && i.shape.length === 1 && i.shape[0] !== of(T)
+  const start = [...prefill.inputs, ...first].find(isStart)
+  const inputs = prefill.inputs.filter((i) => !isStart(i))
   const tokens = inputs.filter((i) => i.dtype === 'i32' && i.shape.some((d) => symbolsOf(d).has(T)))
   const logits = prefill.outputs.filter((o) => o.dtype === 'f32')
-  const rest = [...inputs.filter((i) => i !== tokens[0]), ...(programOf(module, 'prepare')?.inputs ?? [])]
+  const rest = [...inputs.filter((i) => i !== tokens[0]), ...first.filter((i) => !isStart(i))]
   const others = rest.filter((p, i) => p.name !== tokens[0]?.name && rest.findIndex((q) => q.name === p.name) === i)
   const perCall = inputs.filter((i) => i !== tokens[0] && !i.optional)
   if (
@@ -48,7 +51,12 @@ export function generationOf(module: Module): Generation | undefined {
     others.some((o) => optionNames.includes(o.name))
   )
     return undefined
-  return { ids: tokens[0].name, logits: logits[0].name, others, ...(start ? { start } : {}) }
+  return {
+    ids: tokens[0].name,
+    logits: logits[0].name,
+    others,
+    ...(start ? { start: { ...start, once: !prefill.inputs.includes(start) } } : {}),
+  }
 }
 
 const withRows = (module: Module): boolean => module.sequence?.batch !== undefined
@@ -111,10 +119,12 @@ export function generationMethods(
   /** The logits that follow `tokens`. */
   const results = (rows: string, starts: string | undefined): string => {
     const shape = rows === '1' ? '[1, tokens.length]' : `[${rows}, tokens.length / ${rows}]`
+    const given = start && starts !== undefined ? `${property(start.name)}: ${starts}` : undefined
+    const early = [...(given !== undefined && start!.once ? [given] : []), ...(once === '' ? [] : [once])].join(', ')
     const fields = [
       `${property(ids)}: ${flat ? 'tokens' : `{ data: tokens, shape: ${shape} }`}`,
-      ...(start && starts !== undefined ? [`${property(start.name)}: ${starts}`] : []),
-      ...(once === '' ? [] : [`...(session.past === 0 && { ${once} })`]),
+      ...(given !== undefined && !start!.once ? [given] : []),
+      ...(early === '' ? [] : [`...(session.past === 0 && { ${early} })`]),
     ]
     return access(`(await session.advance(session.past > 0 ? 'step' : 'prefill', { ${fields.join(', ')} }))`, logits)
   }

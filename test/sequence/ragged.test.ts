@@ -2,8 +2,16 @@
 import { describe, expect, test } from 'vitest'
 import { typescript } from '../../targets/typescript/index.ts'
 import { interpret } from '../../src/interpret/index.ts'
+import { compile } from '../../src/compile.ts'
+import { sourceFile } from '../../src/diagnostics/index.ts'
+import { writeSafetensors } from '../../src/weights/write.ts'
+import { loadEmitted, targets, type Emitted } from '../support/emitted.ts'
 import { graphOfText, i32 } from '../support/models.ts'
 import { expectStepsEqualRun, weightsOf } from '../support/stepping.ts'
+
+interface Full extends Emitted {
+  readonly generateBatch: (prompts: readonly (readonly number[])[], options: object) => AsyncGenerator<(number | undefined)[], void>
+} // prettier-ignore
 
 const gpt = `model gpt(vocab = 11, ctx = 16, d = 8, heads = 2) {
   sequence T
@@ -94,5 +102,22 @@ describe('ragged batches', { timeout: 120_000 }, () => {
     await expectStepsEqualRun(llama, { inputs: { keep: undefined }, targets: [typescript] })
     // A layer with a window and one without ask for the flags of different positions.
     await expectStepsEqualRun(llama.replace('causal(T)', 'sliding(T, if i == 0 then 3 else T)'), { inputs })
+  })
+
+  test.each(targets.map((t) => [t.name, t] as const))('prompts of two lengths, side by side: %s', async (_, target) => {
+    const weights = [...weightsOf(graphOfText(gpt))].map(([name, t]) => ({ name, ...t }))
+    const file = writeSafetensors(weights.map(({ name, shape, data }) => ({ name, shape, data })))
+    const compiled = compile(sourceFile('gpt.tfm', gpt), target, { reorder: true })
+    const model = (await loadEmitted(target, compiled, file, { generation: 'full' })) as Full
+    const options = { maxTokens: 4 }
+    const prompts = [[3, 1, 4], [5]] // prettier-ignore
+    const alone: number[][] = [[], []]
+    for (const [row, prompt] of prompts.entries())
+      for await (const id of model.generate(prompt, options)) alone[row].push(id)
+    const together: number[][] = [[], []]
+    for await (const step of model.generateBatch(prompts, options))
+      step.forEach((id, row) => id !== undefined && together[row].push(id))
+    expect(together).toEqual(alone)
+    model.dispose()
   })
 })
