@@ -8,7 +8,7 @@ import { checkFields, modelIn, normalise, parseArchitecture, readsOf } from '../
 import { interpret } from '../../src/interpret/index.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { openWeights, readTensor, writeSafetensors } from '../../src/weights/index.ts'
-import { loadWeights } from '../../targets/runtime/weights.ts'
+import { loadWeights, modelName } from '../../targets/runtime/weights.ts'
 import { argmax, columns, given, ints } from '../support/acceptance.ts'
 import { compileFile, loadEmitted, targets, type Emitted, type Result } from '../support/emitted.ts'
 import { goldenTensors } from '../support/golden.ts'
@@ -162,6 +162,32 @@ describe('published configurations: every field accounted for, as many numbers, 
     if (folderOf(config).endsWith(config.model_type))
       expect(graphOf({ architectures }).hyper).toEqual(graphOf({ ...defaults, architectures }).hyper)
   })
+})
+
+test('names of old checkpoints of BERT, with and without the prefix', () => {
+  const { rules, params } = graphOfFile('examples/bert/model.tfm', { config: { architectures: ['BertForMaskedLM'] } })
+  const names = [
+    'bert.embeddings.LayerNorm.gamma',
+    'embeddings.LayerNorm.beta',
+    'cls.predictions.transform.LayerNorm.gamma',
+  ]
+  const known = names.map((name) => modelName(name, rules))
+  expect(known).toEqual([
+    'embeddings.LayerNorm.weight',
+    'embeddings.LayerNorm.bias',
+    'cls.predictions.transform.LayerNorm.weight',
+  ])
+  for (const name of known) expect(params.map((p) => p.name)).toContain(name)
+  const idle = [
+    'bert.embeddings.position_ids',
+    'cls.predictions.decoder.bias',
+    'bert.pooler.dense.weight',
+    'cls.seq_relationship.bias',
+  ]
+  expect(idle.map((name) => modelName(name, rules))).toEqual(idle.map(() => undefined))
+  expect(params.find((p) => p.name === 'cls.predictions.decoder.weight')?.fallback).toBe(
+    'embeddings.word_embeddings.weight',
+  )
 })
 
 describe('what would be another model is refused', () => {
