@@ -178,7 +178,11 @@ class Writer {
             ? `${p.e} + ${this.rounding(p.v)}`
             : p.e
         const error = this.worst || s.buf.space !== 'global' ? whole : `Math.sqrt(${whole})`
-        if (s.buf.of === 'f32' || s.buf.of === 'f64') this.out(`b${s.buf.id}e[${i}] = ${error}`)
+        if (s.buf.of !== 'f32' && s.buf.of !== 'f64') return
+        // What is 0 times an error without a bound has none.
+        const e = this.fresh()
+        this.out(`const ${e} = ${error}`)
+        this.out(`b${s.buf.id}e[${i}] = ${e} >= 0 ? ${e} : Infinity`)
         return
       }
       case 'if': {

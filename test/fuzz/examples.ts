@@ -18,7 +18,7 @@ const choices: readonly (readonly [RegExp, readonly number[]])[] = [
   [/^e$|head_dim/, [2, 4, 6]],
   [/ctx|positions|context/, [16, 33]],
   [/window/, [1, 2, 5]],
-  [/^narrow|embedding/, [1, 3, 8]],
+  [/^narrow|embedding/, [2, 3, 8]],
 ]
 
 export const exampleNames = (): string[] =>

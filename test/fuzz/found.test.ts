@@ -25,6 +25,7 @@ const found: readonly (readonly [string, string, Readonly<Record<string, Draw>>?
   ['statistics of one row that another row reads', 'input x: f32[B, T, 7]\nlow = min(x, axis = [1, 2], keep = true)\noutput y = low @ transpose(reshape(low, [B, 1]))'],
   ['the place of the largest whole number', 'input ids: i32[B, T]\noutput y = argmax(ids)'],
   ['means of rows that columns read', 'input x: f32[T, T]\nm = mean(x)\noutput y = x - m\noutput z = tanh(x) * max(tanh(x), axis = 1)'],
+  ['nothing times what has no bound', 'input x: f32[B, 3]\ninput z: f32[B, 3]\noutput y = 0.1 * x + z * log(1e-12 + abs(sin(x) * sin(x) + cos(x) * cos(x) - 1))', { z: { k: 'zero' } }],
 ] // prettier-ignore
 
 describe('found by random models', () => {
