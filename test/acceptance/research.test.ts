@@ -15,7 +15,8 @@ import { expectClose, readText } from '../support/models.ts'
 /** Relative and absolute parts of the tolerance, as in the published cases. */
 const [rtol, atol] = [1e-3, 1e-4]
 const cases = [
-  'mamba', 'retnet', 'linear-attention', 'wavenet', 'swin', 'mobilenet', 'perceiver', 'bilstm-tagger',
+  'mamba', 'retnet', 'linear-attention', 'wavenet', 'swin', 'mobilenet', 'perceiver', 'bilstm-tagger', 'conformer', 'mla', 'rwkv',
+  'griffin',
 ] as const // prettier-ignore
 
 /** Positions from … to - 1 of axis 1. */

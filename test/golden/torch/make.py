@@ -274,6 +274,172 @@ def tagger():
     write("bilstm-tagger", dict(vocab=37, d=10, n=12, labels=5), model.state_dict(), {"ids": ids}, {"logits": model(ids)})
 
 
+class Drawn:
+    """Weights that are drawn where they are first asked for, by name and shape, and rounded to float32."""
+    def __init__(self):
+        self.tensors = {}
+
+    def __call__(self, name, *shape):
+        if name not in self.tensors:
+            t = torch.randn(shape) * (0.5 if len(shape) < 2 else 1 / math.sqrt(shape[-1]))
+            if name.endswith("running_var"):
+                t = 0.5 + t.abs()
+            elif any(n in name.split(".")[-2] for n in ("norm", "ln")):
+                t = 0.4 * t + (1 if name.endswith("weight") else 0)
+            self.tensors[name] = t.float().double()
+        assert self.tensors[name].shape == shape, name
+        return self.tensors[name]
+
+    def linear(self, name, x, n, bias=True):
+        return F.linear(x, self(name + ".weight", n, x.shape[-1]), self(name + ".bias", n) if bias else None)
+
+    def layernorm(self, name, x):
+        return F.layer_norm(x, x.shape[-1:], self(name + ".weight", x.shape[-1]), self(name + ".bias", x.shape[-1]), 1e-5)
+
+    def rmsnorm(self, name, x):
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * self(name + ".weight", x.shape[-1])
+
+
+def by_heads(x, heads):
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def attended(scores, v, visible=None):
+    if visible is not None:
+        scores = scores.masked_fill(~visible, -math.inf)
+    return (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
+
+
+def turned(x, interleaved):
+    """Rotary positions as complex numbers, of neighbours or of halves."""
+    t, e = x.shape[-2:]
+    angle = torch.arange(t)[:, None] * 10000.0 ** (-torch.arange(0, e, 2).double() / e)
+    z = torch.view_as_complex((x.unflatten(-1, (e // 2, 2)) if interleaved else x.unflatten(-1, (2, e // 2)).transpose(-1, -2)).contiguous())
+    z = torch.view_as_real(z * torch.polar(torch.ones_like(angle), angle))
+    return (z if interleaved else z.transpose(-1, -2)).flatten(-2)
+
+
+def conformer():
+    """Gulati et al. 2020; scores by distance with the padding and shift of Transformer-XL (Dai et al. 2019)."""
+    torch.manual_seed(9)
+    config = dict(hidden_size=16, num_heads=2, intermediate_size=24, kernel_size=5, num_layers=2)
+    w, d, heads, (b, t) = Drawn(), 16, 2, (2, 7)
+
+    def feed_forward(n, x):
+        return w.linear(n + ".down", F.silu(w.linear(n + ".up", w.layernorm(n + ".norm", x), 24)), d)
+
+    def attention(n, x):
+        q, k, v = (by_heads(w.linear(f"{n}.{p}", x, d), heads) for p in ("q", "k", "v_proj"))
+        angle = torch.arange(t - 1, -t, -1.0)[:, None] * 10000 ** (-torch.arange(0, d, 2) / d)
+        r = by_heads(w.linear(n + ".pos", torch.stack([angle.sin(), angle.cos()], -1).flatten(1)[None], d, bias=False), heads)
+        far = (q + w(n + ".v", heads, d // heads)[:, None]) @ r.transpose(-1, -2)
+        far = F.pad(far, (1, 0)).view(b, heads, 2 * t, t)[:, :, 1:].reshape(b, heads, t, 2 * t - 1)[..., :t]
+        near = (q + w(n + ".u", heads, d // heads)[:, None]) @ k.transpose(-1, -2)
+        return w.linear(n + ".out", attended((near + far) / math.sqrt(d // heads), v), d)
+
+    def convolution(n, x):
+        y = F.glu(w.linear(n + ".pointwise1", w.layernorm(n + ".norm", x), 2 * d), -1).transpose(1, 2)
+        y = F.conv1d(y, w(n + ".depthwise.weight", d, 1, 5), w(n + ".depthwise.bias", d), padding=2, groups=d)
+        y = F.batch_norm(y, *(w(f"{n}.batch_norm.{p}", d) for p in ("running_mean", "running_var", "weight", "bias")))
+        return w.linear(n + ".pointwise2", F.silu(y).transpose(1, 2), d)
+
+    y = x = torch.randn(b, t, d).float().double()
+    for p in ("layers.0.", "layers.1."):
+        y = y + 0.5 * feed_forward(p + "ff1", y)
+        y = y + attention(p + "attn", w.layernorm(p + "attn_norm", y))
+        y = y + convolution(p + "conv", y)
+        y = y + 0.5 * feed_forward(p + "ff2", y)
+        y = w.layernorm(p + "norm", y)
+    write("conformer", config, w.tensors, {"x": x}, {"y": y})
+
+
+def mla():
+    """Multi-head latent attention (DeepSeek-V2, 2024), with keys and values expanded for each head."""
+    torch.manual_seed(10)
+    config = dict(vocab_size=32, hidden_size=24, num_attention_heads=3, num_hidden_layers=2, q_lora_rank=10, kv_lora_rank=8,
+                  qk_nope_head_dim=6, qk_rope_head_dim=4, v_head_dim=5, intermediate_size=40)
+    w, heads, (b, t) = Drawn(), 3, (2, 7)
+    ids = torch.randint(0, 32, (b, t))
+    x = w("embed_tokens.weight", 32, 24)[ids]
+    for p in ("layers.0.", "layers.1."):
+        a, h = p + "self_attn.", w.rmsnorm(p + "input_layernorm", x)
+        q = w.linear(a + "q_b_proj", w.rmsnorm(a + "q_a_layernorm", w.linear(a + "q_a_proj", h, 10, False)), heads * 10, False)
+        qn, qr = by_heads(q, heads).split([6, 4], -1)
+        c, kr = w.linear(a + "kv_a_proj_with_mqa", h, 12, False).split([8, 4], -1)
+        kn, v = by_heads(w.linear(a + "kv_b_proj", w.rmsnorm(a + "kv_a_layernorm", c), heads * 11, False), heads).split([6, 5], -1)
+        scores = qn @ kn.transpose(-1, -2) + turned(qr, True) @ turned(kr[:, None], True).transpose(-1, -2)
+        y = attended(scores / math.sqrt(10), v, torch.ones(t, t).tril().bool())
+        x = x + w.linear(a + "o_proj", y, 24, False)
+        m, h = p + "mlp.", w.rmsnorm(p + "post_attention_layernorm", x)
+        y = F.silu(w.linear(m + "gate_proj", h, 40, False)) * w.linear(m + "up_proj", h, 40, False)
+        x = x + w.linear(m + "down_proj", y, 24, False)
+    write("mla", config, w.tensors, {"ids": ids}, {"logits": w.linear("lm_head", w.rmsnorm("norm", x), 32, False)})
+
+
+def rwkv():
+    """RWKV-4 (Peng et al. 2023), each row a softmax over all earlier positions. One channel has keys beyond ±100, so that exp alone would overflow."""
+    torch.manual_seed(11)
+    config = dict(vocab_size=32, hidden_size=16, intermediate_size=40, num_hidden_layers=2)
+    w, d, (b, t) = Drawn(), 16, (2, 9)
+
+    def mixed(p, n, x):
+        m = w(f"{p}time_mix_{n}", 1, 1, d)
+        return x * m + F.pad(x, (0, 0, 1, 0))[:, :-1] * (1 - m)
+
+    ids = torch.randint(0, 32, (b, t))
+    x = w.layernorm("rwkv.blocks.0.pre_ln", w("rwkv.embeddings.weight", 32, d)[ids])
+    lag = torch.arange(t)[:, None, None] - torch.arange(t)[:, None] - 1
+    for p in ("rwkv.blocks.0.", "rwkv.blocks.1."):
+        a, f, h = p + "attention.", p + "feed_forward.", w.layernorm(p + "ln1", x)
+        w(a + "key.weight", d, d)[3] *= 30 if p.endswith("0.") else 100
+        w.tensors[a + "key.weight"].copy_(w.tensors[a + "key.weight"].float())
+        k, v, r = (w.linear(a + n, mixed(a, n, h), d, False) for n in ("key", "value", "receptance"))
+        weight = torch.where(lag == -1, w(a + "time_first", d), -lag * w(a + "time_decay", d).exp())
+        weight = (weight + k[:, None]).masked_fill(lag < -1, -math.inf).softmax(2)
+        x = x + w.linear(a + "output", r.sigmoid() * (weight * v[:, None]).sum(2), d, False)
+        h = w.layernorm(p + "ln2", x)
+        k = w.linear(f + "key", mixed(f, "key", h), 40, False).relu() ** 2
+        x = x + w.linear(f + "receptance", mixed(f, "receptance", h), d, False).sigmoid() * w.linear(f + "value", k, d, False)
+    write("rwkv", config, w.tensors, {"ids": ids}, {"logits": w.linear("head", w.layernorm("rwkv.ln_out", x), 32, False)})
+
+
+def griffin():
+    """Griffin (De et al. 2024): the decay is a power of sigmoid(-lambda), as in the paper, not of exp and softplus."""
+    torch.manual_seed(12)
+    config = dict(vocab_size=32, hidden_size=16, lru_width=24, num_attention_heads=2, num_blocks=3, intermediate_size=40,
+                  num_hidden_layers=3, attention_window_size=4, conv1d_width=4)
+    w, d, n, heads, (b, t) = Drawn(), 16, 24, 2, (2, 9)
+    ids = torch.randint(0, 32, (b, t))
+    x = w("embed.weight", 32, d)[ids]
+    for i in range(3):
+        p, m = f"layers.{i}.", f"layers.{i}.mix."
+        h = w.rmsnorm(p + "norm1", x)
+        if i % 3 == 2:
+            q, k, v = (by_heads(w.linear(m + s, h, e, False), e // 8) for s, e in (("q", 16), ("k", 8), ("v", 8)))
+            lag = torch.arange(t)[:, None] - torch.arange(t)
+            scores = turned(q, False) @ turned(k, False).transpose(-1, -2) / math.sqrt(d // heads)
+            x = x + w.linear(m + "out", attended(scores, v, (lag >= 0) & (lag < 4)), d)
+        else:
+            gate = F.gelu(w.linear(m + "linear_y", h, n), approximate="tanh")
+            y = F.pad(w.linear(m + "linear_x", h, n).transpose(1, 2), (3, 0))
+            y = F.conv1d(y, w(m + "conv.weight", n, 1, 4), w(m + "conv.bias", n), groups=n).transpose(1, 2)
+            r, g = ((y.unflatten(-1, (3, 8))[..., None, :] @ w(f"{m}rg_lru.{s}.weight", 3, 8, 8)).squeeze(-2) + w(f"{m}rg_lru.{s}.bias", 3, 8)
+                    for s in ("recurrence_gate", "input_gate"))
+            a = torch.sigmoid(-w(m + "rg_lru.lambda", n)) ** (8 * r.sigmoid().flatten(2))
+            u, state, states = torch.sqrt(1 - a**2) * g.sigmoid().flatten(2) * y, 0, []
+            for s in range(t):
+                state = a[:, s] * state + u[:, s]
+                states.append(state)
+            x = x + w.linear(m + "linear_out", gate * torch.stack(states, 1), d)
+        h, m = w.rmsnorm(p + "norm2", x), p + "mlp."
+        y = F.gelu(w.linear(m + "gate_proj", h, 40, False), approximate="tanh") * w.linear(m + "up_proj", h, 40, False)
+        x = x + w.linear(m + "down_proj", y, d, False)
+    write("griffin", config, w.tensors, {"ids": ids}, {"logits": w.linear("head", w.rmsnorm("norm", x), 32, False)})
+
+
 if __name__ == "__main__":
     for make in (mamba, swin, retnet, linear_attention, wavenet, mobilenet, perceiver, tagger):
+        make()
+    torch.set_default_dtype(torch.float64)
+    for make in (conformer, mla, rwkv, griffin):
         make()
