@@ -131,6 +131,7 @@ export function buildKernel(spec: GroupSpec, walked: Walk, name: string): StageK
     )
   }
 
+  const alone = (o: Output): boolean => spec.outputs.every((p) => p === o || p.node !== o.node)
   const valueOf: Buffer[] = []
   const domainOf: (readonly Sym[])[] = []
   const stages: Stage[] = []
@@ -158,7 +159,7 @@ export function buildKernel(spec: GroupSpec, walked: Walk, name: string): StageK
     const i = walked.indexOf.get(o.node)!
     const last = stages[stages.length - 1]
     if (spec.kindOf(o.node) === 'append') stages.push(appendStage(o.node, walked, valueOf, spec, anchor!, storage(o)))
-    else if (last.out === valueOf[i] && last.body.k !== 'map' && spec.kind !== 'contraction') {
+    else if (last.out === valueOf[i] && last.body.k !== 'map' && spec.kind !== 'contraction' && alone(o)) {
       stages[stages.length - 1] = { ...last, out: storage(o), ...landed(last.domain, views) }
     } else stages.push(outputStage(storage(o), anchor ?? domainOf[i], views, valueOf[i], o.node))
   }

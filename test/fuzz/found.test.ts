@@ -26,6 +26,7 @@ const found: readonly (readonly [string, string, Readonly<Record<string, Draw>>?
   ['the place of the largest whole number', 'input ids: i32[B, T]\noutput y = argmax(ids)'],
   ['means of rows that columns read', 'input x: f32[T, T]\nm = mean(x)\noutput y = x - m\noutput z = tanh(x) * max(tanh(x), axis = 1)'],
   ['nothing times what has no bound', 'input x: f32[B, 3]\ninput z: f32[B, 3]\noutput y = 0.1 * x + z * log(1e-12 + abs(sin(x) * sin(x) + cos(x) * cos(x) - 1))', { z: { k: 'zero' } }],
+  ['heads of attention as two results', 'input q: f32[B, 4, T, 3]\na, b, c, d = unstack(attention(q, q, q, mask = causal(T)), axis = 1)\noutput y = c\noutput z = d'],
 ] // prettier-ignore
 
 describe('found by random models', () => {
