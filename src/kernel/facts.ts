@@ -1,6 +1,20 @@
 /** What is known of loop symbols at a point of a nest: each stands for a refined symbol whose bounds follow from loops and conditions. */
 import type { Ix, Sym } from '../types/ix.ts'
-import { coefficientOf, con, INF, max, min, neg, of, sub, substitute, sym, valuesOf } from '../types/ix.ts'
+import {
+  coefficientOf,
+  con,
+  INF,
+  max,
+  min,
+  mul,
+  neg,
+  of,
+  proveLe,
+  sub,
+  substitute,
+  sym,
+  valuesOf,
+} from '../types/ix.ts'
 import { asNonNegative, conjuncts } from './bounds.ts'
 import type { Expr } from './expr.ts'
 import { asIx, bin } from './expr.ts'
@@ -12,11 +26,19 @@ export class Facts {
   private readonly order: readonly Sym[]
   /** Symbols that a condition fixes to one value. */
   readonly fixed: ReadonlySet<Sym>
+  /** What conditions say beyond bounds of single symbols (`k mod 128 < 64`): over refined symbols, none below 0. */
+  private readonly beyond: readonly Ix[]
 
-  constructor(map: ReadonlyMap<Sym, Ix> = new Map(), order: readonly Sym[] = [], fixed: ReadonlySet<Sym> = new Set()) {
+  constructor(
+    map: ReadonlyMap<Sym, Ix> = new Map(),
+    order: readonly Sym[] = [],
+    fixed: ReadonlySet<Sym> = new Set(),
+    beyond: readonly Ix[] = [],
+  ) {
     this.map = map
     this.order = order
     this.fixed = fixed
+    this.beyond = beyond
   }
 
   /** At the start of a kernel: conditions on its parameters (`T <= 1024`). */
@@ -28,6 +50,14 @@ export class Facts {
   /** An index in terms of refined symbols. */
   refine(x: Ix): Ix {
     return substitute(x, this.map)
+  }
+
+  /** Whether `a <= b`, both in terms of refined symbols. */
+  proveLe(a: Ix | number, b: Ix): boolean {
+    if (proveLe(a, b)) return true
+    const gap = sub(b, a)
+    // Of whole numbers, m * gap > -m says as much as gap >= 0, and tells what a remainder says of its half.
+    return this.beyond.some((x) => [1, 2, 4].some((m) => proveLe(sub(x, m - 1), mul(m, gap))))
   }
 
   enter(loop: For): Facts {
@@ -42,11 +72,11 @@ export class Facts {
       multipleOf: v.multipleOf,
       role: 'loop',
     })
-    return new Facts(new Map(this.map).set(v, of(made)), [...this.order, v], this.fixed)
+    return new Facts(new Map(this.map).set(v, of(made)), [...this.order, v], this.fixed, this.beyond)
   }
 
   bind(v: Sym, x: Ix): Facts {
-    return new Facts(new Map(this.map).set(v, this.refine(x)), this.order, this.fixed)
+    return new Facts(new Map(this.map).set(v, this.refine(x)), this.order, this.fixed, this.beyond)
   }
 
   /** Under a condition; parts that do not compare indices say nothing. */
@@ -79,14 +109,16 @@ export class Facts {
         role: 'loop',
       })
       const swap = new Map([[s, of(made)]])
-      return new Facts(new Map([...this.map].map(([k, y]) => [k, substitute(y, swap)])), this.order, this.fixed)
+      const map = new Map([...this.map].map(([k, y]) => [k, substitute(y, swap)]))
+      const beyond = this.beyond.map((y) => substitute(y, swap))
+      return new Facts(map, this.order, this.fixed, beyond)
     }
-    return this
+    return new Facts(this.map, this.order, this.fixed, [...this.beyond, x])
   }
 
   private fix(e: Expr & { k: 'bin' }): Facts {
     const [a, b] = [asIx(e.a), asIx(e.b)]
     const v = this.order.find((s) => of(s) === a || of(s) === b)
-    return v === undefined ? this : new Facts(this.map, this.order, new Set([...this.fixed, v]))
+    return v === undefined ? this : new Facts(this.map, this.order, new Set([...this.fixed, v]), this.beyond)
   }
 }

@@ -3,7 +3,7 @@
  * bounds of loops and dominating conditions; parallel iterations write disjoint elements; threads meet at barriers; limits hold.
  */
 import type { Ix, Sym } from '../types/ix.ts'
-import { isConst, proveLe, proveLt } from '../types/ix.ts'
+import { add, isConst } from '../types/ix.ts'
 import { storageOf } from './address.ts'
 import type { Buffer } from './buffer.ts'
 import type { Expr, Local } from './expr.ts'
@@ -107,7 +107,7 @@ function ranges(nest: NestKernel, start: Facts): Issue[] {
   const access = (b: Buffer, at: readonly Ix[], facts: Facts): void => {
     at.forEach((x, d) => {
       const place = facts.refine(x)
-      const [low, high] = [proveLe(0, place), proveLt(place, facts.refine(b.shape[d]))]
+      const [low, high] = [facts.proveLe(0, place), facts.proveLe(add(place, 1), facts.refine(b.shape[d]))]
       if (low && high) return
       const message = `${p.buffer(b)}[${at.map(p.ix).join(', ')}] may leave axis ${d}: ${low ? `no proof of ${p.ix(x)} < ${p.ix(b.shape[d])}` : `no proof of 0 <= ${p.ix(x)}`}`
       issues.set(message, { rule: 'range', message })

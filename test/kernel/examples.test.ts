@@ -12,10 +12,22 @@ const models = readdirSync('examples', { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .map(({ name }) => `examples/${name}/model.tfm`)
 
+/** Layers and experts beyond these repeat the kernels of those before. */
+const enough = { layers: 6, experts: 8 }
+
+function settings(text: string): Record<string, number> {
+  const given = Object.entries(enough).filter(([name, most]) => {
+    const found = new RegExp(`\\b${name} = (\\d+)`).exec(text)
+    return found !== null && Number(found[1]) > most
+  })
+  return Object.fromEntries(given)
+}
+
 test.each(models.flatMap((path) => [true, false].map((fuse) => [path, fuse] as const)))(
   'every kernel of %s is valid, naive, cleaned up and flat (fuse = %s)',
   (path, fuse) => {
-    const { lowered } = compile(sourceFile(path, readFileSync(path, 'utf8')), { panelLayout }, { fuse })
+    const text = readFileSync(path, 'utf8')
+    const { lowered } = compile(sourceFile(path, text), { panelLayout }, { fuse, set: settings(text) })
     expect(lowered.module.kernels.length).toBeGreaterThan(0)
     for (const kernel of lowered.module.kernels) {
       const naive = naiveNest(kernel)
