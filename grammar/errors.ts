@@ -4,6 +4,7 @@ import type { Diagnostic } from '../src/diagnostics/diagnostic.ts'
 import * as say from '../src/diagnostics/catalogue.ts'
 import { positionAt, spanOf, type SourceFile } from '../src/diagnostics/span.ts'
 import { EOF, tokenMatcher } from './chevrotain.ts'
+import { tensorName } from './messages.ts'
 import * as t from './tokens.ts'
 
 /** Tells which statement an offset belongs to, and on which line: mistakes that share both are taken as one. */
@@ -81,6 +82,9 @@ function describe(token: IToken): string {
   return `\`${token.image}\``
 }
 
+/** Words of other languages before a name. */
+const declaring = new Set(['let', 'var', 'const', 'def', 'fn', 'function'])
+
 /** Where `=` or `:` can only be a slip. */
 const afterCondition = new Set(['`{`', '`then`', '`,` or `)`', '`,` or `]`', 'the end of the statement'])
 
@@ -99,7 +103,13 @@ function hint(file: SourceFile, tokens: readonly IToken[], index: number, expect
   if (type === t.Eq && afterCondition.has(expected)) return 'to compare, write `==`'
   if (type === t.Each) return '`each` stands after a pipe: `x |> each f`'
   if (type === t.PipeOp) return 'put brackets around the pipe'
+  if (type === t.For && expected === 'a statement') return 'to run statements n times, write `repeat n as i { … }`'
   if (type === t.For) return 'a comprehension stands in brackets: `[for i < n: e]`'
+  if (type === t.Where && expected === 'an expression') return 'to choose by element, write `select(c, a, b)`'
+  if (expected === tensorName && type === t.Ident) return `the text of a value is written \`"{${token.image}}"\``
+  if (expected === 'the end of the statement' && previous && declaring.has(previous.image)) {
+    return 'values are named by `=` alone: `y = …`; blocks by `block f(x) = …`'
+  }
   if (type === t.Comma && expected === '`)`') return 'names on the left have no brackets: `a, b = …`'
   if (type === t.Colon && (expected === 'the end of the statement' || expected === '`,` or `)`')) {
     return 'types stand only at `input`, `param` and parameters of blocks'

@@ -15,6 +15,9 @@ const listRules = new Set([
   'comprehension',
 ])
 
+/** What stands after `param name: type =`. */
+export const tensorName = 'the name of the tensor as a string'
+
 export const messages: IParserErrorMessageProvider = {
   buildMismatchTokenMessage({ expected, actual, ruleName }) {
     const label = tokenLabel(expected)
@@ -23,7 +26,7 @@ export const messages: IParserErrorMessageProvider = {
     if (ends && listRules.has(ruleName)) return `\`,\` or ${label}`
     if (expected === t.RBrace || expected === EOF) return 'the end of the statement'
     if (expected === t.LBrace && (ruleName === 'body' || ruleName === 'weights')) return label
-    if (expected === t.Str && ruleName === 'param') return 'the name of the tensor as a string'
+    if (expected === t.Str && ruleName === 'param') return tensorName
     return actual.tokenType === expected ? 'something else' : label
   },
   buildNotAllInputParsedMessage: () => 'the end of the statement',

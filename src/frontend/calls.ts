@@ -6,6 +6,7 @@ import { bindArguments, bindParameters } from './binding.ts'
 import { builtinNames, builtins } from './builtins.ts'
 import { checkWhere } from './constraints.ts'
 import { joinPath, lookup, lookupName, newScope, report, suggestion, type Env, type Frame } from './context.ts'
+import { foreignCall } from './foreign.ts'
 import { matchType, type Matching } from './dims.ts'
 import { evaluate, stringOf } from './exprs.ts'
 import type { BlockDef } from './modules.ts'
@@ -79,7 +80,7 @@ function dispatch(
   if (builtin) return builtin(args, env, e.span)
   if (isOp(name)) return callOp(name, args, env, e.span)
   const value = lookupName(env, name)?.value
-  const near = suggestion(name, blockNames(env))
+  const near = foreignCall(name) ?? suggestion(name, blockNames(env))
   report(env, unknownBlock(e.callee.span, name, value ? `\`${name}\` is ${describe(value)}, not a block` : near))
   return fault
 }

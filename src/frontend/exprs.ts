@@ -6,6 +6,7 @@ import { blockNames, call, resolveBlock } from './calls.ts'
 import { comprehension } from './comprehension.ts'
 import { lookupName, namesIn, report, suggestion, type Env } from './context.ts'
 import { isDimName, reportUnknownDim } from './dims.ts'
+import { foreignName } from './foreign.ts'
 import { index } from './indexing.ts'
 import { constantOf, number } from './numbers.ts'
 import { isOp } from './opcalls.ts'
@@ -57,6 +58,10 @@ function name(e: ast.Name, env: Env): Value {
   if (binding) return binding.value
   const known = Object.hasOwn(predefined, e.name) ? predefined[e.name] : undefined
   if (known) return known
+  if (foreignName(e.name) !== undefined) {
+    report(env, unknownName(e.span, e.name, foreignName(e.name)))
+    return fault
+  }
   if (env.inShape || isDimName(e.name)) {
     reportUnknownDim(e, env)
     return fault

@@ -276,8 +276,10 @@ function atPoint(e: ast.Index, base: TensorValue, items: readonly Item[], env: E
     if (at === undefined) return fault
     const known = isConst(at)
     const position = known !== undefined && known < 0 ? add(extent, known) : at
-    if (!provedNonNegative(position, env) || !provedNonNegative(sub(sub(extent, 1), position), env)) {
-      const said = unprovenIndex(expr.span, spanText(expr.span), String(extent))
+    const low = provedNonNegative(position, env)
+    const high = provedNonNegative(sub(sub(extent, 1), position), env)
+    if (!low || !high) {
+      const said = unprovenIndex(expr.span, spanText(expr.span), String(extent), low, high)
       report(env, withReasons(said, becauseOf(base.node, nameOf(e.base))))
       return fault
     }

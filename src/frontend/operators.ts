@@ -227,7 +227,13 @@ export function compileTime(value: Value, at: ast.Expr, env: Env): boolean | und
   else if (value.k === 'cond') {
     report(
       env,
-      wrongKind(at.span, 'the condition of `if`', 'known at compile time', 'one of dims that are known at the call'),
+      wrongKind(
+        at.span,
+        'the condition of `if`',
+        'known at compile time',
+        'one of numbers that are known at the call',
+        'choose between values with `select(c, a, b)`',
+      ),
     )
   } else report(env, wrongKind(at.span, 'the condition of `if`', 'a flag or a comparison', describe(value)))
   return undefined

@@ -171,8 +171,8 @@ function bindTargets(
     if (value.k !== 'error') {
       const said =
         targets.length === 1
-          ? tupleMisuse(stmt.value.span, items.length)
-          : countMismatch(stmt.value.span, targets.length, items.length)
+          ? tupleMisuse(stmt.value.span, items.length, resultsOf(stmt.value, value))
+          : countMismatch(stmt.value.span, targets.length, items.length, resultsOf(stmt.value, value))
       report(env, said)
     }
     for (const target of targets) bind(env, target, fault, 'var')
@@ -183,6 +183,16 @@ function bindTargets(
     if (item.k === 'tensor') nameNode(item.node, target.name, since)
     bind(env, target, item, 'var', stmt.value)
   })
+}
+
+/** What an expression gives, where that is often mistaken. */
+function resultsOf(e: ast.Expr, value: Value): string | undefined {
+  if (e.k === 'scan' && e.carries.length > 0) {
+    const last = e.carries.map((c) => `\`${c.name.name}\``).join(', ')
+    return `a \`scan\` gives what it yields, then the last value of each carry, here ${last}`
+  }
+  if (value.k === 'list') return 'items of a list are taken by number: `shape(x)[0]`'
+  return undefined
 }
 
 /** `=` rebinds: in the scope that has the name, or here. */

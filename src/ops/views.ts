@@ -122,7 +122,9 @@ export const slice = defineOp<{ axis: number; start: Ix; size: Ix }>({
         [typeFact(0)],
         isConst(extent) !== undefined && isConst(end) === undefined
           ? `where ${print(end)} <= ${print(extent)}`
-          : undefined,
+          : proveLe(end, extent) && !proveLe(0, start)
+            ? `take them from \`pad(x, axis = ${axis}, before = …)\`, where they lie further back`
+            : undefined,
       )
     }
     return { dtype: x.dtype, shape: x.shape.map((d, a) => (a === axis ? size : d)) }

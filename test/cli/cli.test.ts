@@ -27,6 +27,14 @@ describe('help', () => {
   })
 })
 
+test('compile says why there is no step', async () => {
+  const source = 'model m { sequence T; input x: f32[B, T]; output y = flip(x, axis = 1) }'
+  const cwd = await folder({ 'm.tfm': source })
+  const { code, err } = await tfmc(['compile', 'm.tfm', '--no-format'], { cwd })
+  expect(code).toBe(0)
+  expect(err).toMatch(/without prefill and step: `flip` looks ahead along the sequence.*m\.tfm:1:/)
+})
+
 describe('usage', () => {
   const wrong: [string, string[], RegExp][] = [
     ['unknown command', ['chek', 'a.tfm'], /unknown command 'chek'[\s\S]*check/],

@@ -1,6 +1,7 @@
 /** `tfmc compile`: a model as files that a person can read, commit and compare. */
 import { join, resolve } from 'node:path'
 import { compileGraph } from '../../compile.ts'
+import { formatPlace, type Diagnostic } from '../../diagnostics/index.ts'
 import { writeFilesAtomically } from '../../fs-atomic.ts'
 import type { Artifact } from '../../target.ts'
 import type { Context, Outcome } from '../context.ts'
@@ -29,11 +30,13 @@ export async function compile(
   const names = wanted === 'all' ? targetNames : [wanted]
   const model = await openModel(ctx, path, options)
   const files = new Map<string, string>()
+  let unstepped: Diagnostic | undefined
   for (const name of names) {
     const target = await targetOf(name)
     const compiled = compileGraph(model.graph, publicSource(model.file), target, {
       reorder: options.generation === 'full',
     })
+    unstepped = compiled.notSteppable
     const emitted = target.emit(compiled.lowered.module, {
       language: options.js ? 'js' : 'ts',
       selftest: options.selftest,
@@ -50,7 +53,17 @@ export async function compile(
   const rows = sizes.length > 12 ? grouped(sizes) : sizes
   ctx.print(table([{ head: '' }, { head: '', right: true }], rows.map((f) => [f.path, bytes(f.bytes)]), ctx.paint)) // prettier-ignore
   ctx.print(`${ctx.paint('good', 'ok')} ${plural(sizes.length, 'file')}, ${bytes(total)}\n`)
-  return { data: { model: model.graph.name, targets: names, folder, files: sizes, bytes: total } }
+  if (unstepped) {
+    const at = unstepped.span ? ` (${formatPlace(unstepped.span)})` : ''
+    const because = unstepped.reasons.map((r) => `\n  because ${r.message}`).join('')
+    ctx.note(`without prefill and step: ${unstepped.message}${at}${because}\n`)
+  }
+  return {
+    data: {
+      model: model.graph.name, targets: names, folder, files: sizes, bytes: total,
+      ...(unstepped ? { notSteppable: unstepped.message } : {}),
+    },
+  } // prettier-ignore
 }
 
 /** Many kernels of a folder in one line. */

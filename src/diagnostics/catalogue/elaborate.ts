@@ -161,6 +161,8 @@ export const countMismatch = define(
     explain: 'As many names stand before `=` as the expression has results.',
     example: 'a, b = split(x, 3)',
   },
-  (wanted: number, given: number) =>
-    `${wanted} result${wanted === 1 ? ' is' : 's are'} wanted, the expression has ${given}`,
+  (wanted: number, given: number, why?: string): Said => ({
+    message: `${wanted} result${wanted === 1 ? ' is' : 's are'} wanted, the expression has ${given}`,
+    ...(why === undefined ? {} : { help: why }),
+  }),
 )

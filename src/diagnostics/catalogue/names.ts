@@ -80,7 +80,8 @@ export const wrongKind = define(
     explain: 'A number, a string, a flag, a tensor or a tuple stands where another kind is needed.',
     example: 'y = linear(x, "wide")',
   },
-  (what: string, expected: string, found: string) => `${what} must be ${expected}, not ${found}`,
+  (what: string, expected: string, found: string, fix?: string) =>
+    hinted(`${what} must be ${expected}, not ${found}`, fix),
 )
 
 export const tooManyArguments = define(

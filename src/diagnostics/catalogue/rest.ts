@@ -21,8 +21,9 @@ export const tupleMisuse = define(
     explain: 'Several results are taken apart by `a, b = …` or mapped by `each`; a block does not take them as one.',
     example: 'y = split(x, 2) + 1',
   },
-  (count: number) => ({
+  (count: number, why?: string) => ({
     message: `this gives ${count} results where one is needed`,
+    ...(why === undefined ? {} : { help: why }),
     fix: 'take them apart (`a, b = …`) or map them (`|> each f`)',
   }),
 )

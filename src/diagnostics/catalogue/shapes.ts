@@ -88,9 +88,9 @@ export const unprovenIndex = define(
     explain: 'An index computed from dims and loop variables must be provably inside, or guarded by `select`.',
     example: 'y = [for i < T: x[i + 1]]',
   },
-  (index: string, extent: string) => ({
+  (index: string, extent: string, low: boolean, high: boolean) => ({
     message: `cannot prove that \`${index}\` stays within 0 … ${extent} - 1`,
-    fix: `guard it: \`select(${index} < ${extent}, …, 0)\``,
+    fix: `guard it: \`select(${[...(low ? [] : [`${index} >= 0`]), ...(high ? [] : [`${index} < ${extent}`])].join(' and ')}, …, 0)\``,
   }),
 )
 
