@@ -9,6 +9,7 @@ import { evalShape } from './dims.ts'
 import { evaluate, stringOf } from './exprs.ts'
 import { apply, nameNode } from './graphing.ts'
 import { describe, fault, sameShape, showDims, showType, type Value } from './values.ts'
+import { libraryFiles } from './why.ts'
 
 export function declareParam(stmt: ast.Param, env: Env): Value {
   const type = evalShape(stmt.type, env, false)
@@ -51,7 +52,9 @@ export function declareParam(stmt: ast.Param, env: Env): Value {
     if (size !== undefined) shape.push(size)
   }
   if (shape.length < type.shape.length) {
-    report(env, paramShape(stmt.type.span, stmt.name.name, showDims(type.shape)))
+    // Names within the standard library say nothing to a user; without them, its parameters at one call are one error.
+    const name = libraryFiles.has(stmt.span.file) ? undefined : stmt.name.name
+    report(env, paramShape(stmt.type.span, name, showDims(type.shape)))
     return fault
   }
   const node = apply(env, 'param', [], { name: path, shape: type.shape }, stmt.span)

@@ -86,7 +86,10 @@ export const paramShape = define(
     explain: 'A parameter has a size that is known at compile time; dims such as `T` are known at the call.',
     example: 'input x: f32[T]\nparam w: f32[T] = "w"',
   },
-  (name: string, shape: string) => `\`${name}\` has shape ${shape}, which is not known at compile time`,
+  (name: string | undefined, shape: string) => ({
+    message: `${name === undefined ? 'a parameter' : `\`${name}\``} has shape ${shape}, which is not known at compile time`,
+    fix: 'a hyperparameter fixes a size; where another axis was meant, `transpose` puts it in this place',
+  }),
 )
 
 export const badFallback = define(
