@@ -10,12 +10,13 @@ import { interpret } from '../../src/interpret/index.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { loadParameters } from '../../src/weights/open.ts'
 import { writeSafetensors } from '../../src/weights/write.ts'
-import { loadEmitted, targets, type Result } from '../support/emitted.ts'
+import { loadEmitted, targets } from '../support/emitted.ts'
 import { goldenTensors } from '../support/golden.ts'
 import { readText } from '../support/models.ts'
+import { deviationOf, givenAll, positions, type Result } from '../support/tensors.ts'
 
-/** Relative and absolute parts of the tolerance, as in the published cases. */
-const [rtol, atol] = [1e-3, 1e-4]
+/** As in the published cases. */
+const tolerance = { rtol: 1e-3, atol: 1e-4 }
 
 const recipes = [...readText('docs/cookbook.md').matchAll(/^```tfm\n([\s\S]*?)^```/gm)].map(([, text = '']) => ({
   name: /^model (\w+)/m.exec(text)![1],
@@ -33,23 +34,10 @@ function tensorsOf(recipe: string, kind: string): [string, Tensor][] {
 const weightsOf = (recipe: string): Uint8Array =>
   writeSafetensors(tensorsOf(recipe, 'w').map(([name, t]) => ({ name, shape: t.shape, data: t.data })))
 
-const given = (t: Tensor) => ({
-  data: t.dtype === 'f32' ? Float32Array.from(t.data) : Int32Array.from(t.data),
-  shape: t.shape,
-})
-/** Positions from … to - 1 of inputs on axis 1; the others go along with the first call only. */
-const columns = (t: Tensor, from: number, to: number): Tensor => {
-  const [rows, length] = t.shape
-  const inner = t.data.length / rows / length
-  const part = (b: number): number[] => [...t.data.subarray((b * length + from) * inner, (b * length + to) * inner)]
-  const data = Float64Array.from(Array.from({ length: rows }, (_, b) => part(b)).flat())
-  return { ...t, shape: [rows, to - from, ...t.shape.slice(2)], data }
-}
-
 function agree(got: ArrayLike<number>, want: Tensor): void {
   expect(got.length).toBe(want.data.length)
-  for (let i = 0; i < got.length; i++)
-    expect(Math.abs(got[i] - want.data[i]), `element ${i}`).toBeLessThanOrEqual(atol + rtol * Math.abs(want.data[i]))
+  const { share, index } = deviationOf(got, want.data, tolerance)
+  expect(share, `element ${index}: ${got[index]}, want ${want.data[index]}`).toBeLessThanOrEqual(1)
 }
 
 async function reference(compiled: Compiled, name: string): Promise<Map<string, Tensor>> {
@@ -77,19 +65,20 @@ describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 120_000
     agree((await reference(compiled, name)).get(output)!.data, want)
 
     const model = await loadEmitted(target, compiled, weightsOf(name))
-    agree((await model.run(Object.fromEntries(inputs.map(([n, t]) => [n, given(t)]))))[output].data, want)
+    agree((await model.run(givenAll(inputs)))[output].data, want)
 
     expect(compiled.derived !== undefined, compiled.notSteppable?.message).toBe(/^ {2}sequence T$/m.test(text))
     if (compiled.derived !== undefined) {
       const length = want.shape[1]
       const piece = async (from: number, to: number): Promise<void> => {
+        // What has no positions goes along with the first call.
         const parts = inputs.flatMap(([n, t]) => {
-          if (t.shape[1] === length) return [[n, given(columns(t, from, to))] as const]
-          return from === 0 ? [[n, given(t)] as const] : []
+          if (t.shape[1] === length) return [[n, positions(t, from, to)] as const]
+          return from === 0 ? [[n, t] as const] : []
         })
         const call = to - from > 1 || from === 0 ? model.prefill : model.step
-        const got: Result = (await call(Object.fromEntries(parts)))[output]
-        agree(got.data, columns(want, from, to))
+        const got: Result = (await call(givenAll(parts)))[output]
+        agree(got.data, positions(want, from, to))
       }
       await piece(0, 2)
       await piece(2, 4)

@@ -1,18 +1,17 @@
 /** Decoder language models of Hugging Face, as examples/ describes them, against `transformers` itself. */
 import { readdirSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
-import { parse } from '../../grammar/parse.ts'
-import { sourceFile } from '../../src/diagnostics/index.ts'
 import type { Json } from '../../src/frontend/index.ts'
-import { checkFields, completed, modelIn, parseArchitecture, readsOf, type JsonObject } from '../../src/hf/index.ts'
+import type { JsonObject } from '../../src/hf/index.ts'
 import { interpret } from '../../src/interpret/index.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { loadParameters } from '../../src/weights/index.ts'
-import type { Result } from '../support/emitted.ts'
-import { columns, given, interleave } from '../support/acceptance.ts'
+import { expectWithin, inSteps, logitsOfPieces, table } from '../support/acceptance.ts'
+import { described, problemsOf } from '../support/architectures.ts'
 import { compileFile, loadEmitted, targets } from '../support/emitted.ts'
 import { goldenTensors } from '../support/golden.ts'
 import { codesOf, expectClose, graphOfFile, readText } from '../support/models.ts'
+import { given, joined } from '../support/tensors.ts'
 
 // Made by test/golden/hf/make.py: `<model type>` or `<model type>-<variant>`.
 const cases = readdirSync(new URL('../golden/hf', import.meta.url)).filter((name) => {
@@ -23,24 +22,11 @@ const cases = readdirSync(new URL('../golden/hf', import.meta.url)).filter((name
 /** In f32, over two or three layers: logits are of the order of 1, so some ten roundings of 6e-8 each, with room for sums of 97 terms. */
 const bounds = { atol: 2e-5, rtol: 1e-4 }
 
-const table: string[] = []
-afterAll(() => console.log(['case · output · target: max error, share of tolerance', ...table].join('\n')))
+afterAll(() => console.log(table.join('\n')))
 
 /** Model types that examples/ describes. */
 const types = readdirSync(new URL('../../examples', import.meta.url))
 
-function described(raw: JsonObject) {
-  const source = `examples/${raw.model_type as string}/model.tfm`
-  const file = source.replace('model.tfm', 'architecture.json')
-  const architecture = parseArchitecture(readText(file), file, source)
-  return { source, architecture, config: completed(raw, architecture) }
-}
-/** Fields of a configuration that nothing accounts for. */
-function problemsOf(raw: JsonObject) {
-  const { source, architecture, config } = described(raw)
-  const ast = modelIn(parse(sourceFile(source, readText(source))).ast, undefined)!
-  return checkFields(config, readsOf(ast), [architecture], 'config.json', source).problems
-}
 function open(name: string) {
   const raw = JSON.parse(readText(`test/golden/hf/${name}/config.json`)) as JsonObject
   return { raw, ...described(raw), io: goldenTensors(`hf/${name}`, 'io.safetensors') }
@@ -49,18 +35,10 @@ const weightsOf = (name: string): string => `test/golden/hf/${name}/model.safete
 
 /** Within the bounds; what stands before `start` of each row is padding, of which nothing is said. */
 function agree(got: ArrayLike<number>, want: Tensor, where: string, start?: Tensor): void {
-  expect(got.length, where).toBe(want.data.length)
   const [, length, width] = want.shape
-  let [error, share] = [0, 0]
-  for (let i = 0; i < want.data.length; i++) {
-    const row = Math.floor(i / (length * width))
-    if (start && Math.floor(i / width) % length < start.data[row]) continue
-    const e = Math.abs(got[i] - want.data[i])
-    error = Math.max(error, e)
-    share = Math.max(share, Number.isNaN(e) ? Infinity : e / (bounds.atol + bounds.rtol * Math.abs(want.data[i])))
-  }
-  table.push(`${where}: ${error.toExponential(2)}, ${(100 * share).toFixed(2)} %`)
-  expect(share, where).toBeLessThanOrEqual(1)
+  const counts = (i: number): boolean =>
+    !start || Math.floor(i / width) % length >= start.data[Math.floor(i / (length * width))]
+  expectWithin(got, want, bounds, where, counts)
 }
 
 describe('reference', () => {
@@ -110,7 +88,7 @@ describe('what would be another model is refused', () => {
     ['attention to both sides', { ...llama, model_type: 'gemma2', use_bidirectional_attention: true }, 'use_bidirectional_attention'],
     ['a head of its own', { ...llama, model_type: 'bloom', tie_word_embeddings: false }, 'tie_word_embeddings'],
   ])('%s', (_, raw, field) => {
-    expect(problemsOf(raw).map((p) => p.message).join()).toContain(field)
+    expect(problemsOf(raw).join()).toContain(field)
   }) // prettier-ignore
   test.each<[string, JsonObject, string]>([
     ['an unknown kind of rotary positions', { ...llama, rope_scaling: { rope_type: 'longrope', factor: 2 } }, 'TFM1222'],
@@ -142,20 +120,9 @@ describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000
       const where = (what: string): string => `${name} · ${kind}, ${what} · ${target.name}`
       agree((await model.run({ ids: given(ids), ...more })).logits.data, want, where('whole'), start)
 
-      const [rows, length, width] = want.shape
-      const prompt = 4
       model.reset()
-      const first = (await model.prefill({ ids: columns(ids, 0, prompt), ...more })).logits
-      const steps: Result[] = []
-      for (let t = prompt; t < length; t++) steps.push((await model.step({ ids: columns(ids, t, t + 1) })).logits)
-      const later = interleave(steps)
-      const pieces = new Float32Array(want.data.length)
-      for (let b = 0; b < rows; b++) {
-        pieces.set(first.data.subarray(b * prompt * width, (b + 1) * prompt * width), b * length * width)
-        const rest = (length - prompt) * width
-        pieces.set(later.subarray(b * rest, (b + 1) * rest), (b * length + prompt) * width)
-      }
-      agree(pieces, want, where('in steps'), start)
+      const pieces = await logitsOfPieces(model, 'ids', ids, inSteps(4, want.shape[1]), more)
+      agree(joined(pieces).data, want, where('in steps'), start)
     }
     model.dispose()
   })

@@ -1,18 +1,17 @@
 /** Encoders, encoder-decoders, vision and audio models of Hugging Face, as examples/ describes them, against `transformers` itself. */
-import { existsSync, readdirSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
-import { parse } from '../../grammar/parse.ts'
-import { sourceFile } from '../../src/diagnostics/index.ts'
 import type { Json } from '../../src/frontend/index.ts'
-import { checkFields, modelIn, normalise, parseArchitecture, readsOf } from '../../src/hf/index.ts'
+import type { JsonObject } from '../../src/hf/index.ts'
 import { interpret } from '../../src/interpret/index.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { openWeights, readTensor, writeSafetensors } from '../../src/weights/index.ts'
 import { loadWeights, modelName } from '../../targets/runtime/weights.ts'
-import { argmax, columns, given, ints } from '../support/acceptance.ts'
-import { compileFile, loadEmitted, targets, type Emitted, type Result } from '../support/emitted.ts'
+import { expectWithin, inSteps, logitsOfPieces, table } from '../support/acceptance.ts'
+import { described, problemsOf } from '../support/architectures.ts'
+import { compileFile, loadEmitted, targets, type Emitted } from '../support/emitted.ts'
 import { goldenTensors } from '../support/golden.ts'
 import { codesOf, expectClose, graphOfFile, readText } from '../support/models.ts'
+import { argmax, given, givenAll, ints, joined, positions, type Result } from '../support/tensors.ts'
 
 /** Folders of test/golden/hf, made by make_encoders.py there. */
 const cases = [
@@ -31,30 +30,15 @@ const cases = [
   'clip',
 ]
 
-type Config = { readonly [key: string]: Json } & { readonly model_type: string }
-interface Registry {
-  readonly model_type: readonly string[]
-  readonly architectures: Readonly<Record<string, { readonly model: string }>>
-}
-/** Where examples/ describes a model type. */
-function folderOf({ model_type: type }: Config): string {
-  const folders = readdirSync(new URL('../../examples', import.meta.url)).filter((name) => !name.includes('.'))
-  const typesOf = (name: string): readonly string[] =>
-    existsSync(new URL(`../../examples/${name}/architecture.json`, import.meta.url))
-      ? (JSON.parse(readText(`examples/${name}/architecture.json`)) as Registry).model_type
-      : []
-  return `examples/${folders.find((name) => typesOf(name).includes(type))}`
-}
+type Config = JsonObject & { readonly model_type: string }
 type Tensors = Record<string, Tensor>
 
-const table: string[] = []
-afterAll(() => console.log(['case · class · output · target: max error, share of tolerance', ...table].join('\n')))
+afterAll(() => console.log(table.join('\n')))
 
 /** A case: what its classes are given and give, and of all its tensors those that a checkpoint of one class has. */
 async function open(name: string) {
   const config = JSON.parse(readText(`test/golden/hf/${name}/config.json`)) as Config
-  const folder = folderOf(config)
-  const registry = JSON.parse(readText(`${folder}/architecture.json`)) as Registry
+  const { source: file, architecture } = described(config)
   const stored = await openWeights(new URL(`../golden/hf/${name}/model.safetensors`, import.meta.url).pathname)
   const inputs: Tensors = {}
   const classes: Record<string, Tensors> = {}
@@ -72,43 +56,35 @@ async function open(name: string) {
   }
   const configOf = (cls: string): Json => ({ ...config, architectures: [cls] })
   const [main] = config.architectures as readonly string[]
-  return { file: `${folder}/model.tfm`, main, registry, inputs, classes, weightsOf, configOf }
+  const modelOf = (cls: string): string => architecture.classes.get(cls)!.model
+  return { file, main, modelOf, inputs, classes, weightsOf, configOf }
 }
 
 function agree(got: Result, want: Tensor, where: string): void {
   expect(got.shape, where).toEqual(want.shape)
-  let [error, share] = [0, 0]
-  for (let i = 0; i < want.data.length; i++) {
-    const e = Math.abs(got.data[i] - want.data[i])
-    error = Math.max(error, e)
-    share = Math.max(share, Number.isNaN(e) ? Infinity : e / (5e-5 + 2e-4 * Math.abs(want.data[i])))
-  }
-  table.push(`${where}: ${error.toExponential(2)}, ${(100 * share).toFixed(2)} %`)
-  expect(share, where).toBeLessThanOrEqual(1)
+  expectWithin(got.data, want, { rtol: 2e-4, atol: 5e-5 }, where)
 }
 
 /** Three positions at once and the rest one by one give what the whole gives; greedy decoding gives the ids of `greedy`. */
-async function decodes(model: Emitted, source: object, ids: Tensor, logits: Tensor, greedy: Tensor, where: string) {
+async function decodes(
+  model: Emitted,
+  source: Readonly<Record<string, unknown>>,
+  ids: Tensor,
+  logits: Tensor,
+  greedy: Tensor,
+  where: string,
+) {
   const [rows, length] = ids.shape
   const width = logits.shape[2]
-  const first = (await model.prefill({ ...source, decoder_ids: columns(ids, 0, 3) })).logits
-  const steps: Result[] = [{ ...first, shape: [rows, 3, width] }]
-  for (let t = 3; t < length; t++) steps.push((await model.step({ decoder_ids: columns(ids, t, t + 1) })).logits)
-  const data = new Float32Array(rows * length * width)
-  let at = 0
-  for (const { data: part, shape } of steps) {
-    const size = shape[1] * width
-    for (let b = 0; b < rows; b++) data.set(part.subarray(b * size, (b + 1) * size), b * length * width + at)
-    at += size
-  }
-  agree({ data, shape: logits.shape }, logits, where)
+  const pieces = await logitsOfPieces(model, 'decoder_ids', ids, inSteps(3, length), source)
+  agree(joined(pieces), logits, where)
   model.reset()
-  let last = columns(greedy, 0, 1)
+  let last = given(positions(greedy, 0, 1))
   for (let t = 1; t < greedy.shape[1]; t++) {
     const step = await (t === 1 ? model.prefill({ ...source, decoder_ids: last }) : model.step({ decoder_ids: last }))
     const best = Array.from({ length: rows }, (_, b) => argmax(step.logits.data.subarray(b * width, (b + 1) * width)))
     last = ints(best, [rows, 1])
-    expect([...last.data], `${where}, greedy ${t}`).toEqual([...columns(greedy, t, t + 1).data])
+    expect([...last.data], `${where}, greedy ${t}`).toEqual([...positions(greedy, t, t + 1).data])
   }
 }
 
@@ -116,8 +92,8 @@ const opened = await Promise.all(cases.map(async (name) => ({ name, ...(await op
 const classes = opened.flatMap((c) => Object.keys(c.classes).map((cls) => [c.name, cls, c] as const))
 
 describe('reference', () => {
-  test.each(classes)('%s %s', async (_, cls, { file, registry, inputs, classes, weightsOf, configOf }) => {
-    const graph = graphOfFile(file, { config: configOf(cls), model: registry.architectures[cls].model })
+  test.each(classes)('%s %s', async (_, cls, { file, modelOf, inputs, classes, weightsOf, configOf }) => {
+    const graph = graphOfFile(file, { config: configOf(cls), model: modelOf(cls) })
     const params = new Map<string, Tensor>()
     const tied = await loadWeights(await weightsOf(cls), graph.params, graph.rules, ({ name, shape }, data) =>
       params.set(name, { dtype: 'f32', shape, data: Float64Array.from(data) }),
@@ -130,21 +106,6 @@ describe('reference', () => {
   })
 })
 
-/** Fields of a configuration that nothing accounts for. */
-function problemsOf(config: Config): string {
-  const folder = folderOf(config)
-  const file = `${folder}/architecture.json`
-  const architecture = parseArchitecture(readText(file), file, `${folder}/model.tfm`)
-  const ast = modelIn(parse(sourceFile('model.tfm', readText(`${folder}/model.tfm`))).ast, undefined)!
-  const fields = checkFields(
-    normalise(config, architecture.aliases),
-    readsOf(ast),
-    [architecture],
-    'config.json',
-    folder,
-  )
-  return fields.problems.map((p) => p.message).join()
-}
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
 
 describe('published configurations: every field accounted for, as many numbers, the same defaults', () => {
@@ -153,13 +114,13 @@ describe('published configurations: every field accounted for, as many numbers, 
     { readonly config: Config; readonly defaults: Config; readonly numbers: number }
   >
   test.each(Object.entries(published))('%s', (_, { config, defaults, numbers }) => {
-    expect(problemsOf(config)).toBe('')
-    const graphOf = (values: Json) => graphOfFile(`${folderOf(config)}/model.tfm`, { config: values })
+    expect(problemsOf(config)).toEqual([])
+    const graphOf = (values: Json) => graphOfFile(described(config).source, { config: values })
     const own = graphOf(config).params.filter((p) => p.fallback === undefined)
     expect(own.reduce((n, { shape }) => n + sizeOf(shape), 0)).toBe(numbers)
     const { architectures } = config
     // Types that share a model have defaults of their own; their checkpoints name them.
-    if (folderOf(config).endsWith(config.model_type))
+    if (described(config).source === `examples/${config.model_type}/model.tfm`)
       expect(graphOf({ architectures }).hyper).toEqual(graphOf({ ...defaults, architectures }).hyper)
   })
 })
@@ -199,7 +160,7 @@ describe('what would be another model is refused', () => {
     ['pruned heads', of('bert', 'BertModel', { pruned_heads: { 0: [1] } }), 'pruned_heads'],
     ['a sum of layers', of('whisper', 'WhisperForConditionalGeneration', { use_weighted_layer_sum: true }), 'use_weighted_layer_sum'],
     ['an unknown field', of('t5', 'T5EncoderModel', { attention_window: 3 }), 'attention_window'],
-  ])('%s', (_, config, field) => expect(problemsOf(config)).toContain(field)) // prettier-ignore
+  ])('%s', (_, config, field) => expect(problemsOf(config).join()).toContain(field)) // prettier-ignore
   test.each<[string, Config, string]>([
     ['a class without a head here', of('bert', 'BertForMultipleChoice', {}), 'TFM1222'],
     ['the same of T5', of('t5', 'T5ForSequenceClassification', {}), 'TFM1222'],
@@ -208,7 +169,7 @@ describe('what would be another model is refused', () => {
     ['heads that do not divide', of('vit', 'ViTModel', { num_attention_heads: 7 }), 'TFM1214'],
     ['other buckets than its authors wrote', of('mpnet', 'MPNetModel', { relative_attention_num_buckets: 16 }), 'TFM1214'],
   ])('%s', (_, config, code) => {
-    expect(codesOf(readText(`${folderOf(config)}/model.tfm`), { config })).toContain(code)
+    expect(codesOf(readText(described(config).source), { config })).toContain(code)
   }) // prettier-ignore
 })
 
@@ -218,20 +179,18 @@ const first = classes.filter(([, cls, { main }]) => cls === main)
 describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000 }, (_, target) => {
   test.each(target.name === 'wgsl' ? first : classes)(
     '%s %s',
-    async (name, cls, { file, registry, inputs, classes, weightsOf, configOf }) => {
+    async (name, cls, { file, modelOf, inputs, classes, weightsOf, configOf }) => {
       const compiled = compileFile(file, target, configOf(cls), {
-        model: registry.architectures[cls].model,
+        model: modelOf(cls),
       })
       const model = await loadEmitted(target, compiled, await weightsOf(cls))
       const wanted = Object.entries(inputs).filter(([key]) => compiled.graph.inputs.some((i) => i.name === key))
-      const got = await model.run(Object.fromEntries(wanted.map(([key, t]) => [key, given(t)])))
+      const got = await model.run(givenAll(wanted))
       const { greedy, ...results } = classes[cls]
       const where = `${name} · ${cls}`
       for (const [key, want] of Object.entries(results)) agree(got[key], want, `${where} · ${key} · ${target.name}`)
       if (greedy !== undefined) {
-        const source = Object.fromEntries(
-          wanted.filter(([key]) => key !== 'decoder_ids').map(([key, t]) => [key, given(t)]),
-        )
+        const source = givenAll(wanted.filter(([key]) => key !== 'decoder_ids'))
         await decodes(
           model,
           source,

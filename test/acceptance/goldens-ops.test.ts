@@ -1,7 +1,9 @@
 /** Published cases of single operations, convolutions and 16-bit weights, on the reference and on every target; prints a table. */
 import { afterAll, describe, expect, test } from 'vitest'
-import { columns, given, interleave, open, reference, table } from '../support/acceptance.ts'
-import { targets, type Result } from '../support/emitted.ts'
+import { inSteps, logitsOfPieces, open, openReference, table } from '../support/acceptance.ts'
+import { targets } from '../support/emitted.ts'
+import { run } from '../support/models.ts'
+import { given, givenAll, joined } from '../support/tensors.ts'
 
 afterAll(() => console.log(table.join('\n')))
 
@@ -9,17 +11,18 @@ afterAll(() => console.log(table.join('\n')))
 const whole = ['v04-seed-resnet-block', 'v13-textcnn', 'v14-skipgram', 'v15-ops']
 
 test.each(whole)('reference: %s', (name) => {
-  const { about, outputs, agree } = reference(name)
+  const { about, graph, weights, inputs, agree } = openReference(name)
+  const outputs = run(graph, Object.fromEntries(inputs), weights)
   for (const key of Object.keys(about.outputs)) agree(outputs.get(key) ?? outputs.get(`${key}_`), key)
 })
 
 describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000 }, (_, target) => {
   test.each(whole)('%s', async (name) => {
-    const { about, model, inputs, agree, shapeOf } = await open(name, target)
-    const out = await model.run(Object.fromEntries(inputs.map(([key, t]) => [key, given(t)])))
+    const { about, model, inputs, output, agree } = await open(name, target)
+    const out = await model.run(givenAll(inputs))
     for (const key of Object.keys(about.outputs)) {
       const got = out[key] ?? out[`${key}_`]
-      expect(got.shape, key).toEqual(shapeOf(key))
+      expect(got.shape, key).toEqual(output(key).shape)
       agree(got.data, key)
     }
     model.dispose()
@@ -33,12 +36,10 @@ describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000
     const source = 'test/golden/v06-gpt2-tiny/model.tfm'
     const { about, model, input, agree } = await open(name, target, source, `test/golden/${name}/${file}.safetensors`)
     const ids = input('input_ids')
-    const prompt = about.hyper.prompt_len
     agree((await model.run({ ids: given(ids) })).logits.data, `logits_${dtype}`)
-    agree((await model.prefill({ ids: columns(ids, 0, prompt) })).logits.data, `prefill_logits_${dtype}`)
-    const steps: Result[] = []
-    for (let t = prompt; t < ids.shape[1]; t++) steps.push((await model.step({ ids: columns(ids, t, t + 1) })).logits)
-    agree(interleave(steps), `step_logits_${dtype}`)
+    const [first, ...steps] = await logitsOfPieces(model, 'ids', ids, inSteps(about.hyper.prompt_len, ids.shape[1]))
+    agree(first.data, `prefill_logits_${dtype}`)
+    agree(joined(steps).data, `step_logits_${dtype}`)
     model.dispose()
   })
 })

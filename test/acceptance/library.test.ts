@@ -1,9 +1,9 @@
 /** Blocks of the library over unknown dims, against torch (test/golden/library/make_library.py), on the reference and on every target. */
 import { describe, expect, test } from 'vitest'
-import { given } from '../support/acceptance.ts'
 import { compileFile, loadEmitted, targets } from '../support/emitted.ts'
 import { goldenTensors } from '../support/golden.ts'
 import { expectClose, graphOfFile, run } from '../support/models.ts'
+import { givenAll } from '../support/tensors.ts'
 
 const folder = 'test/golden/library'
 const tensors = goldenTensors('library', 'io.safetensors')
@@ -24,7 +24,7 @@ describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000
   test('all sizes by one module', async () => {
     const model = await loadEmitted(target, compileFile(`${folder}/model.tfm`, target), `${folder}/weights.safetensors`)
     for (const size of sizes) {
-      const got = await model.run(Object.fromEntries(part(size, 'in').map(([name, t]) => [name, given(t)])))
+      const got = await model.run(givenAll(part(size, 'in')))
       for (const [name, want] of part(size, 'out')) {
         expect([name, got[name].shape]).toEqual([name, want.shape])
         expectClose({ ...want, data: Float64Array.from(got[name].data) }, want, 2e-5, 1e-5)

@@ -7,10 +7,10 @@ import type { Json } from '../../src/frontend/index.ts'
 import { interpret } from '../../src/interpret/index.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { loadParameters } from '../../src/weights/open.ts'
-import { given } from '../support/acceptance.ts'
 import { compileFile, loadEmitted, targets } from '../support/emitted.ts'
 import { goldenTensors } from '../support/golden.ts'
 import { expectClose, readText } from '../support/models.ts'
+import { givenAll, positions, type Result } from '../support/tensors.ts'
 
 /** Relative and absolute parts of the tolerance, as in the published cases. */
 const [rtol, atol] = [1e-3, 1e-4]
@@ -18,15 +18,6 @@ const cases = [
   'mamba', 'retnet', 'linear-attention', 'wavenet', 'swin', 'mobilenet', 'perceiver', 'bilstm-tagger', 'conformer', 'mla', 'rwkv',
   'griffin',
 ] as const // prettier-ignore
-
-/** Positions from … to - 1 of axis 1. */
-function columns(t: Tensor, from: number, to: number): Tensor {
-  const [rows, length] = t.shape
-  const inner = t.data.length / rows / length
-  const part = (b: number): number[] => [...t.data.subarray((b * length + from) * inner, (b * length + to) * inner)]
-  const data = Float64Array.from(Array.from({ length: rows }, (_, b) => part(b)).flat())
-  return { ...t, shape: [rows, to - from, ...t.shape.slice(2)], data }
-}
 
 describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 120_000 }, (_, target) => {
   test.each(cases)('%s', async (name) => {
@@ -45,18 +36,18 @@ describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 120_000
     expectClose(interpret(graph, { inputs, params }).outputs.get(output), want, rtol, atol)
 
     const model = await loadEmitted(target, compiled, `${folder}/model.safetensors`)
-    const agree = (got: { readonly data: Float32Array; readonly shape: readonly number[] }, from: Tensor): void =>
+    const agree = (got: Result, from: Tensor): void =>
       expectClose({ dtype: 'f32', shape: got.shape, data: Float64Array.from(got.data) }, from, rtol, atol)
-    const part = (from: number, to: number) =>
-      Object.fromEntries([...inputs].map(([n, t]) => [n, given(columns(t, from, to))]))
-    agree((await model.run(Object.fromEntries([...inputs].map(([n, t]) => [n, given(t)]))))[output], want)
+    const part = (from: number, to: number) => givenAll([...inputs].map(([n, t]) => [n, positions(t, from, to)]))
+    agree((await model.run(givenAll(inputs)))[output], want)
 
     const sequence = /^ {2}sequence /m.test(readText(source))
     expect(compiled.derived !== undefined, compiled.notSteppable?.message).toBe(sequence)
     if (sequence) {
-      agree((await model.prefill(part(0, 3)))[output], columns(want, 0, 3))
-      agree((await model.prefill(part(3, 5)))[output], columns(want, 3, 5))
-      for (let t = 5; t < want.shape[1]; t++) agree((await model.step(part(t, t + 1)))[output], columns(want, t, t + 1))
+      agree((await model.prefill(part(0, 3)))[output], positions(want, 0, 3))
+      agree((await model.prefill(part(3, 5)))[output], positions(want, 3, 5))
+      for (let t = 5; t < want.shape[1]; t++)
+        agree((await model.step(part(t, t + 1)))[output], positions(want, t, t + 1))
     }
     model.dispose()
   })

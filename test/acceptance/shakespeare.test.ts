@@ -2,14 +2,15 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { deviations } from '../../src/diff/diff.ts'
+import { deviations } from '../../src/kernel/pairs.ts'
 import { makeSimulator } from '../../src/diff/simulate.ts'
 import type { Json } from '../../src/frontend/index.ts'
 import { packageRoot } from '../../src/package-root.ts'
 import type { Sym } from '../../src/types/ix.ts'
 import { compileFile, loadEmitted, targets } from '../support/emitted.ts'
-import { tensorsOf } from '../support/checkpoints.ts'
+import { tensorsOf } from '../support/golden.ts'
 import { readText } from '../support/models.ts'
+import { deviationOf, given } from '../support/tensors.ts'
 
 const config = JSON.parse(readText('examples/shakespeare/config.json')) as Json
 const weights = 'examples/shakespeare/model.safetensors'
@@ -29,12 +30,8 @@ describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000
     const io = tensorsOf('test/models/shakespeare/io.safetensors')
     const model = await loadEmitted(target, compiled, weights)
     const [ids, want] = [io.get('in.ids')!, io.get('out.logits')!]
-    const { logits } = await model.run({ ids: { data: Int32Array.from(ids.data), shape: ids.shape } })
-    for (let i = 0; i < want.data.length; i++) {
-      expect(Math.abs(logits.data[i] - want.data[i])).toBeLessThanOrEqual(
-        about.atol + about.rtol * Math.abs(want.data[i]),
-      )
-    }
+    const { logits } = await model.run({ ids: given(ids) })
+    expect(deviationOf(logits.data, want.data, about).share).toBeLessThanOrEqual(1)
     model.dispose()
   })
 

@@ -1,41 +1,19 @@
 /** The published cases and the trained models, from `.tfm` through the reference, against what PyTorch gives in float64. */
 import { describe, expect, test } from 'vitest'
 import type { Json } from '../../src/frontend/index.ts'
-import type { Tensor } from '../../src/types/tensor.ts'
-import { tensorsOf } from '../support/checkpoints.ts'
-import { goldenTensors } from '../support/golden.ts'
-import { expectClose, graphOfFile, i32, modelOfCase, readText, run } from '../support/models.ts'
-
-interface Case {
-  readonly rtol: number
-  readonly atol: number
-  readonly hyper: Readonly<Record<string, number>>
-  readonly config?: Json
-  readonly outputs: Readonly<Record<string, { readonly rtol?: number; readonly atol?: number }>>
-}
-
-function open(name: string, model = modelOfCase(name)) {
-  const about = JSON.parse(readText(`test/golden/${name}/case.json`)) as Case
-  const io = goldenTensors(name, 'io.safetensors')
-  const weights = goldenTensors(name, 'weights.safetensors')
-  const graph = graphOfFile(model, about.config === undefined ? {} : { config: about.config })
-  const input = (key: string): Tensor => io.get(`in.${key}`)!
-  const agree = (got: Tensor | undefined, key: string): void => {
-    const { rtol = about.rtol, atol = about.atol } = about.outputs[key]
-    expectClose(got, io.get(`out.${key}`)!, rtol, atol)
-  }
-  return { about, weights, graph, input, agree }
-}
+import { tensorsOf } from '../support/golden.ts'
+import { openReference } from '../support/acceptance.ts'
+import { expectClose, graphOfFile, i32, readText, run } from '../support/models.ts'
 
 describe('golden cases', () => {
   test.each(['v01-seed-preln-layer', 'v02-preln-layer-standard'])('%s', (name) => {
-    const { graph, weights, input, agree } = open(name)
+    const { graph, weights, input, agree } = openReference(name)
     agree(run(graph, { x: input('x'), mask: input('mask') }, weights).get('y'), 'y')
     agree(run(graph, { x: input('x_long'), mask: input('mask_long') }, weights).get('y'), 'y_long')
   })
 
   test('v03-seed-layernorm', () => {
-    const { graph, weights, input, agree } = open('v03-seed-layernorm')
+    const { graph, weights, input, agree } = openReference('v03-seed-layernorm')
     for (const x of ['x', 'x_small', 'x_offset']) {
       const { shape, data, dtype } = input(x)
       const rows = { dtype, data, shape: [shape.slice(0, -1).reduce((a, b) => a * b, 1), shape.at(-1)!] }
@@ -48,10 +26,10 @@ describe('golden cases', () => {
   })
 
   test('v05-seed-postln-block', () => {
-    const { graph, weights, input, agree } = open('v05-seed-postln-block')
-    const open_ = run(graph, { x: input('x') }, weights)
-    agree(open_.get('y'), 'y')
-    agree(open_.get('attn_weights'), 'attn_weights')
+    const { graph, weights, input, agree } = openReference('v05-seed-postln-block')
+    const unmasked = run(graph, { x: input('x') }, weights)
+    agree(unmasked.get('y'), 'y')
+    agree(unmasked.get('attn_weights'), 'attn_weights')
     const padded = run(graph, { x: input('x'), key_padding_mask: input('key_padding_mask') }, weights)
     agree(padded.get('y'), 'y_pad')
     agree(padded.get('attn_weights'), 'attn_weights_pad')
@@ -60,7 +38,7 @@ describe('golden cases', () => {
   test.each<[string, string?]>([['v06-gpt2-tiny'], ['v09-llama-tiny', 'examples/llama/model.tfm']])(
     '%s',
     (name, source) => {
-      const { graph, weights, input, agree } = open(name, source)
+      const { graph, weights, input, agree } = openReference(name, source)
       const ids = input('input_ids')
       agree(run(graph, { ids }, weights).get('logits'), 'logits')
       const first = i32([2, 7], [...ids.data.slice(0, 7), ...ids.data.slice(19, 26)])
@@ -69,7 +47,7 @@ describe('golden cases', () => {
   )
 
   test('v07-transformer-encdec', () => {
-    const { about, graph, weights, input, agree } = open('v07-transformer-encdec')
+    const { about, graph, weights, input, agree } = openReference('v07-transformer-encdec')
     const source = { src: input('src'), src_padding_mask: input('src_padding_mask') }
     const outputs = run(graph, { ...source, tgt: input('tgt') }, weights)
     agree(outputs.get('memory'), 'memory')
@@ -87,7 +65,7 @@ describe('golden cases', () => {
   })
 
   test('v11-layerscale-residual', () => {
-    const { graph, weights, input, agree } = open('v11-layerscale-residual')
+    const { graph, weights, input, agree } = openReference('v11-layerscale-residual')
     const outputs = run(graph, { x: input('x') }, weights)
     for (const name of ['layerscale', 'rezero', 'stacked']) agree(outputs.get(name), name)
   })

@@ -21,6 +21,7 @@ import type { Target } from '../../src/target.ts'
 import type { Sym } from '../../src/types/ix.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { safetensorsChunks } from '../../src/weights/write.ts'
+import { givenAll } from '../support/tensors.ts'
 import { cut, expectedOf, piecesOf, stepped } from './steps.ts'
 import type { Case, Dims } from './model.ts'
 import { drawn, weightOf } from './model.ts'
@@ -145,7 +146,7 @@ export async function check(model: Case, options: CheckOptions): Promise<Report>
       try {
         for (const call of calls) {
           const { given, want, dims } = call
-          const got = await emitted.run(asArguments(given))
+          const got = await emitted.run(givenAll(given))
           within(target.floats.roundoff, got, want, simulator, 'run', given, dims, '')
           if (derived) await inSteps(emitted, call)
         }
@@ -167,7 +168,7 @@ export async function check(model: Case, options: CheckOptions): Promise<Report>
           const name = count === 1 && from > 0 ? 'step' : 'prefill'
           const taken = programs.filter((p) => p.name === name || (prepare && p.name === 'prepare'))
           const ports = new Set(taken.flatMap((p) => p.inputs.map((i) => i.name)))
-          const got = await emitted[name](asArguments(new Map([...piece].filter(([input]) => ports.has(input)))))
+          const got = await emitted[name](givenAll(new Map([...piece].filter(([input]) => ports.has(input)))))
           const results = new Set(programs.find((p) => p.name === name)!.outputs.map((o) => o.name))
           const want = [...expectedOf(graph, wholeOf(from + count), from, count)].filter(([output]) =>
             results.has(output),
@@ -275,9 +276,6 @@ function inputsOf(graph: Graph, { draws }: Case, dims: Dims, call: number): Map<
 }
 
 const dataOf = (given: Given): Map<string, ArrayLike<number>> => new Map([...given].map(([n, t]) => [n, t.data]))
-const asArguments = (given: Given): Record<string, unknown> =>
-  Object.fromEntries([...given].map(([n, t]) => [n, { data: t.dtype === 'f32' ? Float32Array.from(t.data) : Int32Array.from(t.data), shape: t.shape }])) // prettier-ignore
-
 function bytesOf(graph: Graph, tensor: (name: string) => Float32Array): Uint8Array {
   const chunks = [...safetensorsChunks(graph.params.map(({ name, shape }) => ({ name, shape, data: tensor(name) })))]
   return Uint8Array.from(Buffer.concat(chunks))

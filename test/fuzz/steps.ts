@@ -5,6 +5,7 @@ import type { ProgramSource } from '../../src/lower/program.ts'
 import { of } from '../../src/types/ix.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { compare } from '../../src/diff/compare.ts'
+import { positions } from '../support/tensors.ts'
 
 type Values = ReadonlyMap<string, Tensor>
 
@@ -36,23 +37,14 @@ export function cut(
       return [
         [
           name,
-          node.type.shape.reduce((cutting, d, axis) => (d === length ? rows(cutting, axis, from, count) : cutting), t),
+          node.type.shape.reduce(
+            (cutting, d, axis) => (d === length ? positions(cutting, from, from + count, axis) : cutting),
+            t,
+          ),
         ],
       ]
     }),
   )
-}
-
-function rows(t: Tensor, axis: number, from: number, count: number): Tensor {
-  const inner = t.shape.slice(axis + 1).reduce((a, b) => a * b, 1)
-  const outer = t.shape.slice(0, axis).reduce((a, b) => a * b, 1)
-  const shape = t.shape.map((n, a) => (a === axis ? count : n))
-  const data = new Float64Array(outer * count * inner)
-  for (let o = 0; o < outer; o++) {
-    const start = (o * t.shape[axis] + from) * inner
-    data.set(t.data.subarray(start, start + count * inner), o * count * inner)
-  }
-  return { ...t, shape, data }
 }
 
 /** What a piece must give: what a run over all positions up to its end gives at its own. */

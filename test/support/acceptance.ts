@@ -3,84 +3,93 @@ import { expect } from 'vitest'
 import type { Json } from '../../src/frontend/index.ts'
 import type { Target } from '../../src/target.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
-import { compileFile, loadEmitted, type Result } from './emitted.ts'
+import { compileFile, loadEmitted, type Emitted } from './emitted.ts'
 import { goldenTensors } from './golden.ts'
-import { expectClose, graphOfFile, modelOfCase, readText, run } from './models.ts'
+import { expectClose, graphOfFile, modelOfCase, readText } from './models.ts'
+import { deviationOf, given, positions, type Result, type Tolerance } from './tensors.ts'
 
-export interface Case {
-  readonly rtol: number
-  readonly atol: number
+interface Case extends Tolerance {
   readonly hyper: Readonly<Record<string, number>>
   readonly config?: Json
-  readonly outputs: Readonly<Record<string, { readonly rtol?: number; readonly atol?: number }>>
+  readonly outputs: Readonly<Record<string, Partial<Tolerance>>>
 }
 /** What was compared, one line each: to print after all tests of a file. */
 export const table: string[] = ['case · output · target: max error, share of tolerance']
 
-/** The case of `test/golden/name`, compiled from `source`, by default its own model. */
+/** Compares on a target, within a tolerance, and writes a line of the table. */
+export function expectWithin(
+  got: ArrayLike<number>,
+  want: Tensor,
+  tolerance: Tolerance,
+  where: string,
+  counts?: (i: number) => boolean,
+): void {
+  expect(got.length, where).toBe(want.data.length)
+  const { error, share } = deviationOf(got, want.data, tolerance, counts)
+  table.push(`${where}: ${error.toExponential(2)}, ${(100 * share).toFixed(2)} %`)
+  expect(share, where).toBeLessThanOrEqual(1)
+}
+
+/** What a case says of itself, its tensors by name, and the tolerance of each output. */
+export function caseOf(name: string) {
+  const about = JSON.parse(readText(`test/golden/${name}/case.json`)) as Case
+  const io = goldenTensors(name, 'io.safetensors')
+  const side = (prefix: string): Map<string, Tensor> =>
+    new Map([...io].flatMap(([key, t]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), t] as const] : [])))
+  const [inputs, outputs] = [side('in.'), side('out.')]
+  const tolerance = (key: string): Tolerance => ({ rtol: about.rtol, atol: about.atol, ...about.outputs[key] })
+  const input = (key: string): Tensor => inputs.get(key)!
+  const output = (key: string): Tensor => outputs.get(key)!
+  return { about, inputs, input, output, tolerance }
+}
+
+/** The case of `test/golden/name`, compiled from `source`, by default its own model, and loaded on a target. */
 export async function open(
   name: string,
   target: Target,
   source = modelOfCase(name),
   weights = `test/golden/${name}/weights.safetensors`,
 ) {
-  const about = JSON.parse(readText(`test/golden/${name}/case.json`)) as Case
-  const io = goldenTensors(name, 'io.safetensors')
-  const compiled = compileFile(source, target, about.config)
-  const model = await loadEmitted(target, compiled, weights)
-  const input = (key: string): Tensor => io.get(`in.${key}`)!
-  const agree = (got: ArrayLike<number>, key: string): void => {
-    const { rtol = about.rtol, atol = about.atol } = about.outputs[key]
-    const want = io.get(`out.${key}`)!.data
-    expect(got.length, key).toBe(want.length)
-    let [error, share] = [0, 0]
-    for (let i = 0; i < want.length; i++) {
-      const e = Math.abs(got[i] - want[i])
-      error = Math.max(error, e)
-      share = Math.max(share, Number.isNaN(e) ? Infinity : e / (atol + rtol * Math.abs(want[i])))
-    }
-    table.push(`${name} · ${key} · ${target.name}: ${error.toExponential(2)}, ${(100 * share).toFixed(2)} %`)
-    expect(share, key).toBeLessThanOrEqual(1)
-  }
-  const inputs = [...io].flatMap(([key, t]) => (key.startsWith('in.') ? [[key.slice(3), t] as const] : []))
-  const shapeOf = (key: string): readonly number[] => io.get(`out.${key}`)!.shape
-  return { about, model, input, inputs, agree, shapeOf }
+  const golden = caseOf(name)
+  const model = await loadEmitted(target, compileFile(source, target, golden.about.config), weights)
+  const agree = (got: ArrayLike<number>, key: string): void =>
+    expectWithin(got, golden.output(key), golden.tolerance(key), `${name} · ${key} · ${target.name}`)
+  return { ...golden, model, agree }
 }
 
-/** What the reference makes of a case that is one call with tensors of the same names. */
-export function reference(name: string) {
-  const about = JSON.parse(readText(`test/golden/${name}/case.json`)) as Case
-  const io = goldenTensors(name, 'io.safetensors')
-  const inputs = Object.fromEntries(
-    [...io].flatMap(([key, t]) => (key.startsWith('in.') ? [[key.slice(3), t] as const] : [])),
-  )
-  const graph = graphOfFile(modelOfCase(name))
-  const outputs = run(graph, inputs, goldenTensors(name, 'weights.safetensors'))
+/** The same for the reference, with the graph and weights to run. */
+export function openReference(name: string, source = modelOfCase(name)) {
+  const golden = caseOf(name)
+  const { config } = golden.about
+  const graph = graphOfFile(source, config === undefined ? {} : { config })
+  const weights = goldenTensors(name, 'weights.safetensors')
   const agree = (got: Tensor | undefined, key: string): void => {
-    const { rtol = about.rtol, atol = about.atol } = about.outputs[key]
-    expect(got?.dtype === 'i32', key).toBe(io.get(`out.${key}`)!.dtype === 'i32')
-    expectClose(got, io.get(`out.${key}`)!, rtol, atol)
+    const { rtol, atol } = golden.tolerance(key)
+    expect(got?.dtype === 'i32', key).toBe(golden.output(key).dtype === 'i32')
+    expectClose(got, golden.output(key), rtol, atol)
   }
-  return { about, outputs, agree }
+  return { ...golden, graph, weights, agree }
 }
-export const ints = (data: ArrayLike<number>, shape: readonly number[]) => ({ data: Int32Array.from(data), shape })
-export const given = (t: Tensor) => ({
-  data: t.dtype === 'f32' ? Float32Array.from(t.data) : Int32Array.from(t.data),
-  shape: t.shape,
-})
-/** Columns from … to - 1 of a [B, T] tensor. */
-export function columns(t: Tensor, from: number, to: number) {
-  const [rows, length] = t.shape
-  const picked = Array.from({ length: rows }, (_, b) => [...t.data.slice(b * length + from, b * length + to)]).flat()
-  return ints(picked, [rows, to - from])
-}
-/** [B, 1, V] results of single steps as [B, steps, V]. */
-export function interleave(steps: readonly Result[]): Float32Array {
-  const [rows, , width] = steps[0].shape
-  const out = new Float32Array(rows * steps.length * width)
-  steps.forEach((s, i) => {
-    for (let b = 0; b < rows; b++) out.set(s.data.subarray(b * width, (b + 1) * width), (b * steps.length + i) * width)
-  })
+
+/** `logits` of a sequence of ids, `sizes[0]` positions at once and so on, pieces of one by `step`; the first call takes `others` too. */
+export async function logitsOfPieces(
+  model: Emitted,
+  name: string,
+  ids: Tensor,
+  sizes: readonly number[],
+  others: Readonly<Record<string, unknown>> = {},
+): Promise<Result[]> {
+  const out: Result[] = []
+  let at = 0
+  for (const size of sizes) {
+    const piece = { [name]: given(positions(ids, at, at + size)), ...(at === 0 ? others : {}) }
+    out.push((await (at > 0 && size === 1 ? model.step(piece) : model.prefill(piece))).logits)
+    at += size
+  }
   return out
 }
-export const argmax = (x: Float32Array): number => x.indexOf(Math.max(...x))
+/** A prompt, then one position at a time. */
+export const inSteps = (prompt: number, length: number): number[] => [
+  prompt,
+  ...Array.from({ length: length - prompt }, () => 1),
+]

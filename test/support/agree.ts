@@ -1,16 +1,16 @@
 /** Whole runs of a model on every target against the reference, within the simulated bound of rounding errors. */
-import { expect } from 'vitest'
 import { compileGraph, type Compiled } from '../../src/compile.ts'
 import { sourceFile } from '../../src/diagnostics/index.ts'
-import { deviations } from '../../src/diff/diff.ts'
 import { makeSimulator } from '../../src/diff/simulate.ts'
 import { interpret } from '../../src/interpret/index.ts'
 import { evaluate } from '../../src/types/ix.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { writeSafetensors } from '../../src/weights/write.ts'
+import { expectInBounds } from './bounds.ts'
 import { loadEmitted, targets } from './emitted.ts'
 import { graphOfText } from './models.ts'
 import { random } from './nodes.ts'
+import { givenAll } from './tensors.ts'
 
 /**
  * Compiles `text` for each target, also without fusion for the first, and runs it with random weights (in ±0.5) and inputs (f32 in ±1, i32 below
@@ -55,27 +55,10 @@ export async function expectTargetsAgree(
       const want = interpret(graph, { inputs, params: weights }).outputs
       const simulator = makeSimulator({ module, rules: target.floats, mode: 'rms', tensor })
       const bounds = simulator.run('run', { inputs: new Map([...inputs].map(([n, t]) => [n, t.data])), dims })
-      const got = await model.run(
-        Object.fromEntries(
-          [...inputs].map(([n, t]) => [
-            n,
-            { data: t.dtype === 'f32' ? Float32Array.from(t.data) : Int32Array.from(t.data), shape: t.shape },
-          ]),
-        ),
-      )
+      const got = await model.run(givenAll(inputs))
       for (const [name, value] of want) {
         const what = `${target.name}${fuse ? '' : ' without fusion'}, ${name} at ${JSON.stringify(sizes)}`
-        expect(got[name].shape, what).toEqual(value.shape)
-        const { value: simulated, error } = bounds.get(name)!
-        for (let i = 0; i < value.data.length; i++) {
-          const bound = deviations * error[i] + 4 * target.floats.roundoff * (1 + Math.abs(value.data[i]))
-          const off = Math.max(Math.abs(got[name].data[i] - value.data[i]), Math.abs(simulated[i] - value.data[i]))
-          if (!(off <= bound)) {
-            throw new Error(
-              `${what}, element ${i}: ${got[name].data[i]}, simulated ${simulated[i]}, want ${value.data[i]} ± ${bound}`,
-            )
-          }
-        }
+        expectInBounds(got[name], value, bounds.get(name)!, target, what)
       }
     }
     model.dispose()

@@ -12,11 +12,8 @@ import { typescript } from '../../targets/typescript/index.ts'
 import { wgsl } from '../../targets/wgsl/index.ts'
 import { testDevice } from './gpu.ts'
 import { readText } from './models.ts'
+import type { Result } from './tensors.ts'
 
-export interface Result {
-  readonly data: Float32Array
-  readonly shape: readonly number[]
-}
 type Call = (inputs: Readonly<Record<string, unknown>>) => Promise<Readonly<Record<string, Result>>>
 export interface Emitted {
   readonly run: Call

@@ -7,6 +7,7 @@ import { hasErrors, render, sourceFile, type Diagnostic } from '../../src/diagno
 import { elaborate, type ElaborateOptions, type Explanation } from '../../src/frontend/index.ts'
 import { interpret } from '../../src/interpret/index.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
+import { deviationOf } from './tensors.ts'
 
 const root = new URL('../../', import.meta.url)
 
@@ -73,16 +74,8 @@ export function run(
 export function expectClose(got: Tensor | undefined, want: Tensor, rtol: number, atol: number): void {
   if (!got) throw new Error('no such output')
   expect(got.shape).toEqual(want.shape)
-  let worst = 0
-  let at = 0
-  for (let i = 0; i < want.data.length; i++) {
-    const used = Math.abs(got.data[i] - want.data[i]) / (atol + rtol * Math.abs(want.data[i]))
-    if (!(used <= worst)) {
-      worst = used
-      at = i
-    }
-  }
-  expect(worst, `element ${at}: ${got.data[at]}, want ${want.data[at]}`).toBeLessThanOrEqual(1)
+  const { share, index } = deviationOf(got.data, want.data, { rtol, atol })
+  expect(share, `element ${index}: ${got.data[index]}, want ${want.data[index]}`).toBeLessThanOrEqual(1)
 }
 
 export const f32 = (shape: readonly number[], values: Iterable<number>): Tensor => ({

@@ -2,7 +2,6 @@
 import { expect } from 'vitest'
 import { compileGraph, type Compiled } from '../../src/compile.ts'
 import { sourceFile } from '../../src/diagnostics/index.ts'
-import { deviations } from '../../src/diff/diff.ts'
 import { makeSimulator } from '../../src/diff/simulate.ts'
 import type { ElaborateOptions } from '../../src/frontend/index.ts'
 import { interpret } from '../../src/interpret/index.ts'
@@ -17,8 +16,10 @@ import { evaluate, of, symbolsOf, type Sym } from '../../src/types/ix.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { randomTensor } from '../../src/weights/random.ts'
 import { writeSafetensors } from '../../src/weights/write.ts'
-import { loadEmitted, targets as allTargets, type Result } from './emitted.ts'
+import { expectInBounds } from './bounds.ts'
+import { loadEmitted, targets as allTargets } from './emitted.ts'
 import { graphOfText } from './models.ts'
+import { givenAll, positions, type Result } from './tensors.ts'
 
 export interface SteppingOptions {
   /** Positions in all. Default 7. */
@@ -129,15 +130,7 @@ function cut(i: InputSpec, inputs: ReadonlyMap<string, Tensor>, T: Sym, from: nu
   const t = inputs.get(i.name)
   if (t === undefined) return []
   const axis = i.node.type.shape.findIndex((d) => d === of(T))
-  return [[i.name, axis < 0 ? t : positions(t, axis, from, to)]]
-}
-
-function positions(t: Tensor, axis: number, from: number, to: number): Tensor {
-  const inner = t.shape.slice(axis + 1).reduce((a, b) => a * b, 1)
-  const run = t.shape[axis] * inner
-  const out: number[] = []
-  for (let o = 0; o < t.data.length; o += run) out.push(...t.data.subarray(o + from * inner, o + to * inner))
-  return { dtype: t.dtype, shape: t.shape.map((n, a) => (a === axis ? to - from : n)), data: Float64Array.from(out) }
+  return [[i.name, axis < 0 ? t : positions(t, from, to, axis)]]
 }
 
 /** What the outputs of the piece past … past + n - 1 must be. */
@@ -147,7 +140,7 @@ function expected({ graph, T, want }: Given, past: number, n: number): Map<strin
       const { shape } = o.node.type
       const value = want(past + n).get(o.name)!
       const axis = shape.findIndex((d) => d === of(T))
-      return [[o.name, axis < 0 ? value : positions(value, axis, past, past + n)]]
+      return [[o.name, axis < 0 ? value : positions(value, past, past + n, axis)]]
     }),
   )
 }
@@ -193,11 +186,6 @@ function stepReference(compiled: Compiled, given: Given, pieces: readonly number
   }
 }
 
-const arrayOf = (t: Tensor) => ({
-  data: t.dtype === 'f32' ? Float32Array.from(t.data) : Int32Array.from(t.data),
-  shape: t.shape,
-})
-
 async function stepTarget(
   target: Target,
   compiled: Compiled,
@@ -217,17 +205,7 @@ async function stepTarget(
   ): void => {
     for (const [key, value] of wanted) {
       if (got[key] === undefined) continue
-      const what = `${target.name}, ${key} ${where}`
-      expect(got[key].shape, what).toEqual(value.shape)
-      const { value: simulated, error } = bounds.get(key)!
-      for (let i = 0; i < value.data.length; i++) {
-        const bound = deviations * error[i] + 4 * target.floats.roundoff * (1 + Math.abs(value.data[i]))
-        const off = Math.max(Math.abs(got[key].data[i] - value.data[i]), Math.abs(simulated[i] - value.data[i]))
-        if (!(off <= bound))
-          throw new Error(
-            `${what}, element ${i}: ${got[key].data[i]}, simulated ${simulated[i]}, want ${value.data[i]} ± ${bound}`,
-          )
-      }
+      expectInBounds(got[key], value, bounds.get(key)!, target, `${target.name}, ${key} ${where}`)
     }
   }
   try {
@@ -257,18 +235,17 @@ async function stepTarget(
         const bounds = simulator.run(name, { inputs: filled(name, past, past + n), dims })
         const names = new Set([...portsOf(name), ...(past === 0 ? portsOf('prepare') : [])].map((p) => p.name))
         const own = graph.inputs.filter((i) => names.has(i.name)).flatMap((i) => cut(i, inputs, T, past, past + n))
-        const got = await model[name](Object.fromEntries(own.map(([key, t]) => [key, arrayOf(t)])))
+        const got = await model[name](givenAll(own))
         expect(model.past).toBe(past + n)
         close(got, expected(given, past, n), bounds, `of ${n} after ${past} (pieces ${pieces.join(', ')})`)
         past += n
         // A run of the whole on its own leaves the positions so far alone.
         if (past === n && pieces === all[0]) {
           const length = sizes.get(T)!
-          const whole = Object.fromEntries(graph.inputs.flatMap((i) => cut(i, inputs, T, 0, length)))
-          const arrays = Object.entries(whole).map(([key, t]) => [key, arrayOf(t)])
+          const whole = graph.inputs.flatMap((i) => cut(i, inputs, T, 0, length))
           dims.set(T, length)
           const run = simulator.run('run', { inputs: filled('run', 0, length), dims })
-          close(await model.run(Object.fromEntries(arrays)), want(length), run, 'of run')
+          close(await model.run(givenAll(whole)), want(length), run, 'of run')
         }
       }
     }
