@@ -34,7 +34,7 @@ function rewriteValue(value: unknown): unknown {
   return isNode(value) ? desugar(value) : value
 }
 
-export function isNode(value: unknown): value is Node {
+function isNode(value: unknown): value is Node {
   return typeof value === 'object' && value !== null && 'k' in value && 'span' in value
 }
 

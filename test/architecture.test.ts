@@ -33,8 +33,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/diff': ['src/compile.ts', 'src/gpu'],
   'src/explain': ['src/compile.ts'],
-  'src/index.ts': ['src/diff', 'src/explain', 'targets', 'src/fs-atomic.ts'],
-  'src/cli': ['src/index.ts', 'src/hf', 'src/diff', 'src/explain', 'targets', 'src/fs-atomic.ts'],
+  'src/cli': ['src/hf', 'src/diff', 'src/explain', 'targets', 'src/fs-atomic.ts'],
   'targets/runtime': [],
   targets: [
     'targets/runtime',

@@ -177,7 +177,7 @@ function buildComprehension(b: Builder, cst: CstNode, span: Span): ast.Comprehen
   return { k: 'comprehension', binders, body: buildExpr(b, nodeOf(cst, 'expression'), span), span }
 }
 
-export function buildArg(b: Builder, cst: CstNode, otherwise: Span): ast.Arg {
+function buildArg(b: Builder, cst: CstNode, otherwise: Span): ast.Arg {
   const span = spanOfNode(b, cst, otherwise)
   const name = nameOf(b, tokenOf(cst, 'Ident'))
   return { k: 'arg', ...(name ? { name } : {}), value: buildExpr(b, nodeOf(cst, 'expression'), span), span }

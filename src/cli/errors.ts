@@ -30,7 +30,7 @@ export function failureOf(error: unknown, io: Io): Failure {
 }
 
 /** Errors with a code of ours (of emitted modules and their runtime), of WebGPU, and of the file system. */
-export function diagnosticIn(error: unknown): Diagnostic | undefined {
+function diagnosticIn(error: unknown): Diagnostic | undefined {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined
   const { code, message } = error
   if (/^TFM\d{4}$/.test(code))

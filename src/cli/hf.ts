@@ -98,7 +98,7 @@ interface Place {
 const own = (ctx: Context, path: string): Place => ({ file: readSource(ctx.io, path), imports: importsFrom(ctx.io) })
 
 /** A source of this package, named as if the package were the current folder. */
-export function packaged(architecture: Architecture): Place {
+function packaged(architecture: Architecture): Place {
   const shown = join('examples', basename(dirname(architecture.source)), 'model.tfm').replaceAll('\\', '/')
   const io = { cwd: packageRoot() }
   return { file: readSource(io, shown), imports: importsFrom(io) }

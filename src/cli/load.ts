@@ -40,7 +40,7 @@ interface EmittedModule {
 }
 
 /** Emits and imports. Nothing is written to disk; emitted modules import nothing. */
-export async function importModule(
+async function importModule(
   target: Target,
   compiled: Compiled,
   options: Partial<EmitOptions> = {},

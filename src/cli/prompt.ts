@@ -127,7 +127,7 @@ export function stopOf(model: OpenedModel, options: PromptOptions): number[] {
 }
 
 /** Token ids of `generation_config.json`, else of `config.json`: one, several or none. */
-export function idsIn(model: OpenedModel, key: string): number[] {
+function idsIn(model: OpenedModel, key: string): number[] {
   const found = model.generation?.values[key] ?? model.config?.values[key]
   return [found].flat().filter((id): id is number => typeof id === 'number')
 }

@@ -39,7 +39,7 @@ export function spanText(span: Span): string {
 }
 
 /** Offsets at which lines start; computed once per file. */
-export function lineStarts(file: SourceFile): readonly number[] {
+function lineStarts(file: SourceFile): readonly number[] {
   const known = lineStartsOf.get(file)
   if (known) return known
   const starts = [0]

@@ -29,7 +29,7 @@ export function visibleChar(char: string): string {
 }
 
 /** Columns that a character takes in a terminal: 0 for combining marks, 2 for East Asian wide characters and emoji. */
-export function columnsOf(char: string): number {
+function columnsOf(char: string): number {
   const code = char.codePointAt(0) ?? 0
   if (code < 0x300) return 1
   if (/\p{Mn}|\p{Me}/u.test(char)) return 0

@@ -173,7 +173,7 @@ function asRemainder(cond: Cond & { op: 'rel' }): { a: Ix; b: Ix } | undefined {
 }
 
 /** "d = 7, heads = 2": the names of a condition with their values. */
-export function valuesIn(e: ast.Expr, env: Env): string {
+function valuesIn(e: ast.Expr, env: Env): string {
   const told: string[] = []
   walk(e, (node) => {
     if (node.k !== 'name') return

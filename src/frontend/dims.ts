@@ -32,7 +32,7 @@ export function mentionsDims(e: ast.Expr): boolean {
 }
 
 /** Capitals that a type mentions and no scope binds, in order. */
-export function freeDims(type: ast.Type, env: Env): ast.Name[] {
+function freeDims(type: ast.Type, env: Env): ast.Name[] {
   const found: ast.Name[] = []
   for (const dim of type.dims) {
     walk(dim, (node) => {
@@ -57,7 +57,7 @@ export function declareDim(env: Env, name: string, span: Span): Sym {
 }
 
 /** `any`, in a block's signature, is every dtype. */
-export function dtypeOf(name: ast.Name, env: Env, any: boolean): DType | 'any' | undefined {
+function dtypeOf(name: ast.Name, env: Env, any: boolean): DType | 'any' | undefined {
   if (any && name.name === 'any') return 'any'
   const found = dtypes.find((dtype) => dtype === name.name)
   if (!found) report(env, unknownDtype(name.span, name.name))

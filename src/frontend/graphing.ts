@@ -11,7 +11,7 @@ import { report } from './context.ts'
 import { fault, showDims, tensor, type Fault, type TensorValue } from './values.ts'
 import { becauseOf } from './why.ts'
 
-export function originAt(env: Env, span: Span): Origin {
+function originAt(env: Env, span: Span): Origin {
   return { span, frames: env.frame.spans, scope: env.template }
 }
 

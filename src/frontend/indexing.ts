@@ -231,7 +231,7 @@ function within(env: Env, a: Ix, b: Ix, span: Span, text: string): boolean {
 // ---- inside a comprehension
 
 /** Whether `x >= 0`, by the ranges of its symbols or with the facts of the `select` around. */
-export function provedNonNegative(x: Ix, env: Env): boolean {
+function provedNonNegative(x: Ix, env: Env): boolean {
   if (lower(x) >= 0) return true
   for (const [i, fact] of env.facts.entries()) {
     const rest = sub(x, fact)

@@ -138,7 +138,7 @@ function ofNumbers(e: ast.Binary, a: Num, b: Num, env: Env): Value {
 }
 
 /** Numbers that have no exact form together: computed by tensors in f32. */
-export function elementwiseReal(env: Env, op: string, values: readonly Num[], span: Span): Value {
+function elementwiseReal(env: Env, op: string, values: readonly Num[], span: Span): Value {
   return (
     lanewise(
       env,

@@ -9,14 +9,14 @@ export const libraryFiles = new WeakSet<SourceFile>()
 const library = (span: Span): boolean => libraryFiles.has(span.file)
 
 /** The innermost place in the user's own text: the call into the library, not the line within it. */
-export function userSpan(origin: Origin): Span {
+function userSpan(origin: Origin): Span {
   if (!library(origin.span)) return origin.span
   const own = [...origin.frames].reverse().find((span) => !library(span))
   return own ?? origin.span
 }
 
 /** The node whose op set the shape: elementwise ops hand on the shape of an input. */
-export function fixedBy(node: Node): Node {
+function fixedBy(node: Node): Node {
   let at = node
   for (;;) {
     const hands = opOf(at.op)

@@ -30,7 +30,7 @@ export interface OpenGpu {
 }
 
 /** The features that our kernels can make use of. */
-export const usefulFeatures: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query']
+const usefulFeatures: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query']
 
 /**
  * Opens WebGPU in Node through the optional package `webgpu` (Dawn): on the system's own driver if there is one (and

@@ -131,7 +131,7 @@ export function regionsOf(order: readonly Node[]): Regions {
 }
 
 /** Whether `loop` is `inner` or lies around it. */
-export function encloses(loop: Loop, inner: Loop): boolean {
+function encloses(loop: Loop, inner: Loop): boolean {
   for (let at: Loop | undefined = inner; at !== undefined; at = at.parent) if (at === loop) return true
   return false
 }

@@ -4,7 +4,7 @@ import { of } from '../types/ix.ts'
 import type { Buffer } from './buffer.ts'
 import type { Expr } from './expr.ts'
 import { cast } from './expr.ts'
-import type { Body, Stage, StageKernel } from './stage.ts'
+import type { Body, Stage } from './stage.ts'
 import type { Mapper } from './walk.ts'
 import { mapper, substituteExpr } from './walk.ts'
 
@@ -17,7 +17,7 @@ export function mapStage(s: Stage, m: Mapper): Stage {
     ...(s.guard ? { guard: m.expr(s.guard) } : {}),
   }
 }
-export function mapBody(b: Body, m: Mapper): Body {
+function mapBody(b: Body, m: Mapper): Body {
   const where = b.k !== 'map' && b.where ? { where: m.expr(b.where) } : {}
   switch (b.k) {
     case 'map':
@@ -81,7 +81,7 @@ function inlineChunk(s: Stage): Stage {
 }
 
 /** Whether an expression computes a function worth many multiplications. */
-export function isCostly(e: Expr): boolean {
+function isCostly(e: Expr): boolean {
   switch (e.k) {
     case 'un':
       return !['neg', 'abs', 'not', 'sign', 'floor', 'ceil', 'round'].includes(e.f) || isCostly(e.x)
@@ -95,8 +95,3 @@ export function isCostly(e: Expr): boolean {
       return false
   }
 }
-
-export const inlineKernel = (k: StageKernel, options?: InlineOptions): StageKernel => ({
-  ...k,
-  stages: inlineStages(k.stages, options),
-})

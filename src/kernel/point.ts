@@ -29,26 +29,7 @@ export interface PointOptions {
 /** The stage's point at `coords` of its domain; undefined where its guard leaves the point out. */
 export type PointEvaluator = (stage: Stage, coords: readonly number[]) => Point | undefined
 
-/** Evaluates points of the stages that define `out`: undefined where every guard leaves the point out. */
-export function evaluatePoint(
-  kernel: StageKernel,
-  out: Buffer,
-  coords: readonly number[],
-  inputs: Inputs,
-  params: ReadonlyMap<Sym, number>,
-  rules: Rules,
-  options: PointOptions = {},
-): Point | undefined {
-  const evaluate = pointEvaluator(kernel, inputs, params, rules, options)
-  for (const s of kernel.stages) {
-    if (s.out !== out) continue
-    const p = evaluate(s, coords)
-    if (p !== undefined) return p
-  }
-  return undefined
-}
-
-/** Values of intermediate stages are kept between points. */
+/** Evaluates points of a kernel's stages. Values of intermediate stages are kept between points. */
 export function pointEvaluator(
   kernel: StageKernel,
   inputs: Inputs,

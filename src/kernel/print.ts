@@ -129,7 +129,7 @@ export function printNest(kernel: NestKernel): string {
   return [head, ...printStmts(kernel.body, p).map((l) => `  ${l}`), ''].join('\n')
 }
 
-export function printStmts(body: readonly Stmt[], p: Printer = makePrinter()): string[] {
+function printStmts(body: readonly Stmt[], p: Printer = makePrinter()): string[] {
   return body.flatMap((s) => stmtLines(p, s))
 }
 

@@ -44,7 +44,7 @@ const links = (user: Stage, maker: Stage): readonly LoadExpr[] => {
 const unlinked: readonly LoadExpr[] = []
 
 /** Domain symbols that may be rows: axes of one element are no loops, and the columns of a carried reduction share its state. */
-export function rowCandidates(s: Stage): readonly Sym[] {
+function rowCandidates(s: Stage): readonly Sym[] {
   const columns = s.body.k === 'carried' ? s.body.columns : []
   return s.domain.filter((v) => !isUnit(v) && !columns.includes(v))
 }

@@ -6,7 +6,6 @@ import type { Rows } from './rows.ts'
 import type { Body, Stage, StageKernel } from './stage.ts'
 import { isUnit, symbolsOfExpr } from './walk.ts'
 
-export type StageKind = 'view' | 'map' | 'reduce' | 'contraction' | 'carried'
 export type LoadExpr = Expr & { readonly k: 'load' }
 type Reduce = Body & { readonly k: 'reduce' }
 
@@ -42,12 +41,6 @@ export type Structure =
 export function isContraction(stage: Stage): boolean {
   const c = contractionOf(stage)
   return c !== undefined && c.m.length > 0 && c.n.length > 0
-}
-
-export function kindOfStage(stage: Stage): StageKind {
-  if (stage.body.k === 'map') return stage.body.e.k === 'load' ? 'view' : 'map'
-  if (stage.body.k === 'carried') return 'carried'
-  return isContraction(stage) ? 'contraction' : 'reduce'
 }
 
 function factorsOf(e: Expr): readonly Expr[] {

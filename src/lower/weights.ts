@@ -46,7 +46,7 @@ function makeKey(): (n: Node) => string {
   return key
 }
 
-export const staticShape = (n: Node): number[] => n.type.shape.map((d) => isConst(d)!)
+const staticShape = (n: Node): number[] => n.type.shape.map((d) => isConst(d)!)
 
 /** The constant operand [K, N] (or [N, K]) of a contraction: rank 2, indexed by the summed symbol and one domain symbol. */
 function constantOperand(flow: Flow, n: Node): { readonly node: Node; readonly order: 'kn' | 'nk' } | undefined {
@@ -165,7 +165,7 @@ function unique(names: Set<string>, wish: string): string {
 const shortName = (name: string): string => name.split(' ')[0].split('.').slice(-2).join('_')
 
 /** Checkpoint tensors under a load-time expression, in order of first use. */
-export function paramNames(n: Node): string[] {
+function paramNames(n: Node): string[] {
   const out = new Set<string>()
   const go = (n: Node): void => {
     if (n.op === 'param') out.add(n.attrs.name as string)

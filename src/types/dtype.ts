@@ -27,8 +27,6 @@ const STORAGE_BYTES: Readonly<Record<StorageDType, number>> = {
   BOOL: 1,
 }
 
-export const STORAGE_DTYPES = Object.keys(STORAGE_BYTES) as readonly StorageDType[]
-
 export function isStorageDType(x: string): x is StorageDType {
   return Object.hasOwn(STORAGE_BYTES, x)
 }

@@ -163,7 +163,7 @@ export const exportErrors = (text: string): string =>
   text.replace(/^"use strict"\n/, '').replace(/^class TfmError/m, 'export class TfmError')
 
 /** Whether a kernel only ever sees one position. */
-export function onlyInSteps(module: Module, kernel: number): boolean {
+function onlyInSteps(module: Module, kernel: number): boolean {
   return module.programs.every((program) => program.name === 'step' || !kernelsOf(program.steps).includes(kernel))
 }
 

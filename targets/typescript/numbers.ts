@@ -42,9 +42,6 @@ const infix = (op: string, p: number, a: Text, b: Text, strict = true): Text => 
 
 export const ixText = (x: Ix, scope: Scope): string => ix(x, scope).s
 export const exprText = (e: Expr, scope: Scope): string => expr(e, scope).s
-/** As an operand of an addition. */
-export const ixTerm = (x: Ix, scope: Scope): string => within(ix(x, scope), P.add)
-
 function ix(x: Ix, scope: Scope): Text {
   const terms = x.terms
   if (terms.length === 0) return { s: '0', p: P.call }
@@ -124,7 +121,6 @@ function literal(x: number): string {
   const exponent = x.toExponential().replace('e+', 'e')
   return exponent.length < plain.length ? exponent : plain
 }
-export const numberText = (x: number): string => number(x).s
 
 const plainUnary: Partial<Record<UnaryFn, string>> = {
   abs: 'Math.abs', sign: 'Math.sign', floor: 'Math.floor', ceil: 'Math.ceil', exp: 'Math.exp', expm1: 'Math.expm1', log: 'Math.log',

@@ -11,7 +11,7 @@ import { layerName } from './rolled.ts'
 import { access, fill, indent, property, quote } from './text.ts'
 
 /** A scope of dims only. */
-export function dimScope(p: Printer, sym: (s: Sym) => string): Scope {
+function dimScope(p: Printer, sym: (s: Sym) => string): Scope {
   const none = (): never => {
     throw new Error('internal: a dim depends on data')
   }

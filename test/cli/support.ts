@@ -72,7 +72,7 @@ export const tiny = `model tiny(vocab = 11, ctx = 12, d = 8, heads = 2) {
   output logits = x @ transpose(wte)
 }
 `
-export const tinyShapes: Readonly<Record<string, readonly number[]>> = {
+const tinyShapes: Readonly<Record<string, readonly number[]>> = {
   'wte.weight': [11, 8],
   'norm.weight': [8],
   'norm.bias': [8],

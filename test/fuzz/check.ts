@@ -254,7 +254,7 @@ function readsBack(graph: Graph): void {
   if (printGraph(again) !== text) throw new Error(`the IR reads back as another one:\n${text}`)
 }
 
-export function sameValues(got: Given, want: Given, tolerance: number, where: string): void {
+function sameValues(got: Given, want: Given, tolerance: number, where: string): void {
   for (const [name, w] of want) {
     const t = got.get(name)
     if (t === undefined) throw new Error(`no ${name} ${where}`)

@@ -21,7 +21,7 @@ const choices: readonly (readonly [RegExp, readonly number[]])[] = [
   [/^narrow|embedding/, [2, 3, 8]],
 ]
 
-export const exampleNames = (): string[] =>
+const exampleNames = (): string[] =>
   readdirSync(join(packageRoot(), 'examples'), { withFileTypes: true })
     .filter((f) => f.isDirectory())
     .map((f) => f.name)

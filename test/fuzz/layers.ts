@@ -19,7 +19,7 @@ import {
 } from './grammar.ts'
 import { smooth } from './elementwise.ts'
 import type { Extent, Var } from './model.ts'
-import { fixed, isFixed, valueOf } from './model.ts'
+import { fixed, isFixed } from './model.ts'
 
 const flags = (g: Grammar): string =>
   (g.r.chance(0.25) ? ', bias = false' : '') + (g.r.chance(0.3) ? ', transposed = true' : '')
@@ -214,4 +214,3 @@ export const another: Piece = (g) => {
   input(g, shape, { k: g.r.pick(['normal', 'normal', 'repeated', 'tiny', 'zero', 'large']) })
   return true
 }
-export const fixedOf = (e: Extent): number => valueOf(e)

@@ -59,7 +59,7 @@ export function placeOf(file: SourceFile, node: ts.Node): string {
 }
 
 /** `path:line` of an offset in the file, for messages. */
-export function placeAt(file: SourceFile, offset: number): string {
+function placeAt(file: SourceFile, offset: number): string {
   return `${file.path}:${file.text.slice(0, offset).split('\n').length}`
 }
 
