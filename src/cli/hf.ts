@@ -12,6 +12,7 @@ import {
   readArchitecture,
   readRegistry,
   readsOf,
+  tiesOf,
   type Architecture,
   type Chosen,
   type HfFolder,
@@ -62,7 +63,7 @@ export async function findHf(
   const fields = ast
     ? checkFields(config.values, readsOf(ast), rules, config.file, place.file.path)
     : { read: [], required: [], ignored: [], problems: [] }
-  const hf: HfModel = { folder, fields, ...chosen }
+  const hf: HfModel = { folder, fields, ties: tiesOf(rules, config.values), ...chosen }
   return {
     ...place,
     ...(model === undefined ? {} : { model }),

@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { checkModel, type CheckedModel } from '../compile.ts'
 import { sourceFile, type SourceFile } from '../diagnostics/index.ts'
 import type { Json, Resolve } from '../frontend/index.ts'
-import type { Chosen, FieldReport, HfFolder, JsonObject } from '../hf/index.ts'
+import type { Chosen, FieldReport, HfFolder, JsonObject, Ties } from '../hf/index.ts'
 import { UsageError, type Context } from './context.ts'
 import { findBeside, foldersOf, importsFrom, readSource } from './files.ts'
 
@@ -43,6 +43,7 @@ export interface ModelSource {
 export interface HfModel extends Partial<Chosen> {
   readonly folder: HfFolder
   readonly fields: FieldReport
+  readonly ties: Ties
 }
 
 export interface OpenedModel extends CheckedModel, Omit<ModelSource, 'imports' | 'model'> {}
@@ -57,7 +58,10 @@ export async function openModel(ctx: Context, path: string | undefined, options:
     resolve: imports,
   })
   ctx.warn(...checked.diagnostics)
-  return { ...checked, ...source }
+  if (!source.hf) return { ...checked, ...source }
+  const { untied } = await import('../hf/index.ts')
+  const graph = { ...checked.graph, params: untied(checked.graph.params, source.hf.ties) }
+  return { ...checked, graph, ...source }
 }
 
 /** The source that a command works on: the file that was named, or that of the architecture of a Hugging Face folder. */

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { DiagnosticError, say, type Diagnostic } from '../diagnostics/index.ts'
 import type { Tensor } from '../types/tensor.ts'
+import type { WeightsFile } from '../weights/index.ts'
 import type { Context } from './context.ts'
 import { findBeside } from './files.ts'
 import type { OpenedModel } from './model.ts'
@@ -46,7 +47,9 @@ export async function openWeightsOf(ctx: Context, model: OpenedModel, options: W
   }
   const { loadParameters, openWeights } = await import('../weights/index.ts')
   const full = resolve(ctx.io.cwd, path)
-  const { files } = await openWeights(full)
+  const file = await openWeights(full)
+  await warnOfTies(ctx, model, file)
+  const { files } = file
   return {
     label: path,
     source: () => files,
@@ -60,6 +63,13 @@ export async function openWeightsOf(ctx: Context, model: OpenedModel, options: W
       ),
     onWarning,
   }
+}
+
+/** What a configuration says of tied tensors must hold in the file. */
+export async function warnOfTies(ctx: Context, { graph, hf, config }: OpenedModel, file: WeightsFile): Promise<void> {
+  if (!hf || !config) return
+  const { checkTies } = await import('../hf/index.ts')
+  ctx.warn(...(await checkTies(file, graph.params, graph.rules, hf.ties, config.file)))
 }
 
 async function random(model: OpenedModel, seed: number, onWarning: Weights['onWarning']): Promise<Weights> {

@@ -4,6 +4,7 @@ import type { Json } from '../frontend/index.ts'
 import { leavesOf, sameJson, shortJson, valueAt, type JsonObject } from './json.ts'
 import { globOf, isNeutral, ownName, usual } from './neutral.ts'
 import type { FieldRules } from './registry.ts'
+import { tieField } from './ties.ts'
 
 export interface FieldReport {
   /** Read by the model. */
@@ -17,16 +18,17 @@ export interface FieldReport {
 }
 
 /**
- * `reads` are the paths that hyperparameters name with `from`; `rules` those of the architecture and of the class, the class last; `file`
+ * `named` are the paths that hyperparameters name with `from`; `rules` those of the architecture and of the class, the class last; `file`
  * and `by` are the configuration and the model as messages name them.
  */
 export function checkFields(
   config: JsonObject,
-  reads: readonly string[],
+  named: readonly string[],
   rules: readonly FieldRules[],
   file: string,
   by: string,
 ): FieldReport {
+  const reads = rules.some((r) => Object.keys(r.tied).length > 0) ? [...named, tieField] : named
   const own: Readonly<Record<string, readonly Json[]>> = Object.assign({}, ...rules.map((r) => r.requires))
   const inherited = Object.entries(usual).filter(([field]) => !reads.some((r) => overlaps(r, field)))
   const requires = { ...Object.fromEntries(inherited), ...own } as Readonly<Record<string, readonly Json[]>>

@@ -29,6 +29,8 @@ export interface FieldRules {
   readonly requires: Readonly<Record<string, readonly Json[]>>
   /** Fields that do not change the numbers; `*` stands for anything within a name, `**` for anything. */
   readonly ignores: readonly string[]
+  /** Tensors that are one where `tie_word_embeddings` is true: name → name of the other, as the model has them. */
+  readonly tied: Readonly<Record<string, string>>
 }
 
 export interface Architecture extends FieldRules {
@@ -52,8 +54,8 @@ export interface ModelClass extends FieldRules {
   readonly task?: Task
 }
 
-const keys = ['model_type', 'architectures', 'task', 'requires', 'ignores', 'aliases', 'defaults']
-const classKeys = ['model', 'task', 'requires', 'ignores']
+const keys = ['model_type', 'architectures', 'task', 'requires', 'ignores', 'tied', 'aliases', 'defaults']
+const classKeys = ['model', 'task', 'requires', 'ignores', 'tied']
 
 /**
  * Reads `<folder>/<name>/architecture.json` of every subfolder that has one, in the order of their names.
@@ -135,7 +137,14 @@ function rulesOf(json: JsonObject, where: string, bad: Bad): FieldRules {
     if (!Array.isArray(values) || values.length === 0)
       bad(`"requires.${field}" of ${where} is not a list of allowed values, the default first`)
   const ignores = stringsOf(json.ignores ?? [], `ignores" of ${where}, "ignores`, bad)
-  return { requires: requires as Readonly<Record<string, readonly Json[]>>, ignores }
+  const tied = json.tied ?? {}
+  if (!isObject(tied) || Object.values(tied).some((other) => typeof other !== 'string'))
+    return bad(`"tied" of ${where} is not an object of names of tensors`)
+  return {
+    requires: requires as Readonly<Record<string, readonly Json[]>>,
+    ignores,
+    tied: tied as Readonly<Record<string, string>>,
+  }
 }
 
 function stringsOf(value: Json | undefined, key: string, bad: Bad): readonly string[] {

@@ -1,4 +1,5 @@
 export * from './open.ts'
+export { modelName } from '../../targets/runtime/weights.ts'
 export * from './write.ts'
 export * from './random.ts'
 export * from './hf-config.ts'

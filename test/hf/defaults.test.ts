@@ -14,6 +14,7 @@ import {
   completed,
   readRegistry,
   readsOf,
+  tiesOf,
   type Chosen,
   type JsonObject,
 } from '../../src/hf/index.ts'
@@ -35,6 +36,14 @@ const configOf = (type: string, { architecture, class: c }: Chosen): JsonObject 
 const sourceOf = ({ architecture }: Chosen) => parse(sourceFile('model.tfm', readFileSync(architecture.source, 'utf8'))).ast // prettier-ignore
 
 describe('the configuration of transformers', () => {
+  test.each(all.filter(([, , { architecture, class: c }]) => Object.keys({ ...architecture.tied, ...c.tied }).length > 0))(
+    '%s %s: whether the head is tied where nothing is said',
+    (type, _, { architecture }) => {
+      const none = completed({ model_type: type }, architecture)
+      expect(tiesOf([], none).tied).toBe(recorded[type].tie_word_embeddings)
+    },
+  ) // prettier-ignore
+
   test.each(all)('%s %s has no field that is not dealt with', (type, _, chosen) => {
     const model = modelIn(sourceOf(chosen), chosen.class.model)!
     const rules = [chosen.architecture, chosen.class]

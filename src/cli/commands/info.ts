@@ -7,6 +7,7 @@ import { openWeights, type WeightsFile } from '../../weights/open.ts'
 import type { Context, Outcome } from '../context.ts'
 import { openModel, type HfModel, type ModelOptions, type OpenedModel } from '../model.ts'
 import { bytes, count, plural, table } from '../output.ts'
+import { warnOfTies } from '../weights.ts'
 
 export interface InfoOptions extends ModelOptions {
   readonly weights?: string
@@ -18,7 +19,9 @@ export async function info(ctx: Context, [path]: (string | undefined)[], options
   const weights = options.weights ?? options.hf
   if (model.hf) ctx.print(described(ctx, model, model.hf))
   if (weights === undefined) return parameters(ctx, model.graph)
-  const { data, ok } = fit(ctx, model.graph, await openWeights(resolve(ctx.io.cwd, weights)), weights)
+  const file = await openWeights(resolve(ctx.io.cwd, weights))
+  await warnOfTies(ctx, model, file)
+  const { data, ok } = fit(ctx, model.graph, file, weights)
   return { data: { ...data, ...(model.hf ? { config: fieldsOf(model.hf) } : {}) }, ok }
 }
 

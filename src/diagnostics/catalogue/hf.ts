@@ -59,6 +59,30 @@ export const badChat = define(
   (message: string, help?: string): Said => ({ message, ...(help === undefined ? {} : { help }) }),
 )
 
+export const notTied = define(
+  'TFM1916',
+  {
+    title: 'weights are not tied as config.json says',
+    explain: 'tie_word_embeddings true makes a head equal to the table of embeddings; without it the head must be in the file. Else this may be another model.',
+    example: 'a config.json of Llama with "tie_word_embeddings": false, and a model.safetensors without lm_head.weight',
+  }, // prettier-ignore
+  (message: string, help: string): Said => ({ message, help }),
+)
+
+export const tiedButStored = define(
+  'TFM1917',
+  {
+    title: 'weights that config.json ties differ in the file',
+    explain: 'Both are used as they are in the file, as transformers 5 does; earlier versions take the table of embeddings for both.',
+    example: 'a config.json of Gemma with "tie_word_embeddings": true, and a model.safetensors with an lm_head.weight of its own',
+    severity: 'warning',
+  }, // prettier-ignore
+  (message: string): Said => ({
+    message,
+    help: 'as in transformers 5 both are used as they are stored; say "tie_word_embeddings": false in config.json if that is meant',
+  }),
+)
+
 export const cannotTask = define(
   'TFM1915',
   {
