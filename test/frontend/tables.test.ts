@@ -23,6 +23,14 @@ test('name everything that can be called', () => {
   expect([...named, ...builtinNames(), ...blocks].filter((name) => !words.has(name))).toEqual([])
 })
 
+test('name nothing else', () => {
+  const rows = section.split('\n').filter((line) => line.startsWith('|'))
+  const words = rows.flatMap((row) => [...row.matchAll(/`(\w+)(?:\([^`]*\))?`/g)].map((match) => match[1]))
+  const known = new Set([...opNames(), ...builtinNames(), ...blocks, 'pi', 'hidden_act', 'sum', 'batch'])
+  expect(words.length).toBeGreaterThan(100)
+  expect(words.filter((word) => !known.has(word))).toEqual([])
+})
+
 test('count right', () => {
   const all = named.length + builtinNames().length + blocks.length
   const share = 5 * Math.round((20 * blocks.length) / all)

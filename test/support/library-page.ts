@@ -42,11 +42,12 @@ const nameOf = (p: Param): string => (p.kind === 'axes' ? 'axis' : p.name)
 function opEntries(called: string): string[] {
   const found = (Object.entries(ops) as [string, Op][]).filter(([key, op]) => (op.call ?? key) === called)
   return found.flatMap(([, op]) => {
-    if (!op.lower || op.internal || op.operator !== undefined || op.params.some((p) => p.kind === 'numbers')) return []
+    if (!op.lower || op.internal || op.params.some((p) => p.kind === 'numbers')) return []
     const shown = (v: unknown): string =>
       v === null ? 'none' : Array.isArray(v) ? `[${v.join(', ')}]` : JSON.stringify(v)
     const params = op.params.map((p) => (p.default === undefined ? nameOf(p) : `${nameOf(p)} = ${shown(p.default)}`))
-    return [`- \`${called}(${params.join(', ')})\`\\\n  ${op.doc.replace(/\s+/g, ' ')}`]
+    const written = op.operator === undefined ? '' : ` (written \`${op.operator}\`)`
+    return [`- \`${called}(${params.join(', ')})\`${written}\\\n  ${op.doc.replace(/\s+/g, ' ')}`]
   })
 }
 
