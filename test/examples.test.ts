@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 const root = new URL('../examples/', import.meta.url)
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
 const examples = readdirSync(root).filter((name) => existsSync(new URL(`${name}/model.tfm`, root)))
-/** Two stacks of layers, and what joins them. */
+/** Two stacks of layers, and what joins them: encoder–decoders, and the two towers of clip. */
 const twoStacks = ['bart', 'clip', 't5', 'translate', 'transformer', 'whisper']
 
 test('there are examples', () => expect(examples.length).toBeGreaterThan(30))

@@ -1,7 +1,6 @@
 /** Published cases of single operations, convolutions and 16-bit weights, on the reference and on every target; prints a table. */
 import { afterAll, describe, expect, test } from 'vitest'
-import { inSteps, logitsOfPieces, open, openReference, table } from '../support/acceptance.ts'
-import { targets } from '../support/emitted.ts'
+import { inSteps, logitsOfPieces, open, openReference, subjects, table } from '../support/acceptance.ts'
 import { run } from '../support/models.ts'
 import { given, givenAll, joined } from '../support/tensors.ts'
 
@@ -16,7 +15,7 @@ test.each(whole)('reference: %s', (name) => {
   for (const key of Object.keys(about.outputs)) agree(outputs.get(key) ?? outputs.get(`${key}_`), key)
 })
 
-describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000 }, (_, target) => {
+describe.each(subjects)('%s', { timeout: 240_000 }, (_, target) => {
   test.each(whole)('%s', async (name) => {
     const { about, model, inputs, output, agree } = await open(name, target)
     const out = await model.run(givenAll(inputs))

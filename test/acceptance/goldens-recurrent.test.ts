@@ -1,7 +1,6 @@
 /** The published recurrent layers on the reference and every target; prints a table. */
 import { afterAll, describe, expect, test } from 'vitest'
-import { open, openReference, table } from '../support/acceptance.ts'
-import { targets } from '../support/emitted.ts'
+import { open, openReference, subjects, table } from '../support/acceptance.ts'
 import { expectClose, run } from '../support/models.ts'
 import { deviationOf, given, positions } from '../support/tensors.ts'
 
@@ -20,7 +19,7 @@ test('the reference', () => {
   }
 })
 
-describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 120_000 }, (_, target) => {
+describe.each(subjects)('%s', { timeout: 120_000 }, (_, target) => {
   test(name, async () => {
     const { model, input, agree } = await open(name, target)
     const x = given(input('x'))

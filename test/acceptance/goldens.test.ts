@@ -1,12 +1,11 @@
 /** The published cases on every target, from emitted modules, within each case's tolerance; prints a table. */
 import { afterAll, describe, expect, test } from 'vitest'
-import { inSteps, logitsOfPieces, open, table } from '../support/acceptance.ts'
-import { targets } from '../support/emitted.ts'
+import { inSteps, logitsOfPieces, open, subjects, table } from '../support/acceptance.ts'
 import { argmax, deviationOf, given, ints, joined, type Result } from '../support/tensors.ts'
 
 afterAll(() => console.log(table.join('\n')))
 
-describe.each(targets.map((t) => [t.name, t] as const))('%s', { timeout: 240_000 }, (_, target) => {
+describe.each(subjects)('%s', { timeout: 240_000 }, (_, target) => {
   test.each(['v01-seed-preln-layer', 'v02-preln-layer-standard'])('%s', async (name) => {
     const { model, input, agree } = await open(name, target)
     agree((await model.run({ x: given(input('x')), mask: given(input('mask')) })).y.data, 'y')

@@ -3,9 +3,10 @@ import { expect } from 'vitest'
 import type { Json } from '../../src/frontend/index.ts'
 import type { Target } from '../../src/target.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
-import { compileFile, loadEmitted, type Emitted } from './emitted.ts'
+import { compileFile, loadEmitted, targets } from './emitted.ts'
 import { goldenTensors } from './golden.ts'
 import { expectClose, graphOfFile, modelOfCase, readText } from './models.ts'
+import { loadReference, type Loaded } from './reference.ts'
 import { deviationOf, given, positions, type Result, type Tolerance } from './tensors.ts'
 
 interface Case extends Tolerance {
@@ -43,17 +44,24 @@ export function caseOf(name: string) {
   return { about, inputs, input, output, tolerance }
 }
 
-/** The case of `test/golden/name`, compiled from `source`, by default its own model, and loaded on a target. */
+/** What a case is held against: the reference, and each target. */
+export const subjects: readonly (readonly [name: string, target: Target | undefined])[] = [
+  ['reference', undefined],
+  ...targets.map((t) => [t.name, t] as const),
+]
+
+/** The case of `test/golden/name`, compiled from `source`, by default its own model, and loaded on a target, or as the reference runs it. */
 export async function open(
   name: string,
-  target: Target,
+  target: Target | undefined,
   source = modelOfCase(name),
   weights = `test/golden/${name}/weights.safetensors`,
 ) {
   const golden = caseOf(name)
-  const model = await loadEmitted(target, compileFile(source, target, golden.about.config), weights)
+  const compiled = compileFile(source, target ?? targets[0], golden.about.config)
+  const model: Loaded = target ? await loadEmitted(target, compiled, weights) : await loadReference(compiled, weights)
   const agree = (got: ArrayLike<number>, key: string): void =>
-    expectWithin(got, golden.output(key), golden.tolerance(key), `${name} · ${key} · ${target.name}`)
+    expectWithin(got, golden.output(key), golden.tolerance(key), `${name} · ${key} · ${target?.name ?? 'reference'}`)
   return { ...golden, model, agree }
 }
 
@@ -73,7 +81,7 @@ export function openReference(name: string, source = modelOfCase(name)) {
 
 /** `logits` of a sequence of ids, `sizes[0]` positions at once and so on, pieces of one by `step`; the first call takes `others` too. */
 export async function logitsOfPieces(
-  model: Emitted,
+  model: Pick<Loaded, 'prefill' | 'step'>,
   name: string,
   ids: Tensor,
   sizes: readonly number[],
