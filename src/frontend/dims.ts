@@ -13,11 +13,12 @@ import {
 import { didYouMean, lineOf, spanText, withReasons, type Reason, type Span } from '../diagnostics/index.ts'
 import type { DType } from '../types/dtype.ts'
 import { exactDiv, floorDiv, isConst, sym, type Ix, type Sym } from '../types/ix.ts'
+import { sameShape } from '../types/shape.ts'
 import { require } from './constraints.ts'
 import { lookup, lookupName, namesIn, report, type Env } from './context.ts'
 import { evaluate } from './exprs.ts'
 import { constantOf, int, lower, whole } from './numbers.ts'
-import { describe, dtypes, sameShape, showDims, showType, type TensorValue, type Value } from './values.ts'
+import { describe, dtypes, showDims, showType, type TensorValue, type Value } from './values.ts'
 import { becauseOf } from './why.ts'
 
 export const isDimName = (name: string): boolean => /^[A-Z]/.test(name)

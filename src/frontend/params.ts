@@ -4,11 +4,12 @@ import { badFallback, paramDtype, paramShape, pathTwice, shapeMismatch } from '.
 import { withReasons } from '../diagnostics/index.ts'
 import type { ParamSpec } from '../ir/types.ts'
 import { isConst } from '../types/ix.ts'
+import { sameShape } from '../types/shape.ts'
 import { joinPath, report, type Env } from './context.ts'
 import { evalShape } from './dims.ts'
 import { evaluate, stringOf } from './exprs.ts'
 import { apply, nameNode } from './graphing.ts'
-import { describe, fault, sameShape, showDims, showType, type Value } from './values.ts'
+import { describe, fault, showDims, showType, type Value } from './values.ts'
 import { libraryFiles } from './why.ts'
 
 export function declareParam(stmt: ast.Param, env: Env): Value {

@@ -6,6 +6,7 @@ import type { Expr } from '../../grammar/ast.ts'
 import type { Reason, Span } from '../diagnostics/index.ts'
 import type { Node } from '../ir/types.ts'
 import type { DType } from '../types/dtype.ts'
+import { sameShape } from '../types/shape.ts'
 import type { TensorType } from '../types/tensor.ts'
 import { constantOf, whole, type Num } from './numbers.ts'
 import type { Ix, Sym } from '../types/ix.ts'
@@ -133,9 +134,6 @@ export function describe(value: Value): string {
       return 'an error'
   }
 }
-
-export const sameShape = (a: readonly Ix[], b: readonly Ix[]): boolean =>
-  a.length === b.length && a.every((dim, i) => dim === b[i])
 
 export const sameType = (a: TensorType, b: TensorType): boolean => a.dtype === b.dtype && sameShape(a.shape, b.shape)
 

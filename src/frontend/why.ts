@@ -2,7 +2,8 @@
 import { lineOf, type Reason, type SourceFile, type Span } from '../diagnostics/index.ts'
 import type { Node, Origin } from '../ir/types.ts'
 import { opOf } from '../ops/table.ts'
-import { sameShape, showType } from './values.ts'
+import { sameShape } from '../types/shape.ts'
+import { showType } from './values.ts'
 
 /** Files of the standard library: their lines are not the user's. */
 export const libraryFiles = new WeakSet<SourceFile>()

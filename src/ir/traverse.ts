@@ -41,6 +41,15 @@ export function rootsOf(graph: Graph): Node[] {
   ]
 }
 
+/** The graph with each of its roots replaced. */
+export function mapRoots(graph: Graph, at: (n: Node) => Node): Graph {
+  return {
+    ...graph,
+    inputs: graph.inputs.map((i) => ({ ...i, node: at(i.node), ...(i.default ? { default: at(i.default) } : {}) })),
+    outputs: graph.outputs.map((o) => ({ ...o, node: at(o.node) })),
+  }
+}
+
 /** All nodes of a graph, each after its inputs. */
 export const nodesOf = (graph: Graph): Node[] => topological(rootsOf(graph))
 
@@ -69,9 +78,5 @@ export function rewriteGraph(
     const rebuilt = same ? n : builder.node(n.op, inputs, n.attrs, n.origin)
     made.set(n, f(rebuilt, builder, n) ?? rebuilt)
   }
-  return {
-    ...graph,
-    inputs: graph.inputs.map((i) => ({ ...i, node: of(i.node), ...(i.default ? { default: of(i.default) } : {}) })),
-    outputs: graph.outputs.map((o) => ({ ...o, node: of(o.node) })),
-  }
+  return mapRoots(graph, of)
 }

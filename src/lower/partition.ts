@@ -6,6 +6,7 @@ import type { Loop } from '../ir/regions.ts'
 import type { Node } from '../ir/types.ts'
 import type { Ix } from '../types/ix.ts'
 import { isConst } from '../types/ix.ts'
+import { sameShape } from '../types/shape.ts'
 import type { Flow } from './flow.ts'
 import { free } from './flow.ts'
 import { buffersOf, mostBuffers } from './buffers.ts'
@@ -38,8 +39,6 @@ export interface Partition {
   readonly receipts: readonly Receipt[]
 }
 
-const sameShape = (a: readonly Ix[], b: readonly Ix[]): boolean =>
-  a.length === b.length && a.every((d, i) => d === b[i])
 const startsWith = (shape: readonly Ix[], rows: readonly Ix[]): boolean =>
   shape.length >= rows.length && rows.every((d, i) => shape[i] === d)
 

@@ -2,12 +2,11 @@
 import type { Node } from '../ir/types.ts'
 import { add, con, of, proveLe, sub } from '../types/ix.ts'
 import type { Ix } from '../types/ix.ts'
+import { sameShape } from '../types/shape.ts'
 import type { Pass } from './pass.ts'
 import type { Rule } from './rewrite.ts'
 import { rebuild } from './rewrite.ts'
 
-const sameShape = (a: readonly Ix[], b: readonly Ix[]): boolean =>
-  a.length === b.length && a.every((d, i) => d === b[i])
 const scalar = (n: Node, value: number): boolean => n.op === 'full' && n.attrs.value === value
 const asIx = (a: unknown): Ix => of(a as Ix | number)
 

@@ -5,7 +5,7 @@
 import type { Builder } from '../ir/build.ts'
 import { makeBuilder } from '../ir/build.ts'
 import { regionsOf } from '../ir/regions.ts'
-import { topological } from '../ir/traverse.ts'
+import { mapRoots, topological } from '../ir/traverse.ts'
 import type { Graph, Node } from '../ir/types.ts'
 import { con, isConst } from '../types/ix.ts'
 import type { Pass } from './pass.ts'
@@ -78,11 +78,7 @@ function run(graph: Graph): Graph {
       n.origin,
     )
   }
-  return {
-    ...graph,
-    inputs: graph.inputs.map((i) => ({ ...i, node: go(i.node), ...(i.default ? { default: go(i.default) } : {}) })),
-    outputs: graph.outputs.map((o) => ({ ...o, node: go(o.node) })),
-  }
+  return mapRoots(graph, go)
 }
 
 function merged(set: readonly Branch[], build: Builder, go: (n: Node) => Node): Node {

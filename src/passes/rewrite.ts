@@ -1,7 +1,7 @@
 /** Rebuilding a graph node by node, with rules tried on each rebuilt node until none applies. */
 import type { Builder } from '../ir/build.ts'
 import { makeBuilder } from '../ir/build.ts'
-import { topological } from '../ir/traverse.ts'
+import { mapRoots, nodesOf } from '../ir/traverse.ts'
 import type { Graph, Node } from '../ir/types.ts'
 
 /** One rewrite: a row beneath the law that makes it right. Returns the replacement, or undefined where it does not apply. */
@@ -38,24 +38,12 @@ export function rebuild(graph: Graph, rules: readonly Rule[]): Graph {
     }
     throw new Error(`internal: rewrite rules do not settle on ${n.op}`)
   }
-  for (const n of topological([
-    ...graph.inputs.flatMap((i) => [i.node, ...(i.default ? [i.default] : [])]),
-    ...graph.outputs.map((o) => o.node),
-  ])) {
-    made.set(
+  for (const n of nodesOf(graph)) {
+    const again = build.again(
       n,
-      settle(
-        build.again(
-          n,
-          n.inputs.map((x) => made.get(x)!),
-        ),
-      ),
+      n.inputs.map((x) => made.get(x)!),
     )
+    made.set(n, settle(again))
   }
-  const at = (n: Node): Node => made.get(n)!
-  return {
-    ...graph,
-    inputs: graph.inputs.map((i) => ({ ...i, node: at(i.node), ...(i.default ? { default: at(i.default) } : {}) })),
-    outputs: graph.outputs.map((o) => ({ ...o, node: at(o.node) })),
-  }
+  return mapRoots(graph, (n) => made.get(n)!)
 }

@@ -1,7 +1,7 @@
 /** A graph with dims replaced: `step` is `prefill` at T = 1. A scan that then has one step is that step. */
 import { substituteAttrs } from '../ir/attrs.ts'
 import { makeBuilder } from '../ir/build.ts'
-import { nodesOf } from '../ir/traverse.ts'
+import { mapRoots, nodesOf } from '../ir/traverse.ts'
 import type { Graph, Node } from '../ir/types.ts'
 import type { Ix, Sym } from '../types/ix.ts'
 import { isConst, substitute } from '../types/ix.ts'
@@ -26,12 +26,10 @@ export function substituteGraph(graph: Graph, map: ReadonlyMap<Sym, Ix>): Graph 
     else if (n.op === 'part' && once(n.inputs[0])) made.set(n, resultOf(n.inputs[0], n.attrs.index as number, attrs))
     else made.set(n, builder.again(n, n.inputs.map(at), attrs))
   }
-  const { sequence, ...rest } = graph
+  const { sequence, ...rest } = mapRoots(graph, at)
   return {
     ...rest,
     ...(sequence === undefined || map.has(sequence) ? {} : { sequence }),
-    inputs: graph.inputs.map((i) => ({ ...i, node: at(i.node), ...(i.default ? { default: at(i.default) } : {}) })),
-    outputs: graph.outputs.map((o) => ({ ...o, node: at(o.node) })),
     dims: graph.dims.filter((d) => !map.has(d)),
     constraints: graph.constraints.map((c) => ({ ...c, a: substitute(c.a, map), b: substitute(c.b, map) })),
   }
