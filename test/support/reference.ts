@@ -2,7 +2,7 @@
 import type { Compiled } from '../../src/compile.ts'
 import { interpret } from '../../src/interpret/index.ts'
 import type { ProgramName } from '../../src/program/types.ts'
-import { of } from '../../src/types/ix.ts'
+import { of, symbolsOf } from '../../src/types/ix.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
 import { loadParameters } from '../../src/weights/open.ts'
 import type { Emitted } from './emitted.ts'
@@ -34,11 +34,20 @@ export async function loadReference(compiled: Compiled, weights: string): Promis
   const resultsOf = (outputs: ReadonlyMap<string, Tensor>): Readonly<Record<string, Result>> =>
     Object.fromEntries([...outputs].map(([name, { shape, data }]) => [name, { shape, data: Float32Array.from(data) }]))
 
+  /** What the shapes of the inputs say of the dims that stay. */
+  const learn = (given: Given): void => {
+    for (const { name, node } of graph.inputs) {
+      for (const [axis, d] of node.type.shape.entries()) {
+        const s = [...symbolsOf(d)].find((s) => of(s) === d && s !== T)
+        const n = (given[name] as Result | undefined)?.shape[axis]
+        if (s !== undefined && n !== undefined) known[s.name] = n
+      }
+    }
+  }
   const call = (name: ProgramName, given: Given): Map<string, Tensor> => {
     const program = compiled.programs.find((p) => p.name === name)!
     const inputs = inputsOf(given, new Set(program.graph.inputs.map((i) => i.name)))
     const done = interpret(program.graph, { inputs, params, state, dims: { ...known, P: past } })
-    for (const [s, n] of done.dims) if (s !== T && s.name !== 'P') known[s.name] = n
     for (const [key, value] of done.state) state.set(key, value)
     for (const key of program.keep) if (done.outputs.has(key)) state.set(key, done.outputs.get(key)!)
     return done.outputs
@@ -46,6 +55,7 @@ export async function loadReference(compiled: Compiled, weights: string): Promis
   const steps =
     (name: ProgramName) =>
     async (given: Given): Promise<Readonly<Record<string, Result>>> => {
+      learn(given)
       const prepared = compiled.programs.some((p) => p.name === 'prepare') && past === 0 ? call('prepare', given) : []
       const outputs = call(name, given)
       const onSequence = graph.inputs.find((i) => i.node.type.shape.includes(of(T!)))!
