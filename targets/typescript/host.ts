@@ -19,6 +19,8 @@ import type { ScheduleOptions } from './recipes.ts'
 import { schedule } from './recipes.ts'
 import { selftestLines } from './selftest.ts'
 import { share } from './share.ts'
+import type { PrintedModule } from './module-text.ts'
+import { declarationsOf, moduleText, publicTypes, title } from './module-text.ts'
 import { docComment, fill, indent, quote } from './text.ts'
 import { extraSlots, slotLines, specLines } from './weights.ts'
 
@@ -40,27 +42,7 @@ const always = [
   'typescript/runtime/load.ts',
 ]
 const forSelftest = ['typescript/runtime/selftest.ts']
-/** What a caller may want to name. */
-export const publicTypes = [
-  'TfmError',
-  'TensorLike',
-  'Nested',
-  'Tensor',
-  'WeightSource',
-  'WeightProgress',
-  'WeightWarning',
-  'ReadOptions',
-  'LoadOptions',
-  'SampleOptions',
-  'GenerateOptions',
-  'LogitsOptions',
-  'StreamOptions',
-  'TextOptions',
-  'BatchOptions',
-  'BeamOptions',
-  'Beam',
-  'SelftestReport',
-]
+const loadOptions = 'LoadOptions & { readonly weights: WeightSource }'
 const fixedNames = [
   'tests',
   'Inputs',
@@ -86,12 +68,6 @@ function piecesOf(module: Module, selftest: boolean, generation: GenerationLevel
   }
   wanted.forEach(add)
   return out
-}
-
-export interface PrintedModule {
-  readonly text: string
-  /** Declarations for the JavaScript form. */
-  readonly declarations: string
 }
 
 export function printModule(given: Module, options: HostOptions): PrintedModule {
@@ -143,24 +119,12 @@ export function printModule(given: Module, options: HostOptions): PrintedModule 
     ...tests,
     ...loadLines(module, p, { selftest, generation, runByPrefill, slots: slots.length > 0 }), '',
   ] // prettier-ignore
-  const runtime = pieces.map((n) =>
-    p.language === 'ts' ? exportPublic(runtimePieces[n].ts, publicTypes) : exportErrors(runtimePieces[n].js),
-  )
-  const text = [...sections, ...title('Runtime of tfm'), ''].join('\n') + runtime.join('\n\n') + '\n'
   return {
-    text: text.replace(/\n{3,}/g, '\n\n'),
-    declarations: p.language === 'js' ? declarations(module, pieces, api) : '',
+    text: moduleText(sections, pieces, p.language, publicTypes),
+    declarations:
+      p.language === 'js' ? declarationsOf(module, api, `options: ${loadOptions}`, pieces, publicTypes) : '',
   }
 }
-
-export const title = (text: string): string[] => [`// ---- ${text} ${'-'.repeat(Math.max(4, 100 - text.length))}`, '']
-/** The runtime's text with those of its types exported that callers name. */
-export const exportPublic = (text: string, types: readonly string[]): string =>
-  text.replace(/^(type|interface|class) (\w+)/gm, (all, kind: string, name: string) =>
-    types.includes(name) ? `export ${kind} ${name}` : all,
-  )
-export const exportErrors = (text: string): string =>
-  text.replace(/^"use strict"\n/, '').replace(/^class TfmError/m, 'export class TfmError')
 
 /** Whether a kernel only ever sees one position. */
 function onlyInSteps(module: Module, kernel: number): boolean {
@@ -285,39 +249,13 @@ function loadLines(module: Module, p: Printer, parts: LoadParts): string[] {
   methods.push('dispose: () => session.dispose(),')
   return [
     ...docComment(['Reads the weights (safetensors: URL, path, bytes, File or stream) and packs them for the kernels, one tensor at a time.']),
-    `export async function load(options${p.type('LoadOptions & { readonly weights: WeightSource }')})${p.type('Promise<Model>')} {`,
+    `export async function load(options${p.type(loadOptions)})${p.type('Promise<Model>')} {`,
     ...indent([
       `const session = openSession(model, await loadSlots(specs, rules, options${slots ? ', slots' : ''}))`,
       ...generating.before, 'return {', ...indent(methods), '}',
     ]),
     '}',
   ] // prettier-ignore
-}
-
-/** The `.d.ts` beside a `.js`. */
-function declarations(module: Module, pieces: readonly string[], api: readonly string[]): string {
-  const head = docComment([`Types of ${module.name}, compiled by tfm from ${module.source}.`])
-  const entry =
-    'export declare function load(options: LoadOptions & { readonly weights: WeightSource }): Promise<Model>'
-  return [...head, '', ...api, '', entry, '', ...typesOf(pieces, publicTypes), ''].join('\n')
-}
-
-/** Declarations of types of the runtime, and of those that they mention. */
-function typesOf(pieces: readonly string[], wanted: readonly string[]): string[] {
-  const all = new Map<string, string>()
-  for (const piece of pieces) {
-    let comment = ''
-    for (const part of runtimePieces[piece].dts.split(/\n(?=\/\*\*|export |declare |interface |type )/)) {
-      const name = /^(?:export )?(?:declare )?(?:type|interface|class) (\w+)/m.exec(part)?.[1]
-      // A comment belongs to what follows it.
-      if (name !== undefined) all.set(name, `${comment}${part.trim()}`)
-      comment = name === undefined && part.trim().endsWith('*/') ? `${part.trim()}\n` : ''
-    }
-  }
-  const kept = new Set(wanted.filter((name) => all.has(name)))
-  for (const name of kept)
-    for (const other of all.keys()) if (new RegExp(`\\b${other}\\b`).test(all.get(name)!)) kept.add(other)
-  return [...all].filter(([name]) => kept.has(name)).map(([, text]) => text)
 }
 
 /** Kernels alone, exported, for tests and experiments. */

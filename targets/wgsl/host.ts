@@ -6,7 +6,9 @@ import { runtimePieces } from '../runtime.generated.ts'
 import { apiLines } from '../typescript/api.ts'
 import type { GenerationLevel } from '../typescript/generation.ts'
 import { generationMethods, generationPieces, programOf } from '../typescript/generation.ts'
-import { exportErrors, exportPublic, packKernels, rulesLines, title } from '../typescript/host.ts'
+import { packKernels, rulesLines } from '../typescript/host.ts'
+import type { PrintedModule } from '../typescript/module-text.ts'
+import { declarationsOf, moduleText, publicTypes, title } from '../typescript/module-text.ts'
 import type { Language, Printer } from '../typescript/printer.ts'
 import { printer } from '../typescript/printer.ts'
 import { stateLines } from '../typescript/programs.ts'
@@ -23,28 +25,7 @@ import { kernelLines, listedSlots, programLines, sharedParts, stepsOf, withoutId
 const always = ['errors', 'safetensors', 'source', 'weights', 'inputs', 'sample'].map((n) => `runtime/${n}.ts`)
 const ours = ['device', 'buffers', 'selftest', 'session', 'load'].map((n) => `wgsl/runtime/${n}.ts`)
 const forLoops = ['wgsl/runtime/loops.ts']
-/** What a caller may want to name. */
-const publicTypes = [
-  'TfmError',
-  'TensorLike',
-  'Nested',
-  'Tensor',
-  'WeightSource',
-  'WeightWarning',
-  'ReadOptions',
-  'LoadOptions',
-  'GpuOptions',
-  'OpenOptions',
-  'SampleOptions',
-  'GenerateOptions',
-  'LogitsOptions',
-  'StreamOptions',
-  'TextOptions',
-  'BatchOptions',
-  'BeamOptions',
-  'Beam',
-  'SelftestReport',
-]
+const types = [...publicTypes, 'GpuOptions', 'OpenOptions']
 const fixedNames = [
   'Inputs',
   'Outputs',
@@ -64,10 +45,7 @@ const fixedNames = [
   'i',
 ]
 
-export interface EmittedModule {
-  readonly text: string
-  /** Declarations for the JavaScript form. */
-  readonly declarations: string
+export interface EmittedModule extends PrintedModule {
   readonly kernels: readonly PrintedKernel[]
 }
 
@@ -142,13 +120,9 @@ export function printModule(
     ...selftestLines(module, kernels.map((k) => quote(k.name)), floats, p, (params) => `{ ${[...params].map(([s, n]) => `${property(s.name)}: ${n}`).join(', ')} }`),
     ...loadLines(module, p, runByPrefill, generation), '',
   ] // prettier-ignore
-  const runtime = pieces.map((n) =>
-    p.language === 'ts' ? exportPublic(runtimePieces[n].ts, publicTypes) : exportErrors(runtimePieces[n].js),
-  )
-  const text = [...sections, ...title('Runtime of tfm'), ''].join('\n') + runtime.join('\n\n') + '\n'
   return {
-    text: text.replace(/\n{3,}/g, '\n\n'),
-    declarations: p.language === 'js' ? declarations(module, pieces, api) : '',
+    text: moduleText(sections, pieces, p.language, types),
+    declarations: p.language === 'js' ? declarationsOf(module, api, 'options: OpenOptions', pieces, types) : '',
     kernels,
   }
 }
@@ -180,31 +154,4 @@ function loadLines(module: Module, p: Printer, runByPrefill: boolean, generation
     ...indent(['const session = await openSession({ model, kernels, specs, rules, slots }, options)', ...generating.before, 'return {', ...indent(methods), '}']),
     '}',
   ] // prettier-ignore
-}
-
-/** The `.d.ts` beside a `.js`. */
-function declarations(module: Module, pieces: readonly string[], api: readonly string[]): string {
-  const wanted = (part: string): boolean =>
-    publicTypes.some((t) => new RegExp(`^export (?:declare )?(?:type|interface|class) ${t}\\b`, 'm').test(part))
-  const types = pieces.flatMap((n) => {
-    const parts: string[] = []
-    for (const part of runtimePieces[n].dts.split(/\n(?=(?:\/\*\*|export ))/)) {
-      // A comment belongs to what follows it.
-      if (parts.length > 0 && /^\/\*\*[\s\S]*\*\/\s*$/.test(parts[parts.length - 1]))
-        parts[parts.length - 1] += `\n${part}`
-      else parts.push(part)
-    }
-    return parts.filter(wanted)
-  })
-  const head = docComment([`Types of ${module.name}, compiled by tfm from ${module.source}.`])
-  return [
-    ...head,
-    '',
-    ...api,
-    '',
-    'export declare function load(options: OpenOptions): Promise<Model>',
-    '',
-    ...types.map((t) => t.trim()),
-    '',
-  ].join('\n')
 }

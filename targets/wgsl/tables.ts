@@ -107,8 +107,8 @@ function stepLines(
       return [`{ ${head}, steps: [`, ...indent(stepLines(s.body, kernels, layer, p)), '] },']
     }
     const i = layer === undefined ? 'i' : `${layer}${layer}`
-    const [open, close] = p.language === 'ts' ? ['list([', '])),'] : ['[', ']),']
-    return [`...layers(${s.count}, (${i}) => ${open}`, ...indent(stepLines(s.body, kernels, i, p)), close]
+    const layers = p.language === 'ts' ? 'layers<Step>' : 'layers'
+    return [`...${layers}(${s.count}, (${i}) => [`, ...indent(stepLines(s.body, kernels, i, p)), ']),']
   })
 }
 

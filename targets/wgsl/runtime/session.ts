@@ -66,8 +66,6 @@ interface Bound {
   readonly steps: readonly BoundDispatch[]
 }
 
-/** For type inference only. */
-export const list = (steps: readonly Step[]): readonly Step[] => steps
 /** One list of entries for each layer. */
 export function layers<T>(count: number, entries: (i: number) => T | readonly T[]): T[] {
   return Array.from({ length: count }, (_, i) => i).flatMap((i) => entries(i))

@@ -1,6 +1,7 @@
-import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
 import type { Module } from '../../../src/program/types.ts'
+import ts from 'typescript'
+import { diagnose } from '../../support/diagnose.ts'
 import { formatArtifacts } from '../../../targets/typescript/format.ts'
 import { printModule } from '../../../targets/typescript/host.ts'
 import { typescript } from '../../../targets/typescript/index.ts'
@@ -147,29 +148,3 @@ describe('emitted modules', () => {
     expect(size).toBeLessThan(51 * 1024)
   })
 })
-
-function diagnose(files: ReadonlyMap<string, string>): string[] {
-  const options: ts.CompilerOptions = {
-    strict: true, noEmit: true, noUnusedLocals: true, target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler,
-    allowImportingTsExtensions: true, lib: ['lib.es2023.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts', 'lib.dom.asynciterable.d.ts'], types: [],
-  } // prettier-ignore
-  const host = ts.createCompilerHost(options)
-  const { getSourceFile, fileExists, readFile } = host
-  host.getSourceFile = (name, target) => {
-    const text = files.get(name)
-    return text === undefined ? getSourceFile(name, target) : ts.createSourceFile(name, text, target)
-  }
-  host.fileExists = (name) => files.has(name) || fileExists(name)
-  host.readFile = (name) => files.get(name) ?? readFile(name)
-  const program = ts.createProgram(
-    [...files.keys()].filter((f) => f.endsWith('.ts')),
-    options,
-    host,
-  )
-  return ts
-    .getPreEmitDiagnostics(program)
-    .map(
-      (d) =>
-        `${d.file?.fileName}:${d.file?.getLineAndCharacterOfPosition(d.start ?? 0).line}: ${ts.flattenDiagnosticMessageText(d.messageText, '\n')}`,
-    )
-}

@@ -1,0 +1,86 @@
+/** What all emitted host modules are made of beside their own sections: titles, the runtime's text, and the declarations beside a `.js`. */
+import type { Module } from '../../src/program/types.ts'
+import { runtimePieces } from '../runtime.generated.ts'
+import type { Language } from './printer.ts'
+import { docComment } from './text.ts'
+
+/** What a caller may want to name. */
+export const publicTypes = [
+  'TfmError',
+  'TensorLike',
+  'Nested',
+  'Tensor',
+  'WeightSource',
+  'WeightProgress',
+  'WeightWarning',
+  'ReadOptions',
+  'LoadOptions',
+  'SampleOptions',
+  'GenerateOptions',
+  'LogitsOptions',
+  'StreamOptions',
+  'TextOptions',
+  'BatchOptions',
+  'BeamOptions',
+  'Beam',
+  'SelftestReport',
+]
+export interface PrintedModule {
+  readonly text: string
+  /** Declarations for the JavaScript form. */
+  readonly declarations: string
+}
+
+export const title = (text: string): string[] => [`// ---- ${text} ${'-'.repeat(Math.max(4, 100 - text.length))}`, '']
+/** The runtime's text with those of its types exported that callers name. */
+const exportPublic = (text: string, types: readonly string[]): string =>
+  text.replace(/^(type|interface|class) (\w+)/gm, (all, kind: string, name: string) =>
+    types.includes(name) ? `export ${kind} ${name}` : all,
+  )
+const exportErrors = (text: string): string =>
+  text.replace(/^"use strict"\n/, '').replace(/^class TfmError/m, 'export class TfmError')
+
+/** The sections, then the pieces of the runtime, with `types` of them exported. */
+export function moduleText(
+  sections: readonly string[],
+  pieces: readonly string[],
+  language: Language,
+  types: readonly string[],
+): string {
+  const runtime = pieces.map((n) =>
+    language === 'ts' ? exportPublic(runtimePieces[n].ts, types) : exportErrors(runtimePieces[n].js),
+  )
+  const text = [...sections, ...title('Runtime of tfm'), ''].join('\n') + runtime.join('\n\n') + '\n'
+  return text.replace(/\n{3,}/g, '\n\n')
+}
+
+/** The `.d.ts` beside a `.js`: the model's own types, `load(given)`, and `types` of the runtime with those that they mention. */
+export function declarationsOf(
+  module: Module,
+  api: readonly string[],
+  given: string,
+  pieces: readonly string[],
+  types: readonly string[],
+): string {
+  const head = docComment([`Types of ${module.name}, compiled by tfm from ${module.source}.`])
+  const load = `export declare function load(${given}): Promise<Model>`
+  return [...head, '', ...api, '', load, '', ...typesOf(pieces, types), ''].join('\n')
+}
+
+/** Declarations of types of the runtime, and of those that they mention. */
+function typesOf(pieces: readonly string[], wanted: readonly string[]): string[] {
+  const all = new Map<string, string>()
+  for (const piece of pieces) {
+    let comment = ''
+    for (const part of runtimePieces[piece].dts.split(/\n(?=\/\*\*|export |declare |interface |type )/)) {
+      const name = /^(?:export )?(?:declare )?(?:type|interface|class) (\w+)/m.exec(part)?.[1]
+      // A comment belongs to what follows it.
+      if (name !== undefined) all.set(name, `${comment}${part.trim()}`)
+      comment = name === undefined && part.trim().endsWith('*/') ? `${part.trim()}\n` : ''
+    }
+  }
+  const kept = new Set(wanted.filter((name) => all.has(name)))
+  for (const name of kept)
+    for (const other of all.keys()) if (new RegExp(`\\b${other}\\b`).test(all.get(name)!)) kept.add(other)
+  return [...all].filter(([name]) => kept.has(name)).map(([, text]) => text)
+}
