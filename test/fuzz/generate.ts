@@ -7,6 +7,7 @@ import type { Dims, Extent, Model, Statement, Var } from './model.ts'
 import { fixed, mentions } from './model.ts'
 import type { Random } from './random.ts'
 import { hash, makeRandom } from './random.ts'
+import * as sequences from './sequences.ts'
 import * as shapes from './shapes.ts'
 
 const pieces: readonly (readonly [number, Piece])[] = [
@@ -42,6 +43,11 @@ const pieces: readonly (readonly [number, Piece])[] = [
   [8, layers.residual],
   [2.5, layers.layers],
   [0.8, layers.another],
+  [3, sequences.recurrence],
+  [2.5, sequences.convolution],
+  [1, sequences.pool],
+  [1.5, sequences.running],
+  [1.5, sequences.order],
 ]
 
 /** Dims of the calls: the one that sizes are chosen for, and another with shorter axes. */
