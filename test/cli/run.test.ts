@@ -138,6 +138,77 @@ describe('generate', () => {
   })
 })
 
+describe('generate several, or with constraints', () => {
+  const llama = ['--hf', 'test/golden/hf-folders/llama', '-n', '5']
+  const generated = async (...argv: string[]) => (await json(['generate', ...llama, ...argv])).data
+  const sequences = async (...argv: string[]) =>
+    (await generated(...argv)).sequences as { prompt: number[]; ids: number[]; text: string; score?: number }[]
+
+  test('prompts of different lengths, and samples of each', async () => {
+    const prompts = ['--prompt', 'a', '--prompt', 'longer b is here']
+    const rows = await sequences(...prompts)
+    for (const [row, prompt] of ['a', 'longer b is here'].entries()) {
+      const { prompt: given, ids, text } = await generated('--prompt', prompt)
+      expect(rows[row]).toEqual({ prompt: given, ids, text })
+    }
+    const drawn = await sequences(...prompts, '--num', '2', '--temperature', '2', '--seed', '3')
+    expect(drawn.map((s) => s.prompt)).toEqual([rows[0], rows[0], rows[1], rows[1]].map((s) => s.prompt))
+    const third = await generated('--prompt', 'longer b is here', '--temperature', '2', '--seed', '5')
+    expect(drawn[2].ids).toEqual(third.ids)
+    const { out } = await tfmc(['generate', ...llama, ...prompts])
+    expect(out).toBe(`a${rows[0].text}\nlonger b is here${rows[1].text}\n`)
+  })
+  test('beams, best first; one beam is greedy', async () => {
+    const beams = await sequences('--prompt', 'b', '--beams', '3', '--num', '3')
+    expect(beams.map((b) => b.score)).toEqual(beams.map((b) => b.score).sort((x, y) => y! - x!))
+    const [one] = await sequences('--prompt', 'b', '--beams', '1')
+    expect(one.ids).toEqual((await generated('--prompt', 'b')).ids)
+    expect(beams[0].score).toBeGreaterThanOrEqual(one.score!)
+    const { out } = await tfmc(['generate', ...llama, '--prompt', 'b', '--beams', '3'])
+    expect(out).toBe(`${beams[0].score!.toFixed(4)}  b${beams[0].text}\n`)
+  })
+  test('a text that ends it, tokens that never come, none twice, no end before', async () => {
+    const free = await generated('--prompt', 'a')
+    const [first, second] = free.ids as number[]
+    const text = free.text as string
+    const stop = ['--stop-text', text.slice(1, 3), '--stop-text', 'never']
+    expect((await generated('--prompt', 'a', ...stop)).text).toBe(text.slice(0, 1))
+    expect((await sequences('--prompt', 'a', '--num', '2', ...stop)).map((s) => s.text)).toEqual([text[0], text[0]])
+    expect((await generated('--prompt', 'a', '--suppress', String(first))).ids).not.toContain(first)
+    expect((await generated('--prompt', 'a', '--stop', String(second), '--min-tokens', '3')).ids).toHaveLength(5)
+    const ids = (await generated('--prompt', 'a', '--no-repeat-ngram', '1', '-n', '9')).ids as number[]
+    expect(new Set(ids).size).toBe(9)
+    const penalised = await generated('--prompt', 'a', '--repetition-penalty', '50', '-n', '9')
+    expect(new Set(penalised.ids as number[]).size).toBe(9)
+  })
+  test.each<[string[], number, RegExp]>([
+    [['--beams', '2', '--temperature', '1'], 2, /--beams draws nothing: it excludes --temperature/],
+    [['--beams', '2', '--seed', '1'], 2, /it excludes --seed/],
+    [['--beams', '2', '--prompt', 'b'], 2, /--beams takes one --prompt/],
+    [['--beams', '0'], 1, /TFM2020: bad options: numBeams 0/],
+    [['--beams', '2', '--num', '3'], 1, /TFM2020: bad options: numBeams 2, numReturnSequences 3/],
+    [['--beams', 'x'], 2, /'x' is not a whole number/],
+    [['--length-penalty', '2'], 2, /--length-penalty goes with --beams/],
+    [['--num', '0'], 2, /--num is at least 1/],
+    [['--ids', '1'], 2, /exclude each other/],
+    [['--repetition-penalty', '0'], 1, /TFM2020: bad options: repetitionPenalty 0/],
+    [['--no-repeat-ngram', '1.5'], 2, /'1.5' is not a whole number/],
+    [['--min-tokens', '-1'], 2, /'-1' is not a whole number/],
+    [['--suppress', 'x'], 2, /'x' is not a whole number/],
+    [['--stop-text', ''], 1, /TFM2020: bad options: an empty text in stopStrings/],
+  ])('%j', async (flags, code, message) => {
+    const ran = await tfmc(['generate', ...llama, '--prompt', 'a', ...flags])
+    expect([ran.code, ran.err]).toEqual([code, expect.stringMatching(message)])
+  })
+  test('several prompts of a model without padding must be as long as each other; texts need a tokenizer', async () => {
+    const gpt2 = ['test/golden/hf-folders/gpt2', '--prompt', 'a', '--prompt', 'a longer one']
+    expect((await tfmc(['generate', '--hf', ...gpt2, '-n', '2'])).err).toMatch(/TFM2023: prompts of \d+ to \d+ ids/)
+    const cwd = folder(files())
+    const bare = await tfmc(['generate', ...withWeights, '--ids', '1', '--stop-text', 'x'], { cwd })
+    expect([bare.code, bare.err]).toEqual([2, expect.stringMatching(/--stop-text needs a tokenizer/)])
+  })
+})
+
 describe('diff', () => {
   test('outputs and kernels of all targets, fused and unfused', async () => {
     const cwd = folder(files())

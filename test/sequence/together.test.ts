@@ -78,12 +78,12 @@ test.each(
 )('%s %s: beams, %s', async (example, golden, _, target) => {
   const model = await open(example, golden, target)
   const prompt = [7, 3, 11, 5]
-  const maxTokens = 5
+  const maxTokens = 7
   const greedy = await alone(model, prompt, { maxTokens })
   const [single] = await model.generateBeams(prompt, { maxTokens, numBeams: 1 })
   expect(single.ids).toEqual(greedy)
-  const beams = await model.generateBeams(prompt, { maxTokens, numBeams: 3, numReturnSequences: 3, lengthPenalty: 0 })
-  expect(new Set(beams.map((b) => b.ids.join())).size).toBe(3)
+  const beams = await model.generateBeams(prompt, { maxTokens, numBeams: 4, numReturnSequences: 4, lengthPenalty: 0 })
+  expect(new Set(beams.map((b) => b.ids.join())).size).toBe(4)
   for (const { ids, score } of [{ ids: single.ids, score: single.score * maxTokens }, ...beams])
     expect(Math.abs(score - (await logProbability(model, prompt, ids)))).toBeLessThan(2e-5)
   expect(beams[0].score).toBeGreaterThanOrEqual(single.score * maxTokens - 1e-5)

@@ -15,9 +15,9 @@ import {
   quote,
   template,
 } from '../../../targets/typescript/text.ts'
-import { compileFile } from '../../support/emitted.ts'
 import { gpt2Graph } from '../../support/gpt2-graph.ts'
 import { gpt2Module } from '../../support/gpt2-module.ts'
+import { diagnose } from '../../support/typing.ts'
 
 const hostile = [
   "'); process.exit(1); ('", '*/ throw 1 /*', '${process.exit(1)}', '`', '\\', "\\'", '\n', '\u2028', '</script>', '<!--', '-->', 'a\r\nb', '__proto__', 'constructor', 'class', '', '0',
@@ -87,24 +87,6 @@ describe('emitted modules', () => {
     `
     const files = new Map([['/gpt2.ts', file.text], ['/use-ts.ts', use('gpt2.ts')], ['/plain.js', script.text], ['/plain.d.ts', declarations.text], ['/use-js.ts', use('plain.js')]]) // prettier-ignore
     expect(diagnose(files)).toEqual([])
-  })
-  test('with all that generates: well typed, and nothing more without it', () => {
-    const compiled = compileFile('examples/translate/model.tfm', typescript, undefined, { reorder: true })
-    const emit = (generation: 'none' | 'full') =>
-      typescript.emit(compiled.lowered.module, { language: 'ts', generation })[0].text
-    const use = `
-      import { load, type Beam } from './full.ts'
-      const model = await load({ weights: 'x' })
-      const src = [[1, 2]]
-      for await (const piece of model.generateText([1], { src, decode: (ids) => ids.join(), stopStrings: ['.'], repetitionPenalty: 2 })) piece.trim()
-      for await (const ids of model.generateBatch([[1], [2]], { src, minTokens: 2, onToken: (id, row) => id + row })) ids[0]?.toFixed()
-      const beams: Beam[] = await model.generateBeams([1], { src, numBeams: 3, earlyStopping: 'never', stop: [1] })
-      // @ts-expect-error the encoder's input is missing
-      model.generate([1], { echo: true })
-      export { beams }
-    `
-    expect(diagnose(new Map([['/full.ts', emit('full')], ['/use.ts', use]]))).toEqual([]) // prettier-ignore
-    expect(emit('none')).not.toMatch(/generate|randomNumbers/)
   })
   test('hostile names and docs change nothing', () => {
     const [evil] = hostile

@@ -1,0 +1,44 @@
+/** Emitted modules with all that generates are well typed, and so is their use: sources and declarations, on both targets. */
+import { describe, expect, test } from 'vitest'
+import type { Json } from '../../src/frontend/index.ts'
+import { compileFile, targets } from '../support/emitted.ts'
+import { readText } from '../support/models.ts'
+import { diagnose } from '../support/typing.ts'
+
+/** `given` are inputs besides the ids, as written in a call. */
+const use = (path: string, given: string, lacking: string): string => `
+  import { load, type Beam } from './${path}'
+  const model = await load({ weights: 'x' })
+  const src = [[1, 2]]
+  for await (const id of model.generate([1], { ${given} temperature: 0.5, stop: [1, 2] })) id.toFixed()
+  for await (const piece of model.generateText([1], { ${given} decode: (ids) => ids.join(), stopStrings: ['.'], repetitionPenalty: 2 })) piece.trim()
+  for await (const ids of model.generateBatch([[1], [2]], { ${given} minTokens: 2, numReturnSequences: 2, onToken: (id, row) => id + row })) ids[0]?.toFixed()
+  const beams: Beam[] = await model.generateBeams([1], { ${given} numBeams: 3, earlyStopping: 'never', stop: [1] })
+  ${lacking}
+  // @ts-expect-error beams draw nothing
+  await model.generateBeams([1], { ${given} temperature: 2 })
+  // @ts-expect-error one prompt only
+  model.generate([[1]], { ${given} })
+  export { beams, src }
+`
+const models: [string, Json | undefined, string, string][] = [
+  ['translate', undefined, 'src,', '// @ts-expect-error the input of the encoder is missing\n  model.generate([1], { echo: true })'],
+  ['llama', JSON.parse(readText('test/golden/hf/llama/config.json')) as Json, '', ''],
+  ['mamba', JSON.parse(readText('test/golden/torch/mamba/config.json')) as Json, '', ''],
+] // prettier-ignore
+
+describe.each(targets.map((t) => [t.name, t] as const))('%s', (_, target) => {
+  test.each(models)('%s', (name, config, given, lacking) => {
+    const { module } = compileFile(`examples/${name}/model.tfm`, target, config, { reorder: true }).lowered
+    const emit = (language: 'ts' | 'js', generation: 'none' | 'full') =>
+      target.emit(module, { language, generation }).filter((a) => !a.path.endsWith('.wgsl'))
+    const [source] = emit('ts', 'full')
+    const [script, declarations] = emit('js', 'full')
+    const files = new Map([
+      ['/full.ts', source.text], ['/use.ts', use('full.ts', given, lacking)],
+      ['/plain.js', script.text], ['/plain.d.ts', declarations.text], ['/use-js.ts', use('plain.js', given, lacking)],
+    ]) // prettier-ignore
+    expect(diagnose(files)).toEqual([])
+    expect(emit('ts', 'none')[0].text).not.toMatch(/generate|randomNumbers/)
+  })
+})
