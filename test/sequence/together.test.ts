@@ -37,7 +37,8 @@ async function logProbability(model: Full, prompt: readonly number[], ids: reado
   }, 0)
 }
 
-const each = <T extends readonly unknown[]>(rows: readonly T[]) => rows.flatMap((row) => targets.map((target) => [...row, target.name, target] as const)) // prettier-ignore
+const each = (rows: readonly (readonly [string, string])[]) =>
+  rows.flatMap(([a, b]) => targets.map((target): [string, string, string, Target] => [a, b, target.name, target]))
 
 test.each(
   each([
