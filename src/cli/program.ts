@@ -119,7 +119,7 @@ const commands: Readonly<Record<string, Shape>> = {
       option('--tokenizer <file>', 'tokenizer.json (default: the one beside the weights or the source)'),
       option('--source-tokenizer <file>', 'tokenizer.json of --source (default: tokenizer.source.json, else --tokenizer)'),
       option('-n, --max-tokens <n>', 'how many at most').argParser(wholeNumber).default(64),
-      option('--temperature <x>', '0 takes the likeliest token').argParser(decimal),
+      option('--temperature <x>', '0 takes the likeliest token (default: 0, or 1 with --top-k, --top-p or --min-p; generation_config.json is not asked)').argParser(decimal),
       option('--top-k <n>', 'draw among the n likeliest').argParser(wholeNumber),
       option('--top-p <x>', 'draw among the likeliest with this probability together').argParser(decimal),
       option('--min-p <x>', 'draw among those with at least this part of the largest probability').argParser(decimal),

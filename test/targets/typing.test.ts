@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Json } from '../../src/frontend/index.ts'
 import { compileFile, targets } from '../support/emitted.ts'
 import { readText } from '../support/models.ts'
-import { diagnose } from '../support/typing.ts'
+import { diagnose } from '../support/diagnose.ts'
 
 /** `given` are inputs besides the ids, as written in a call. */
 const use = (path: string, given: string, lacking: string): string => `
@@ -38,7 +38,7 @@ describe.each(targets.map((t) => [t.name, t] as const))('%s', (_, target) => {
       ['/full.ts', source.text], ['/use.ts', use('full.ts', given, lacking)],
       ['/plain.js', script.text], ['/plain.d.ts', declarations.text], ['/use-js.ts', use('plain.js', given, lacking)],
     ]) // prettier-ignore
-    expect(diagnose(files)).toEqual([])
+    expect(diagnose(files, ['@webgpu/types'])).toEqual([])
     expect(emit('ts', 'none')[0].text).not.toMatch(/generate|randomNumbers/)
   })
 })

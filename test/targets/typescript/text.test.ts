@@ -17,7 +17,6 @@ import {
 } from '../../../targets/typescript/text.ts'
 import { gpt2Graph } from '../../support/gpt2-graph.ts'
 import { gpt2Module } from '../../support/gpt2-module.ts'
-import { diagnose } from '../../support/typing.ts'
 
 const hostile = [
   "'); process.exit(1); ('", '*/ throw 1 /*', '${process.exit(1)}', '`', '\\', "\\'", '\n', '\u2028', '</script>', '<!--', '-->', 'a\r\nb', '__proto__', 'constructor', 'class', '', '0',
