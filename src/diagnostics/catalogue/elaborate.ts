@@ -1,4 +1,4 @@
-/** What the front end says beyond names and shapes: models, constructs of later versions, lints. */
+/** What the front end says beyond names and shapes: models, lints. */
 import { define, type Said } from '../define.ts'
 
 export const noModel = define(
