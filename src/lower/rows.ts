@@ -1,5 +1,6 @@
 /** Whether what a row needs of a value is that row of it: then one kernel can compute both, row by row. */
 import { lowerNode, virtual } from '../ir/kinds.ts'
+import { memoByStructure } from '../ir/structural.ts'
 import type { Node } from '../ir/types.ts'
 import { exprsOfStage } from '../kernel/rows.ts'
 import { loadsOf } from '../kernel/walk.ts'
@@ -23,25 +24,30 @@ export function readAtOwnRow(flow: Flow, nodes: ReadonlySet<Node>, n: Node, coun
   return true
 }
 
+/** Where a node loads its operands, at its own index: what layers repeat is looked at once. */
+const loadsAt = memoByStructure((n) => {
+  const inputs = n.inputs.map(virtual)
+  const stages = lowerNode(n, inputs, virtual(n))
+  const loads = stages.flatMap(exprsOfStage).flatMap(loadsOf)
+  return {
+    index: stages[stages.length - 1].domain,
+    loads: loads.flatMap(({ buf, at }) => (inputs.includes(buf) ? [{ input: inputs.indexOf(buf), at }] : [])),
+  }
+})
+
 function ownRow(flow: Flow, reader: Node, n: Node, count: number): boolean {
   const unit = n.type.shape.map((d) => isConst(d) === 1)
-  let own: readonly Ix[] = []
+  const own = loadsAt(reader).index.map(of)
   /** For `m` at index `at` (the reader at its own): whether what it loads of `n`, also through views, lies in the row of `own`. */
-  const holds = (m: Node, at?: readonly Ix[]): boolean => {
-    const inputs = m.inputs.map(virtual)
-    const stages = lowerNode(m, inputs, virtual(m))
-    const { domain } = stages[stages.length - 1]
-    if (at === undefined) own = domain.map(of)
-    const here = new Map(domain.map((s, i) => [s, at === undefined ? of(s) : at[i]]))
-    return stages.flatMap(exprsOfStage).every((e) =>
-      loadsOf(e).every((l) => {
-        const x = m.inputs[inputs.indexOf(l.buf)]
-        if (x === undefined) return true
-        const place = l.at.map((c) => substitute(c, here))
-        if (x === n) return place.slice(0, count).every((c, i) => unit[i] || c === own[i])
-        return !free(flow.kind(x)) || holds(x, place)
-      }),
-    )
+  const holds = (m: Node, at: readonly Ix[]): boolean => {
+    const { index, loads } = loadsAt(m)
+    const here = new Map(index.map((s, i) => [s, at[i]]))
+    return loads.every((l) => {
+      const x = m.inputs[l.input]
+      if (x !== n && !free(flow.kind(x))) return true
+      const place = l.at.map((c) => substitute(c, here))
+      return x === n ? place.slice(0, count).every((c, i) => unit[i] || c === own[i]) : holds(x, place)
+    })
   }
-  return holds(reader)
+  return holds(reader, own)
 }
