@@ -12,9 +12,9 @@ import { hash, makeRandom, type Random } from './random.ts'
 const choices: readonly (readonly [RegExp, readonly number[]])[] = [
   [/vocab|types|labels/, [2, 3, 7, 13]],
   [/layers|encoders|decoders/, [1, 1, 2]],
-  [/^heads$|^kv$/, [1, 2, 3]],
+  [/^heads$|^kv$|^readers$/, [1, 2, 3]],
   [/^d$|^width|hidden/, [2, 4, 6, 12, 18]],
-  [/^ff|inner/, [1, 3, 8, 17]],
+  [/^ff|^wide$|inner/, [1, 3, 8, 17]],
   [/^e$|head_dim/, [2, 4, 6]],
   [/ctx|positions|context/, [16, 33]],
   [/window/, [1, 2, 5]],
