@@ -104,5 +104,7 @@ export function weightOf(name: string, shape: readonly number[]): Float32Array {
   const count = shape.reduce((a, b) => a * b, 1)
   const spread = shape.length > 1 ? Math.min(1, 1.2 / Math.sqrt(shape[shape.length - 1])) : 0.4
   const mean = shape.length === 1 && /(weight|gain)$/.test(name) ? 1 : 0
-  return Float32Array.from({ length: count }, () => mean + spread * r.normal())
+  // A variance is positive.
+  const element = /running_var$/.test(name) ? () => 0.5 + Math.abs(r.normal()) : () => mean + spread * r.normal()
+  return Float32Array.from({ length: count }, element)
 }
