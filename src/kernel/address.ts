@@ -7,7 +7,7 @@ import { add, con, floorDiv, isConst, max, min, mod, mul, of, substitute, sym, v
 import type { Buffer } from './buffer.ts'
 import { newBuffer } from './buffer.ts'
 import type { Expr } from './expr.ts'
-import { load } from './expr.ts'
+import { load, vectorOf } from './expr.ts'
 import type { For, NestKernel, Stmt } from './nest.ts'
 import { inRange } from './ranges.ts'
 import { effectsOf, loadsOf, localsOf, mapper, mapStmts, rebuild, symbolsOfIx, throughValues } from './walk.ts'
@@ -37,7 +37,9 @@ export function flatten(nest: NestKernel): FlatKernel {
     }
     return made
   }
-  const m = mapper({ load: (b, at) => load(flatOf(b), [offsetOf(b, at)]) })
+  const m = mapper({
+    load: (b, at, vector) => load(flatOf(b), [offsetOf(b, at)], vector && { ...vector, axis: 0 }),
+  })
   const body = mapStmts(nest.body, (s): readonly Stmt[] => {
     switch (s.k) {
       case 'for':
@@ -47,7 +49,15 @@ export function flatten(nest: NestKernel): FlatKernel {
       case 'assign':
         return [{ ...s, e: m.expr(s.e) }]
       case 'store':
-        return [{ ...s, buf: flatOf(s.buf), at: [offsetOf(s.buf, s.at.map(m.ix))], e: m.expr(s.e) }]
+        return [
+          {
+            ...s,
+            buf: flatOf(s.buf),
+            at: [offsetOf(s.buf, s.at.map(m.ix))],
+            e: m.expr(s.e),
+            ...(s.axis === undefined ? {} : { axis: 0 }),
+          },
+        ]
       case 'if':
         return [{ ...s, c: m.expr(s.c) }]
       case 'bind':
@@ -98,7 +108,7 @@ function block(
 function statements(body: readonly Stmt[], levels: readonly Level[], written: ReadonlySet<Buffer>): readonly Stmt[] {
   const go = (e: Expr): Expr => {
     const made = rebuild(e, go, (x) => throughValues(x, go))
-    return made.k === 'load' ? load(made.buf, [based(made.buf, made.at[0], levels, written)]) : made
+    return made.k === 'load' ? load(made.buf, [based(made.buf, made.at[0], levels, written)], vectorOf(made)) : made
   }
   const ix = (x: Ix): Ix => throughValues(x, go)
   return body.map((s): Stmt => {

@@ -1,9 +1,10 @@
 /**
- * Scalar expressions of the kernel IR. They are hash-consed: structurally equal expressions are the same object, so that
- * equality is `===` and common subexpressions are found by identity.
+ * Expressions of the kernel IR: scalars, and vectors of `lanes` scalars once a schedule has asked for them. They are hash-consed:
+ * structurally equal expressions are the same object, so that equality is `===` and common subexpressions are found by identity.
  *
  * Invariants: `bool` only comes from comparisons, logic and loads of bool buffers; `i32` arithmetic on positions is an
- * `index` expression (an `Ix`), never a tree of `bin`; operands of `bin` have the same type.
+ * `index` expression (an `Ix`), never a tree of `bin`; operands of `bin` have the same type and as many lanes. Vectors come from
+ * loads, `splat` and `vec` only; `index` and `const` are scalars.
  */
 import type { Ix } from '../types/ix.ts'
 import { add, con, floorDiv, max, min, mod, mul, neg, range, sub, valueIx } from '../types/ix.ts'
@@ -44,11 +45,19 @@ export type Expr =
   | (Common & { readonly k: 'const'; readonly value: number })
   | (Common & { readonly k: 'index'; readonly ix: Ix })
   | (Common & { readonly k: 'local'; readonly v: Local })
-  | (Common & { readonly k: 'load'; readonly buf: Buffer; readonly at: readonly Ix[] })
+  /** With lanes: of elements that lie side by side in storage; `axis` is the logical axis along which they do, `at` the first. */
+  | (Common & { readonly k: 'load'; readonly buf: Buffer; readonly at: readonly Ix[]; readonly axis?: number })
   | (Common & { readonly k: 'un'; readonly f: UnaryFn; readonly x: Expr })
   | (Common & { readonly k: 'bin'; readonly f: BinaryFn; readonly a: Expr; readonly b: Expr })
   | (Common & { readonly k: 'select'; readonly c: Expr; readonly x: Expr; readonly y: Expr })
   | (Common & { readonly k: 'cast'; readonly x: Expr })
+  /** One scalar in all lanes; scalars as lanes; one lane as a scalar; all lanes folded into a scalar, in pairs: (0, 1), (2, 3). */
+  | (Common & { readonly k: 'splat'; readonly x: Expr })
+  | (Common & { readonly k: 'vec'; readonly xs: readonly Expr[] })
+  | (Common & { readonly k: 'lane'; readonly x: Expr; readonly i: number })
+  | (Common & { readonly k: 'across'; readonly f: LaneFold; readonly x: Expr })
+/** Folds over the lanes of a vector. */
+export type LaneFold = Exclude<Fold, 'argmax'>
 
 /**
  * Interned expressions by kind. Keys of one or two operands are numbers: ids since the last reset are below 2^26, so a pair fits
@@ -107,15 +116,56 @@ export function local(v: Local): Expr {
 export function newLocal(name: string, of: Scalar, lanes: Lanes = 1): Local {
   return { id: nextLocal++, name, of, lanes }
 }
-/** A load at logical coordinates, one per axis of the buffer. */
-export function load(buf: Buffer, at: readonly Ix[]): Expr {
+/** Which elements a vector access touches: `lanes` of them, side by side along `axis`. */
+export interface Vector {
+  readonly lanes: Lanes
+  readonly axis: number
+}
+/** A load at logical coordinates, one per axis of the buffer; with `vector`, of several elements from there on. */
+export function load(buf: Buffer, at: readonly Ix[], vector?: Vector): Expr {
   if (at.length !== buf.shape.length) {
     throw new Error(`internal: ${buf.name} has ${buf.shape.length} axes, loaded at ${at.length} coordinates`)
   }
   let key = `${buf.id}`
   for (const x of at) key += `,${x.id}`
   const table = tableOf('load')
-  return table.get(key) ?? made(table, key, { id: newId(), k: 'load', of: buf.of, lanes: 1, buf, at })
+  if (vector === undefined || vector.lanes === 1)
+    return table.get(key) ?? made(table, key, { id: newId(), k: 'load', of: buf.of, lanes: 1, buf, at })
+  const { lanes, axis } = vector
+  key += `:${lanes}@${axis}`
+  return table.get(key) ?? made(table, key, { id: newId(), k: 'load', of: buf.of, lanes, buf, at, axis })
+}
+/** The vector that a load is of, if it is. */
+export const vectorOf = (e: Expr & { readonly k: 'load' }): Vector | undefined =>
+  e.axis === undefined ? undefined : { lanes: e.lanes, axis: e.axis }
+
+/** A scalar in each of several lanes; a vector stays what it is. */
+export function splat(x: Expr, lanes: Lanes): Expr {
+  if (x.lanes === lanes) return x
+  if (x.lanes !== 1) throw new Error(`internal: splat of ${x.lanes} lanes`)
+  const table = tableOf(`splat ${lanes}`)
+  return table.get(x.id) ?? made(table, x.id, { id: newId(), k: 'splat', of: x.of, lanes, x })
+}
+export function vec(xs: readonly Expr[]): Expr {
+  const [first] = xs
+  if ((xs.length !== 2 && xs.length !== 4) || xs.some((x) => x.of !== first.of || x.lanes !== 1))
+    throw new Error('internal: a vector is made of 2 or 4 scalars of one type')
+  if (xs.every((x) => x === first)) return splat(first, xs.length)
+  const table = tableOf('vec')
+  const key = xs.map((x) => x.id).join()
+  return table.get(key) ?? made(table, key, { id: newId(), k: 'vec', of: first.of, lanes: xs.length, xs })
+}
+/** Lane `i` as a scalar. */
+export function lane(x: Expr, i: number): Expr {
+  if (x.lanes === 1) return x
+  if (x.k === 'splat') return x.x
+  if (x.k === 'vec') return x.xs[i]
+  const table = tableOf(`lane ${i}`)
+  return table.get(x.id) ?? made(table, x.id, { id: newId(), k: 'lane', of: x.of, lanes: 1, x, i })
+}
+export function across(f: LaneFold, x: Expr): Expr {
+  const table = tableOf(`across ${f}`)
+  return table.get(x.id) ?? made(table, x.id, { id: newId(), k: 'across', of: x.of, lanes: 1, f, x })
 }
 export function un(f: UnaryFn, x: Expr): Expr {
   const position = f === 'neg' ? asIx(x) : undefined
@@ -155,7 +205,8 @@ function onPositions(f: BinaryFn, x: Expr, y: Expr): Ix | undefined {
 }
 const comparisons: ReadonlySet<BinaryFn> = new Set(['eq', 'ne', 'lt', 'le', 'gt', 'ge'])
 export function bin(f: BinaryFn, a: Expr, b: Expr): Expr {
-  if (a.of !== b.of) throw new Error(`internal: ${f} of ${a.of} and ${b.of}`)
+  if (a.of !== b.of || a.lanes !== b.lanes)
+    throw new Error(`internal: ${f} of ${a.of} x ${a.lanes} and ${b.of} x ${b.lanes}`)
   const position = onPositions(f, a, b)
   if (position !== undefined) return index(position)
   const table = tableOf(f)
@@ -163,8 +214,10 @@ export function bin(f: BinaryFn, a: Expr, b: Expr): Expr {
   const of = comparisons.has(f) ? 'bool' : a.of
   return table.get(key) ?? made(table, key, { id: newId(), k: 'bin', of, lanes: a.lanes, f, a, b })
 }
+/** One condition for all lanes, or one for each. */
 export function select(c: Expr, x: Expr, y: Expr): Expr {
-  if (x.of !== y.of) throw new Error(`internal: select of ${x.of} and ${y.of}`)
+  if (x.of !== y.of || x.lanes !== y.lanes || (c.lanes !== 1 && c.lanes !== x.lanes))
+    throw new Error(`internal: select of ${x.of} x ${x.lanes} and ${y.of} x ${y.lanes} by ${c.lanes} conditions`)
   const table = tableOf('select')
   const key = `${c.id},${x.id},${y.id}`
   return table.get(key) ?? made(table, key, { id: newId(), k: 'select', of: x.of, lanes: x.lanes, c, x, y })
@@ -219,7 +272,7 @@ export function rebuild(e: Expr, go: (e: Expr) => Expr, ix: (x: Ix) => Ix = (x) 
     }
     case 'load': {
       const at = mapSame(e.at, ix)
-      return at === e.at ? e : load(e.buf, at)
+      return at === e.at ? e : load(e.buf, at, vectorOf(e))
     }
     case 'un': {
       const x = go(e.x)
@@ -240,6 +293,22 @@ export function rebuild(e: Expr, go: (e: Expr) => Expr, ix: (x: Ix) => Ix = (x) 
       const x = go(e.x)
       return x === e.x ? e : cast(e.of, x)
     }
+    case 'splat': {
+      const x = go(e.x)
+      return x === e.x ? e : splat(x, e.lanes)
+    }
+    case 'vec': {
+      const xs = mapSame(e.xs, go)
+      return xs === e.xs ? e : vec(xs)
+    }
+    case 'lane': {
+      const x = go(e.x)
+      return x === e.x ? e : lane(x, e.i)
+    }
+    case 'across': {
+      const x = go(e.x)
+      return x === e.x ? e : across(e.f, x)
+    }
   }
 }
 
@@ -256,12 +325,22 @@ export function mapSame<X>(list: readonly X[], f: (x: X) => X): readonly X[] {
   return list
 }
 
+/** Where only scalars may stand: `expandLanes` takes vectors apart. */
+export function noVectors(e: Expr): never {
+  throw new Error(`internal: ${e.k} of ${e.lanes} lanes where only scalars are known`)
+}
+
 /** The operands of an expression (not those inside its indices). */
 export function operands(e: Expr): readonly Expr[] {
   switch (e.k) {
     case 'un':
     case 'cast':
+    case 'splat':
+    case 'lane':
+    case 'across':
       return [e.x]
+    case 'vec':
+      return e.xs
     case 'bin':
       return [e.a, e.b]
     case 'select':

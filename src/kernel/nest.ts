@@ -13,16 +13,19 @@ import type { KernelArg } from './stage.ts'
 
 /**
  * `serial` runs in order; `unroll` is expanded before printing; `grid.*` iterations are workgroups, `local.*` threads of one
- * (both may run in any order and must write disjoint elements).
+ * (both may run in any order and must write disjoint elements). `thread` iterations are shared out among a pool of threads, each a
+ * run of neighbours; `thread.each` deals them out one by one. At most one such loop stands around a statement.
  */
-export type LoopKind = 'serial' | 'unroll' | 'grid.x' | 'grid.y' | 'grid.z' | 'local.x' | 'local.y'
+export type LoopKind =
+  'serial' | 'unroll' | 'thread' | 'thread.each' | 'grid.x' | 'grid.y' | 'grid.z' | 'local.x' | 'local.y'
 
 export type Stmt =
   | For
   | { readonly k: 'let'; readonly v: Local; readonly e: Expr }
   | { readonly k: 'var'; readonly v: Local; readonly e: Expr }
   | { readonly k: 'assign'; readonly v: Local; readonly e: Expr }
-  | { readonly k: 'store'; readonly buf: Buffer; readonly at: readonly Ix[]; readonly e: Expr }
+  /** A vector is stored to elements that lie side by side along `axis`, from `at` on. */
+  | { readonly k: 'store'; readonly buf: Buffer; readonly at: readonly Ix[]; readonly e: Expr; readonly axis?: number }
   | { readonly k: 'if'; readonly c: Expr; readonly body: readonly Stmt[] }
   | { readonly k: 'alloc'; readonly buf: Buffer }
   /** Names an index: the base of an address, computed once at this level (`address.ts`). */

@@ -9,6 +9,7 @@
 import type { Ix, Sym } from '../types/ix.ts'
 import type { Buffer } from './buffer.ts'
 import type { BinaryFn, Expr, Local, Scalar, UnaryFn } from './expr.ts'
+import { noVectors } from './expr.ts'
 import { ixText } from './names.ts'
 
 /** As `FloatRules` of a target. */
@@ -133,6 +134,11 @@ export function pairCode(
         return unary(e.f, e.of, expr(e.x))
       case 'bin':
         return binary(e.f, e.a.of, expr(e.a), expr(e.b), unit(e.a.of))
+      case 'splat':
+      case 'vec':
+      case 'lane':
+      case 'across':
+        return noVectors(e)
       case 'select': {
         const c = expr(e.c)
         env.branch?.(true)

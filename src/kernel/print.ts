@@ -21,6 +21,7 @@ export interface Printer {
   readonly buffer: (b: Buffer) => string
   readonly sym: (s: Sym) => string
   readonly name: Namer
+  readonly coordinates: (at: readonly Ix[], lanes: number, axis?: number) => string
 }
 
 export function makePrinter(name: Namer = makeNamer()): Printer {
@@ -42,7 +43,15 @@ export function makePrinter(name: Namer = makeNamer()): Printer {
       case 'local':
         return [name(e.v, e.v.name), 9]
       case 'load':
-        return [e.at.length === 0 ? buffer(e.buf) : `${buffer(e.buf)}[${e.at.map(ix).join(', ')}]`, 9]
+        return [e.at.length === 0 ? buffer(e.buf) : `${buffer(e.buf)}[${coordinates(e.at, e.lanes, e.axis)}]`, 9]
+      case 'splat':
+        return [`splat(${go(e.x)[0]})`, 9]
+      case 'vec':
+        return [`vec(${e.xs.map((x) => go(x)[0]).join(', ')})`, 9]
+      case 'lane':
+        return [`${at(e.x, 9)}.${e.i}`, 9]
+      case 'across':
+        return [`across.${e.f}(${go(e.x)[0]})`, 9]
       case 'cast':
         return [`${e.of}(${go(e.x)[0]})`, 9]
       case 'select':
@@ -61,7 +70,10 @@ export function makePrinter(name: Namer = makeNamer()): Printer {
     return own < level ? `(${text})` : text
   }
   const expr = (e: Expr): string => go(e)[0]
-  return { ix, expr, buffer, sym, name }
+  /** `[k, 8 * p:4]` are four elements along the second axis. */
+  const coordinates = (at: readonly Ix[], lanes: number, axis?: number): string =>
+    at.map((x, i) => `${ix(x)}${i === axis ? `:${lanes}` : ''}`).join(', ')
+  return { ix, expr, buffer, sym, name, coordinates }
 }
 
 const number = (x: number): string =>
@@ -145,7 +157,7 @@ function stmtLines(p: Printer, s: Stmt): string[] {
     }
     case 'let':
     case 'var':
-      return [`${s.k} ${p.name(s.v, s.v.name)}: ${s.v.of} = ${p.expr(s.e)}`]
+      return [`${s.k} ${p.name(s.v, s.v.name)}: ${s.v.of}${s.v.lanes === 1 ? '' : `x${s.v.lanes}`} = ${p.expr(s.e)}`]
     case 'assign': {
       const name = p.name(s.v, s.v.name)
       if (s.e.k === 'bin' && s.e.f === 'add' && s.e.a.k === 'local' && s.e.a.v === s.v)
@@ -153,7 +165,7 @@ function stmtLines(p: Printer, s: Stmt): string[] {
       return [`${name} = ${p.expr(s.e)}`]
     }
     case 'store':
-      return [`${p.buffer(s.buf)}[${s.at.map(p.ix).join(', ')}] = ${p.expr(s.e)}`]
+      return [`${p.buffer(s.buf)}[${p.coordinates(s.at, s.e.lanes, s.axis)}] = ${p.expr(s.e)}`]
     case 'if':
       return [`if ${p.expr(s.c)}`, ...indented(s.body)]
     case 'alloc':

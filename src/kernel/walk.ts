@@ -3,17 +3,17 @@ import type { Ix, Sym } from '../types/ix.ts'
 import { add, con, INF, isConst, mapValues, of, sub, substitute, sym, symbolsOf, valuesOf } from '../types/ix.ts'
 import type { Buffer } from './buffer.ts'
 import { newBuffer } from './buffer.ts'
-import type { Expr, Local } from './expr.ts'
-import { dataIndex, expressionMemo, load, local, mapSame, newLocal, operands, rewrite } from './expr.ts'
+import type { Expr, Local, Vector } from './expr.ts'
+import { dataIndex, expressionMemo, load, local, mapSame, newLocal, operands, rewrite, vectorOf } from './expr.ts'
 import type { For, Stmt } from './nest.ts'
 
 export { rebuild } from './expr.ts'
 
-/** What to replace. `load` sees coordinates that are already rewritten; undefined keeps the load. */
+/** What to replace. `load` sees coordinates that are already rewritten, and the vector that is loaded, if one is; undefined keeps the load. */
 export interface Mapping {
   readonly syms?: ReadonlyMap<Sym, Ix>
   readonly locals?: ReadonlyMap<Local, Expr>
-  readonly load?: (buf: Buffer, at: readonly Ix[]) => Expr | undefined
+  readonly load?: (buf: Buffer, at: readonly Ix[], vector?: Vector) => Expr | undefined
 }
 export interface Mapper {
   readonly ix: (x: Ix) => Ix
@@ -34,7 +34,7 @@ export function mapper(m: Mapping): Mapper {
   }
   const leaf = (e: Expr): Expr => {
     if (e.k === 'local') return m.locals?.get(e.v) ?? e
-    if (e.k === 'load') return m.load?.(e.buf, e.at) ?? e
+    if (e.k === 'load') return m.load?.(e.buf, e.at, vectorOf(e)) ?? e
     return e
   }
   const expr = (e: Expr): Expr => memo.get(e) ?? rewrite(e, leaf, ix, memo)
@@ -190,8 +190,8 @@ export function copier(given: ReadonlyMap<Sym, Ix> = new Map(), rename: (name: s
   const locals = new Map<Local, Local>()
   const localExprs = new Map<Local, Expr>()
   const buffers = new Map<Buffer, Buffer>()
-  const renamed = (b: Buffer, at: readonly Ix[]): Expr | undefined =>
-    buffers.has(b) ? load(buffers.get(b)!, at) : undefined
+  const renamed = (b: Buffer, at: readonly Ix[], vector?: Vector): Expr | undefined =>
+    buffers.has(b) ? load(buffers.get(b)!, at, vector) : undefined
   const m = mapper({ syms, locals: localExprs, load: renamed })
   const freshSym = (v: Sym): Sym => {
     const hi = v.hi === INF ? INF : m.ix(v.hi)

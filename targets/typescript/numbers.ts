@@ -4,6 +4,7 @@ import { range } from '../../src/types/ix.ts'
 import { offsetOf } from '../../src/kernel/address.ts'
 import type { Buffer } from '../../src/kernel/buffer.ts'
 import type { BinaryFn, Expr, Local, UnaryFn } from '../../src/kernel/expr.ts'
+import { noVectors } from '../../src/kernel/expr.ts'
 import type { MathHelper } from './math.ts'
 
 /** How things are called in the scope that an expression is printed in. */
@@ -160,6 +161,11 @@ function expr(e: Expr, scope: Scope): Text {
       const [c, x, y] = [e.c, e.x, e.y].map((q) => expr(q, scope))
       return { s: `${within(c, P.ternary + 1)} ? ${within(x, P.ternary)} : ${within(y, P.ternary)}`, p: P.ternary }
     }
+    case 'splat':
+    case 'vec':
+    case 'lane':
+    case 'across':
+      return noVectors(e)
     case 'cast':
       return castText(e.of, e.x, scope)
   }

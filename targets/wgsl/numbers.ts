@@ -2,6 +2,7 @@
 import { offsetOf } from '../../src/kernel/address.ts'
 import type { Buffer } from '../../src/kernel/buffer.ts'
 import type { BinaryFn, Expr, Local, UnaryFn } from '../../src/kernel/expr.ts'
+import { noVectors } from '../../src/kernel/expr.ts'
 import type { Atom, Ix, Sym, Term } from '../../src/types/ix.ts'
 import { range } from '../../src/types/ix.ts'
 import type { MathHelper } from './math.ts'
@@ -177,6 +178,11 @@ function expr(e: Expr, scope: Scope): Text {
     }
     case 'select':
       return call('select', expr(e.y, scope), expr(e.x, scope), expr(e.c, scope))
+    case 'splat':
+    case 'vec':
+    case 'lane':
+    case 'across':
+      return noVectors(e)
     case 'cast':
       return castText(e.of, e.x, scope)
   }

@@ -4,6 +4,7 @@
  */
 import { erf, roundHalfEven } from '../../src/ops/special.ts'
 import type { BinaryFn, Expr, UnaryFn } from '../../src/kernel/expr.ts'
+import { noVectors } from '../../src/kernel/expr.ts'
 import type { Buffer } from '../../src/kernel/buffer.ts'
 import type { Body, Carried, Stage } from '../../src/kernel/stage.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
@@ -143,6 +144,11 @@ function expr(e: Expr, env: Env, context: Context): number {
       return binary[e.f](go(e.a), go(e.b))
     case 'select':
       return go(e.c) !== 0 ? go(e.x) : go(e.y)
+    case 'splat':
+    case 'vec':
+    case 'lane':
+    case 'across':
+      return noVectors(e)
     case 'cast':
       return e.of === 'i32' ? Math.trunc(go(e.x)) : go(e.x)
   }

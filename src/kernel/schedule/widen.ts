@@ -5,7 +5,7 @@
 import type { Buffer } from '../buffer.ts'
 import { newBuffer } from '../buffer.ts'
 import type { Expr, Local } from '../expr.ts'
-import { cast, constant, load, local, newLocal, rewrite } from '../expr.ts'
+import { cast, constant, load, local, newLocal, rewrite, vectorOf } from '../expr.ts'
 import type { NestKernel, Stmt } from '../nest.ts'
 import { mapStmts, rebuild, throughValues } from '../walk.ts'
 
@@ -37,7 +37,7 @@ export function widen(nest: NestKernel): NestKernel {
       case 'local':
         return local(wideLocal(e.v))
       case 'load': {
-        const l = load(wideBuffer(e.buf), e.at.map(inIndex))
+        const l = load(wideBuffer(e.buf), e.at.map(inIndex), vectorOf(e))
         return l.of === 'f32' ? cast('f64', l) : l
       }
       case 'cast':
@@ -47,6 +47,10 @@ export function widen(nest: NestKernel): NestKernel {
       case 'un':
       case 'bin':
       case 'select':
+      case 'splat':
+      case 'vec':
+      case 'lane':
+      case 'across':
         return rebuild(e, wide)
     }
   }
