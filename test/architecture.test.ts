@@ -92,6 +92,18 @@ describe('imports', () => {
     expect(wrong).toEqual([])
   })
 
+  test('of a target see that target and what targets share', () => {
+    const folder = (path: string): string | undefined => /^targets\/(\w+)\//.exec(path)?.[1]
+    const common = ['shared', 'runtime']
+    const wrong = targets.flatMap((file) =>
+      importsOf(file).flatMap(({ path = '' }) => {
+        const [from, to] = [folder(file.path), folder(path)]
+        return to === undefined || to === from || common.includes(to) ? [] : [`${file.path} imports ${path}`]
+      }),
+    )
+    expect(wrong).toEqual([])
+  })
+
   test('of files carry the .ts ending', () => {
     const wrong = [...product, ...tests].flatMap((file) =>
       importsOf(file).flatMap(({ specifier, path }) =>

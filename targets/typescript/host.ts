@@ -1,28 +1,26 @@
 /** The whole module: types, kernels, programs, tables and `load`, with the runtime inlined. It imports nothing. */
-import { printStages } from '../../src/kernel/print.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { kernelsOf, stepsKey } from '../../src/program/steps.ts'
 import type { Module, Port, Program } from '../../src/program/types.ts'
 import { runtimePieces } from '../runtime.generated.ts'
-import { apiLines } from './api.ts'
+import { apiLines } from '../shared/api.ts'
 import { floats } from './floats.ts'
-import type { GenerationLevel } from './generation.ts'
-import { generationMethods, generationPieces, programOf } from './generation.ts'
-import type { PrintedKernel } from './kernel.ts'
-import { printKernel } from './kernel.ts'
-import type { PackFamily } from './packs.ts'
-import { packFamilies } from './packs.ts'
-import type { Language, Printer } from './printer.ts'
-import { printer } from './printer.ts'
-import { checkLines, portText, printProgram, stateLines } from './programs.ts'
+import type { GenerationLevel } from '../shared/generation.ts'
+import { generationMethods, generationPieces, programOf } from '../shared/generation.ts'
+import { printKernel } from '../shared/javascript/kernel.ts'
+import { packKernels } from '../shared/javascript/packs.ts'
+import type { Language, Printer } from '../shared/printer.ts'
+import { printer } from '../shared/printer.ts'
+import { checkLines, listLines, portText, rulesLines, stateLines } from '../shared/tables.ts'
+import { printProgram } from './programs.ts'
 import type { ScheduleOptions } from './recipes.ts'
 import { schedule } from './recipes.ts'
-import { selftestLines } from './selftest.ts'
-import { share } from './share.ts'
-import type { PrintedModule } from './module-text.ts'
-import { declarationsOf, moduleText, publicTypes, title } from './module-text.ts'
-import { docComment, fill, indent, quote } from './text.ts'
-import { extraSlots, slotLines, specLines } from './weights.ts'
+import { selftestLines } from '../shared/selftest.ts'
+import { share } from '../shared/share.ts'
+import type { PrintedModule } from '../shared/module-text.ts'
+import { declarationsOf, moduleText, publicTypes, title } from '../shared/module-text.ts'
+import { docComment, indent, quote } from '../shared/text.ts'
+import { extraSlots, slotLines, specLines } from '../shared/weights.ts'
 
 export interface HostOptions {
   readonly language: Language
@@ -77,7 +75,7 @@ export function printModule(given: Module, options: HostOptions): PrintedModule 
   const pieces = piecesOf(module, selftest, generation)
   const p = printer(options.language, [...fixedNames, ...pieces.flatMap((n) => runtimePieces[n].names)])
   const kernels = module.kernels.map((k, i) => printKernel(schedule(k, { short: onlyInSteps(module, i) }), p))
-  const packs = packKernels(module, p)
+  const packs = packKernels(module, p, schedule)
   // A step that does what a prefill of one position does is that function.
   const shownAs = module.programs.map(
     (a) => module.programs.find((b) => stepsKey(a.steps) === stepsKey(b.steps) && b.name !== 'run') ?? a,
@@ -139,45 +137,6 @@ function programDoc(program: Program): readonly string[] {
   return docComment([what])
 }
 
-/** Packing kernels; those that print alike are one function. */
-export function packKernels(
-  module: Module,
-  p: Printer,
-): { printed: PrintedKernel[]; of: (slot: number) => string | undefined } {
-  const byBody = new Map<string, string>()
-  const printed: PrintedKernel[] = []
-  const families = packFamilies(module)
-  const add = (kernel: StageKernel): string => {
-    const family = families.get(kernel)
-    if (family === undefined) {
-      const made = printKernel(schedule(kernel), p)
-      printed.push(made)
-      return made.name
-    }
-    let made = names.get(family)
-    if (made === undefined) {
-      made = p.names.name(kernel.name)
-      names.set(family, made)
-      printed.push({ name: made, lines: family.lines(made, p) })
-    }
-    return family.call(made, kernel)
-  }
-  const names = new Map<PackFamily, string>()
-  const known = new Map<StageKernel, string>()
-  const nameOf = module.weights.map(({ pack }) => {
-    if (pack === undefined) return undefined
-    let name = known.get(pack)
-    if (name === undefined) {
-      const key = printStages(pack)
-      name = byBody.get(key) ?? add(pack)
-      byBody.set(key, name)
-      known.set(pack, name)
-    }
-    return name
-  })
-  return { printed, of: (slot) => nameOf[slot] }
-}
-
 function tableLines(program: Program, name: string, module: Module, p: Printer): string[] {
   const ports = (list: readonly Port[]): string[] => list.map((port) => portText(port, module, p))
   return [
@@ -191,31 +150,6 @@ function tableLines(program: Program, name: string, module: Module, p: Printer):
     '},',
   ] // prettier-ignore
 }
-/** A field that is a list: on one line, if that is short. */
-function listLines(field: string, items: readonly string[]): string[] {
-  const line = `${field}: [${items.join(', ')}],`
-  return line.length < 110 ? [line] : [`${field}: [`, ...indent(items.map((x) => `${x},`)), '],']
-}
-
-export function rulesLines(module: Module, p: Printer): string[] {
-  const { prefixes, ignore, rename } = module.rules
-  const fields = [
-    ...(prefixes.length > 0
-      ? [`prefixes: [${prefixes.map((x) => `{ prefix: ${quote(x.prefix)}, optional: ${x.optional} }`).join(', ')}],`]
-      : []),
-    ...(ignore.length > 0
-      ? ignore.length < 4
-        ? [`ignore: [${ignore.map(quote).join(', ')}],`]
-        : ['ignore: [', ...indent(fill(ignore.map(quote), 110)), '],']
-      : []),
-    ...(rename.length > 0
-      ? [`rename: [${rename.map((x) => `{ from: ${quote(x.from)}, to: ${quote(x.to)} }`).join(', ')}],`]
-      : []),
-  ]
-  if (fields.length === 0) return [`const rules${p.type('WeightRules')} = {}`]
-  return [`const rules${p.type('WeightRules')} = {`, ...indent(fields), '}']
-}
-
 interface LoadParts {
   readonly selftest: boolean
   readonly generation: GenerationLevel

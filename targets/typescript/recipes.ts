@@ -1,24 +1,19 @@
 /** Schedules by structure: a list of rewrites over the naive nest. Never by what a kernel is called. */
 import { naiveNest } from '../../src/kernel/build.ts'
 import type { NestKernel } from '../../src/kernel/nest.ts'
-import { cse, hoist, scalarise, simplify, tighten, widen } from '../../src/kernel/schedule/index.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { structureOf } from '../../src/kernel/structure.ts'
 import { carriedNest } from './carried.ts'
 import { tiledContraction } from './contraction.ts'
-import { tidy } from './tidy.ts'
+import { finish } from '../shared/javascript/finish.ts'
 
 export interface ScheduleOptions {
   /** Few rows: a contraction takes them one by one, eight columns at a time. */
   readonly short?: boolean
 }
 
-type Rewrite = (nest: NestKernel) => NestKernel
-/** What every kernel gets: f64 values between loads and stores, nothing computed twice or inside a loop without need. */
-const finish: readonly Rewrite[] = [simplify, scalarise, widen, tighten, cse, hoist, cse, tidy]
-
 export function schedule(kernel: StageKernel, { short = false }: ScheduleOptions = {}): NestKernel {
-  return finish.reduce((nest, rewrite) => rewrite(nest), shape(kernel, short))
+  return finish(shape(kernel, short))
 }
 
 function shape(kernel: StageKernel, short: boolean): NestKernel {

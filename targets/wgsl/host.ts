@@ -3,19 +3,20 @@ import { kernelsOf } from '../../src/program/steps.ts'
 import type { HostStep, Module } from '../../src/program/types.ts'
 import type { Sym } from '../../src/types/ix.ts'
 import { runtimePieces } from '../runtime.generated.ts'
-import { apiLines } from '../typescript/api.ts'
-import type { GenerationLevel } from '../typescript/generation.ts'
-import { generationMethods, generationPieces, programOf } from '../typescript/generation.ts'
-import { packKernels, rulesLines } from '../typescript/host.ts'
-import type { PrintedModule } from '../typescript/module-text.ts'
-import { declarationsOf, moduleText, publicTypes, title } from '../typescript/module-text.ts'
-import type { Language, Printer } from '../typescript/printer.ts'
-import { printer } from '../typescript/printer.ts'
-import { stateLines } from '../typescript/programs.ts'
-import { share } from '../typescript/share.ts'
-import { docComment, indent, property, quote } from '../typescript/text.ts'
-import { selftestLines } from '../typescript/selftest.ts'
-import { slotLines, specLines } from '../typescript/weights.ts'
+import { apiLines } from '../shared/api.ts'
+import type { GenerationLevel } from '../shared/generation.ts'
+import { generationMethods, generationPieces, programOf } from '../shared/generation.ts'
+import { plainSchedule } from '../shared/javascript/finish.ts'
+import { packKernels } from '../shared/javascript/packs.ts'
+import type { PrintedModule } from '../shared/module-text.ts'
+import { declarationsOf, moduleText, publicTypes, title } from '../shared/module-text.ts'
+import type { Language, Printer } from '../shared/printer.ts'
+import { printer } from '../shared/printer.ts'
+import { rulesLines, stateLines } from '../shared/tables.ts'
+import { share } from '../shared/share.ts'
+import { docComment, indent, property, quote } from '../shared/text.ts'
+import { selftestLines } from '../shared/selftest.ts'
+import { slotLines, specLines } from '../shared/weights.ts'
 import { floats } from './floats.ts'
 import type { PrintedKernel } from './kernel.ts'
 import { dimsOf, printKernel } from './kernel.ts'
@@ -85,7 +86,7 @@ export function printModule(
   const p = printer(options.language, [...fixedNames, ...pieces.flatMap((n) => runtimePieces[n].names)])
   const { kernels, fields } = printKernels(module)
   const listed = listedSlots(module)
-  const packs = packKernels(listed, p)
+  const packs = packKernels(listed, p, plainSchedule)
   const shared = sharedParts(kernels, p)
   const dispatches = module.programs.map((program) => stepsOf(program, kernels, p).join('\n'))
   const common = dispatches.find((d, i) => dispatches.indexOf(d) !== i)

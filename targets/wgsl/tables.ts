@@ -2,10 +2,10 @@
 import type { Module, HostStep, Port, Program, Slot, WeightSlot } from '../../src/program/types.ts'
 import { isConst, of } from '../../src/types/ix.ts'
 import { linearise } from '../../src/types/shape.ts'
-import type { Printer } from '../typescript/printer.ts'
-import { checkLines, formula, portText } from '../typescript/programs.ts'
-import { layerName } from '../typescript/rolled.ts'
-import { indent, property, quote } from '../typescript/text.ts'
+import type { Printer } from '../shared/printer.ts'
+import { checkLines, formula, portText } from '../shared/tables.ts'
+import { layerName } from '../shared/rolled.ts'
+import { indent, property, quote } from '../shared/text.ts'
 import type { PrintedKernel } from './kernel.ts'
 
 /** WGSL as a template literal: nothing in it can end the literal, nor a script element around it. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import ts from 'typescript'
-import { publicTypes } from '../../targets/typescript/module-text.ts'
+import { publicTypes } from '../../targets/shared/module-text.ts'
 import { packageRoot } from '../../src/package-root.ts'
 
 /**

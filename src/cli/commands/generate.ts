@@ -1,5 +1,5 @@
 /** `tfmc generate`: a text, token by token, as they come. */
-import { generationOf } from '../../../targets/typescript/generation.ts'
+import { generationOf } from '../../../targets/shared/generation.ts'
 import { compileGraph, type Compiled } from '../../compile.ts'
 import { fail, say } from '../../diagnostics/index.ts'
 import type { Tokenizer } from '../../text/index.ts'

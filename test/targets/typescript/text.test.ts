@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest'
 import type { Module } from '../../../src/program/types.ts'
 import ts from 'typescript'
 import { diagnose } from '../../support/diagnose.ts'
-import { formatArtifacts } from '../../../targets/typescript/format.ts'
+import { formatArtifacts } from '../../../targets/shared/format.ts'
 import { printModule } from '../../../targets/typescript/host.ts'
 import { typescript } from '../../../targets/typescript/index.ts'
-import { layerName, rolledName } from '../../../targets/typescript/rolled.ts'
+import { layerName, rolledName } from '../../../targets/shared/rolled.ts'
 import {
   commentText,
   docComment,
@@ -14,7 +14,7 @@ import {
   property,
   quote,
   template,
-} from '../../../targets/typescript/text.ts'
+} from '../../../targets/shared/text.ts'
 import { gpt2Graph } from '../../support/gpt2-graph.ts'
 import { gpt2Module } from '../../support/gpt2-module.ts'
 

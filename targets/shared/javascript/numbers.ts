@@ -1,10 +1,10 @@
 /** Index polynomials and scalar expressions as JavaScript. Every number is a float64; rounding happens at stores. */
-import type { Atom, Ix, Sym, Term } from '../../src/types/ix.ts'
-import { range } from '../../src/types/ix.ts'
-import { offsetOf } from '../../src/kernel/address.ts'
-import type { Buffer } from '../../src/kernel/buffer.ts'
-import type { BinaryFn, Expr, Local, UnaryFn } from '../../src/kernel/expr.ts'
-import { noVectors } from '../../src/kernel/expr.ts'
+import type { Atom, Ix, Sym, Term } from '../../../src/types/ix.ts'
+import { range } from '../../../src/types/ix.ts'
+import { offsetOf } from '../../../src/kernel/address.ts'
+import type { Buffer } from '../../../src/kernel/buffer.ts'
+import type { BinaryFn, Expr, Local, UnaryFn } from '../../../src/kernel/expr.ts'
+import { noVectors } from '../../../src/kernel/expr.ts'
 import type { MathHelper } from './math.ts'
 
 /** How things are called in the scope that an expression is printed in. */

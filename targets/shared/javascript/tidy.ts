@@ -1,8 +1,8 @@
 /** For the reader: no copies, no dead names, loads of a loop at its head, short names for what a register tile reads. */
-import type { Buffer } from '../../src/kernel/buffer.ts'
-import type { Expr, Local } from '../../src/kernel/expr.ts'
-import { binaryFunctions, local, newLocal, operands, unaryFunctions } from '../../src/kernel/expr.ts'
-import type { NestKernel, Stmt } from '../../src/kernel/nest.ts'
+import type { Buffer } from '../../../src/kernel/buffer.ts'
+import type { Expr, Local } from '../../../src/kernel/expr.ts'
+import { binaryFunctions, local, newLocal, operands, unaryFunctions } from '../../../src/kernel/expr.ts'
+import type { NestKernel, Stmt } from '../../../src/kernel/nest.ts'
 import {
   effectsOf,
   exprsOf,
@@ -14,8 +14,8 @@ import {
   mapStmts,
   ownIndices,
   visitStmts,
-} from '../../src/kernel/walk.ts'
-import { valuesOf } from '../../src/types/ix.ts'
+} from '../../../src/kernel/walk.ts'
+import { valuesOf } from '../../../src/types/ix.ts'
 
 export const tidy = (nest: NestKernel): NestKernel =>
   renameLoads(loadsFirst(inlineOnce(withoutDead(withoutCopies(nest)))))

@@ -1,7 +1,7 @@
 /** What is shared by everything printed into one module: the language, names at top level, helper functions and scratch. */
 import type { Scalar } from '../../src/kernel/expr.ts'
-import type { MathHelper } from './math.ts'
-import { mathHelpers } from './math.ts'
+import type { MathHelper } from './javascript/math.ts'
+import { mathHelpers } from './javascript/math.ts'
 import type { Names } from './text.ts'
 import { docComment, indent, names } from './text.ts'
 

@@ -2,12 +2,12 @@
  * Addresses in innermost loops: what does not change is computed before the loop, and an index that moves by a stride becomes a
  * variable that is increased, as a person would write it.
  */
-import { offsetOf, storageOf } from '../../src/kernel/address.ts'
-import type { Buffer } from '../../src/kernel/buffer.ts'
-import { newBuffer } from '../../src/kernel/buffer.ts'
-import type { Expr, Local } from '../../src/kernel/expr.ts'
-import { load } from '../../src/kernel/expr.ts'
-import type { For, NestKernel, Stmt } from '../../src/kernel/nest.ts'
+import { offsetOf, storageOf } from '../../../src/kernel/address.ts'
+import type { Buffer } from '../../../src/kernel/buffer.ts'
+import { newBuffer } from '../../../src/kernel/buffer.ts'
+import type { Expr, Local } from '../../../src/kernel/expr.ts'
+import { load } from '../../../src/kernel/expr.ts'
+import type { For, NestKernel, Stmt } from '../../../src/kernel/nest.ts'
 import {
   effectsOf,
   loadsOf,
@@ -17,9 +17,9 @@ import {
   mapStmts,
   symbolsOfExpr,
   visitStmts,
-} from '../../src/kernel/walk.ts'
-import type { Ix, Sym } from '../../src/types/ix.ts'
-import { add, coefficientOf, dependsOn, isConst, mul, sub, sym, valuesOf } from '../../src/types/ix.ts'
+} from '../../../src/kernel/walk.ts'
+import type { Ix, Sym } from '../../../src/types/ix.ts'
+import { add, coefficientOf, dependsOn, isConst, mul, sub, sym, valuesOf } from '../../../src/types/ix.ts'
 
 /** An index that a loop increases: starts at `start`, grows by `step` with each iteration. */
 export interface Induction {

@@ -13,7 +13,7 @@ import { kernelsOf, mapDispatches } from '../../src/program/steps.ts'
 import type { Module, Port, Program } from '../../src/program/types.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { con, isConst, print, substitute } from '../../src/types/ix.ts'
-import { specialise } from '../shared/specialise.ts'
+import { specialise } from './specialise.ts'
 
 export interface Shared {
   readonly module: Module

@@ -2,12 +2,12 @@
  * The inner loops of register tiles as functions: what is the same text in several kernels, up to which arrays it reads, where and how
  * far, is printed once. A segment is sums in locals, one loop that feeds them, and stores of the sums.
  */
-import type { Buffer } from '../../src/kernel/buffer.ts'
-import type { Local } from '../../src/kernel/expr.ts'
-import type { For, Stmt } from '../../src/kernel/nest.ts'
-import { exprsOf, loadsOf, localsOf, symbolsOfExpr, visitStmts } from '../../src/kernel/walk.ts'
-import type { Ix, Sym } from '../../src/types/ix.ts'
-import { isConst, of, sym } from '../../src/types/ix.ts'
+import type { Buffer } from '../../../src/kernel/buffer.ts'
+import type { Local } from '../../../src/kernel/expr.ts'
+import type { For, Stmt } from '../../../src/kernel/nest.ts'
+import { exprsOf, loadsOf, localsOf, symbolsOfExpr, visitStmts } from '../../../src/kernel/walk.ts'
+import type { Ix, Sym } from '../../../src/types/ix.ts'
+import { isConst, of, sym } from '../../../src/types/ix.ts'
 import type { Induction } from './addresses.ts'
 
 export interface Segment {
