@@ -7,6 +7,7 @@ import { evaluate, isConst } from '../types/ix.ts'
 import { offsetOf } from './address.ts'
 import type { Buffer } from './buffer.ts'
 import type { Expr, Local } from './expr.ts'
+import { expandLanes } from './lanes.ts'
 import type { For, NestKernel, Stmt } from './nest.ts'
 import type { ErrorMode, Pair, PairCode, PairEnvironment, Rules } from './pairs.ts'
 import { helperNames, helpers, pairCode } from './pairs.ts'
@@ -21,7 +22,7 @@ export type Executor = (buffers: ReadonlyMap<Buffer, Cells>, params: ReadonlyMap
 export interface ExecuteOptions {
   /** Throw when an access leaves its buffer's shape or storage. */
   readonly checked?: boolean
-  /** Order in which the threads of a workgroup run between barriers. */
+  /** Order in which the threads of a workgroup run between barriers, and iterations that are shared out among threads. */
   readonly threads?: 'forward' | 'backward'
 }
 
@@ -33,7 +34,7 @@ export function compileExecutor(
   options: ExecuteOptions = {},
 ): Executor {
   const w = new Writer(rules, mode, options)
-  w.block(nest.body)
+  w.block(expandLanes(nest).body)
   const args = nest.args.map((a) => a.buffer)
   const names = args.flatMap((b) => [`b${b.id}`, `b${b.id}e`])
   const params = nest.params.map((s) => `s${s.id}`)
@@ -96,6 +97,8 @@ class Writer {
   private temps = 0
   private depth = 0
   private branches = 0
+  /** Loops around that are shared out among threads. */
+  private shared = 0
   private readonly worst: boolean
   private readonly env: PairEnvironment
   private readonly rules: Rules
@@ -199,8 +202,11 @@ class Writer {
         const make = (suffix: string): string =>
           `const b${s.buf.id}${suffix} = new Float64Array(${sizeOf(s.buf)}).fill(NaN)`
         // One serial thread keeps its private storage for the whole kernel.
-        if (this.depth === 0 && s.buf.space === 'private') this.allocations.push(make(''), make('e'))
-        else this.lines.push(make(''), make('e'))
+        if (this.depth === 0 && s.buf.space === 'private') {
+          this.allocations.push(make(''), make('e'))
+          // Another thread may have run the iteration before.
+          if (this.shared > 0) this.out(`b${s.buf.id}.fill(NaN), b${s.buf.id}e.fill(NaN)`)
+        } else this.lines.push(make(''), make('e'))
         return
       }
       case 'barrier':
@@ -220,10 +226,17 @@ class Writer {
 
   private loop(s: For): void {
     const code = this.code()
-    const hi = this.fresh()
-    this.out(`const ${hi} = ${code.ix(s.hi)}`)
-    this.out(`for (let s${s.v.id} = ${code.ix(s.lo)}; s${s.v.id} < ${hi}; s${s.v.id} += ${s.step}) {`)
+    const [lo, hi] = [this.fresh(), this.fresh()]
+    this.out(`const ${lo} = ${code.ix(s.lo)}, ${hi} = ${code.ix(s.hi)}`)
+    const v = `s${s.v.id}`
+    if (s.kind.startsWith('thread') && this.options.threads === 'backward') {
+      const last = `${lo} + Math.floor((${hi} - 1 - ${lo}) / ${s.step}) * ${s.step}`
+      this.out(`for (let ${v} = ${last}; ${v} >= ${lo}; ${v} -= ${s.step}) {`)
+    } else this.out(`for (let ${v} = ${lo}; ${v} < ${hi}; ${v} += ${s.step}) {`)
+    const shared = s.kind.startsWith('thread') ? 1 : 0
+    this.shared += shared
     this.block(s.body)
+    this.shared -= shared
     this.out('}')
   }
 

@@ -18,7 +18,7 @@ import {
 import { asNonNegative, conjuncts } from './bounds.ts'
 import type { Expr } from './expr.ts'
 import { asIx, bin } from './expr.ts'
-import type { For } from './nest.ts'
+import type { For, Stmt } from './nest.ts'
 
 export class Facts {
   private readonly map: ReadonlyMap<Sym, Ix>
@@ -120,5 +120,16 @@ export class Facts {
     const [a, b] = [asIx(e.a), asIx(e.b)]
     const v = this.order.find((s) => of(s) === a || of(s) === b)
     return v === undefined ? this : new Facts(this.map, this.order, new Set([...this.fixed, v]), this.beyond)
+  }
+}
+
+/** Calls `f` on every statement, outermost first, with what is known where it stands. */
+export function visitFacts(body: readonly Stmt[], outer: Facts, f: (s: Stmt, facts: Facts) => void): void {
+  let facts = outer
+  for (const s of body) {
+    f(s, facts)
+    if (s.k === 'for') visitFacts(s.body, facts.enter(s), f)
+    else if (s.k === 'if') visitFacts(s.body, facts.assume(s.c), f)
+    else if (s.k === 'bind') facts = facts.bind(s.v, s.ix)
   }
 }

@@ -9,6 +9,7 @@ import {
   coefficientOf,
   con,
   floorDiv,
+  isConst,
   mod,
   mul,
   of,
@@ -24,9 +25,11 @@ import type { Facts } from './facts.ts'
 import type { For, NestKernel, Stmt } from './nest.ts'
 import { makePrinter } from './print.ts'
 import type { Issue } from './verify.ts'
-import { exprsOf, loadsOf, symbolsOfIx } from './walk.ts'
+import { exprsOf, loadsOf, loopsOf, symbolsOfIx, visitStmts } from './walk.ts'
 
 const isParallel = (l: For): boolean => l.kind !== 'serial' && l.kind !== 'unroll'
+/** Iterations shared out among a pool of threads. */
+const isShared = (l: For): boolean => l.kind === 'thread' || l.kind === 'thread.each'
 
 export function races(nest: NestKernel, start: Facts): Issue[] {
   return [...overlappingWrites(nest, start), ...missingBarriers(nest, start)]
@@ -43,8 +46,8 @@ interface Digit {
 function overlappingWrites(nest: NestKernel, start: Facts): Issue[] {
   const issues: Issue[] = []
   const p = makePrinter()
-  const stores: { readonly s: Stmt & { k: 'store' }; readonly loops: readonly For[] }[] = []
-  const loads = new Map<Buffer, { readonly at: readonly Ix[]; readonly loops: readonly For[] }[]>()
+  const stores: Access[] = []
+  const loads = new Map<Buffer, Access[]>()
   const go = (
     body: readonly Stmt[],
     loops: readonly For[],
@@ -55,9 +58,14 @@ function overlappingWrites(nest: NestKernel, start: Facts): Issue[] {
     let known = facts
     let values = map
     for (const s of body) {
-      exprsOf(s).forEach((e) =>
-        loadsOf(e).forEach((l) => loads.set(l.buf, [...(loads.get(l.buf) ?? []), { at: l.at, loops }])),
-      )
+      for (const e of exprsOf(s)) {
+        for (const l of loadsOf(e)) {
+          const list = loads.get(l.buf)
+          const access: Access = { buf: l.buf, at: l.at, loops, facts: known }
+          if (list === undefined) loads.set(l.buf, [access])
+          else list.push(access)
+        }
+      }
       if (s.k === 'for') {
         const inner = known.enter(s)
         const width = floorDiv(sub(sub(inner.refine(s.hi), 1), inner.refine(s.lo)), s.step)
@@ -73,7 +81,7 @@ function overlappingWrites(nest: NestKernel, start: Facts): Issue[] {
           (l) => isParallel(l) && !known.fixed.has(l.v) && (s.buf.space === 'global' || l.kind.startsWith('local.')),
         )
         if (parallel.length === 0) continue
-        stores.push({ s, loops })
+        stores.push({ buf: s.buf, at: s.at, loops, facts: known })
         const known2 = narrowed(digits, known, values)
         const told = determined(joined(s.at.map((x) => substitute(x, values))), known2)
         for (const l of parallel) {
@@ -89,18 +97,12 @@ function overlappingWrites(nest: NestKernel, start: Facts): Issue[] {
     }
   }
   go(nest.body, [], start, [], new Map())
-  // What one workgroup writes, others must not read: a load has to name the same grid iteration.
-  for (const { s, loops } of stores) {
+  // What one workgroup or thread writes, others must not read: a load has to name the same iteration.
+  for (const s of stores) {
     if (s.buf.space !== 'global') continue
-    for (const g of loops.filter((l) => l.kind.startsWith('grid.'))) {
-      const d = s.at.findIndex((x) => symbolsOfIx(x).has(g.v))
+    for (const g of s.loops.filter((l) => l.kind.startsWith('grid.') || isShared(l))) {
       for (const l of loads.get(s.buf) ?? []) {
-        if (
-          l.loops.includes(g) &&
-          d >= 0 &&
-          (l.at[d] === s.at[d] || coefficientOf(l.at[d], g.v)?.coef === coefficientOf(s.at[d], g.v)?.coef)
-        )
-          continue
+        if (isShared(g) ? sameIteration(s, l, g) || apart(s, l) : sameGroup(s, l, g)) continue
         issues.push({
           rule: 'disjoint',
           message: `${p.buffer(s.buf)}[${l.at.map(p.ix).join(', ')}] may read what another iteration of ${p.sym(g.v)} writes`,
@@ -108,6 +110,68 @@ function overlappingWrites(nest: NestKernel, start: Facts): Issue[] {
       }
     }
   }
+  return [...issues, ...sharing(nest)]
+}
+
+/** An access of a cell, under which loops, and what is known there. */
+interface Access {
+  readonly buf: Buffer
+  readonly at: readonly Ix[]
+  readonly loops: readonly For[]
+  readonly facts: Facts
+}
+
+function sameGroup(s: Access, l: Access, g: For): boolean {
+  const d = s.at.findIndex((x) => symbolsOfIx(x).has(g.v))
+  return (
+    l.loops.includes(g) &&
+    d >= 0 &&
+    (l.at[d] === s.at[d] || coefficientOf(l.at[d], g.v)?.coef === coefficientOf(s.at[d], g.v)?.coef)
+  )
+}
+
+/**
+ * Whether a load reads no cell that another iteration stores: the coordinates that tell the iteration agree, or the iteration is the
+ * highest digit of one, of the same weight in both.
+ */
+function sameIteration(s: Access, l: Access, g: For): boolean {
+  if (!l.loops.includes(g)) return false
+  const own = s.at.map((x, d) => ({ x, y: l.at[d] })).filter(({ x }) => symbolsOfIx(x).has(g.v))
+  if (own.length > 0 && own.every(({ x, y }) => x === y)) return true
+  return own.some(({ x, y }) => {
+    const [a, b] = [coefficientOf(x, g.v), coefficientOf(y, g.v)]
+    const weight = a && isConst(a.coef)
+    if (a === undefined || b === undefined || weight === undefined || isConst(b.coef) !== weight) return false
+    const below = (rest: Ix, facts: Facts): boolean => {
+      const { lo, hi } = range(facts.refine(rest))
+      return lo >= 0 && hi < weight * g.step
+    }
+    return below(a.rest, s.facts) && below(b.rest, l.facts)
+  })
+}
+/** Whether two accesses never meet, by the ranges of a coordinate. */
+const apart = (s: Access, l: Access): boolean =>
+  s.at.some((x, d) => {
+    const [a, b] = [s.facts.refine(x), l.facts.refine(l.at[d])]
+    const ownSymbols = [...symbolsOfIx(a)].every((v) => v.role !== 'loop' || !symbolsOfIx(b).has(v))
+    return ownSymbols && (proveLt(a, b) || proveLt(b, a))
+  })
+
+/** Around a statement stands at most one loop that is shared out; what such a kernel stores, it stores inside of one. */
+function sharing(nest: NestKernel): Issue[] {
+  const issues: Issue[] = []
+  const p = makePrinter()
+  const any = loopsOf(nest.body).some(isShared)
+  visitStmts(nest.body, (s, around) => {
+    const outer = around.find((a): a is For => a.k === 'for' && isShared(a))
+    if (s.k === 'for' && isShared(s) && outer !== undefined)
+      issues.push({
+        rule: 'disjoint',
+        message: `${p.sym(s.v)} is shared out inside of ${p.sym(outer.v)}, which is too`,
+      })
+    if (s.k === 'store' && s.buf.space === 'global' && any && outer === undefined)
+      issues.push({ rule: 'disjoint', message: `every thread stores ${p.buffer(s.buf)}[${s.at.map(p.ix).join(', ')}]` })
+  })
   return issues
 }
 

@@ -3,12 +3,13 @@
  * bounds of loops and dominating conditions; parallel iterations write disjoint elements; threads meet at barriers; limits hold.
  */
 import type { Ix, Sym } from '../types/ix.ts'
-import { add, isConst } from '../types/ix.ts'
+import { add, con, isConst, valuesOf } from '../types/ix.ts'
 import { storageOf } from './address.ts'
 import type { Buffer } from './buffer.ts'
-import type { Expr, Local } from './expr.ts'
+import type { Expr, Lanes, Local } from './expr.ts'
 import { operands, un } from './expr.ts'
-import { Facts } from './facts.ts'
+import { Facts, visitFacts } from './facts.ts'
+import { expandLanes, laneDistance } from './lanes.ts'
 import type { For, NestKernel, Stmt } from './nest.ts'
 import { makePrinter } from './print.ts'
 import { races } from './races.ts'
@@ -23,10 +24,9 @@ import {
   tripCount,
   visitStmts,
 } from './walk.ts'
-import { valuesOf } from '../types/ix.ts'
 
 export interface Issue {
-  readonly rule: 'scope' | 'range' | 'disjoint' | 'barrier' | 'limit'
+  readonly rule: 'scope' | 'lanes' | 'range' | 'disjoint' | 'barrier' | 'limit'
   readonly message: string
 }
 export interface Limits {
@@ -46,10 +46,12 @@ export interface VerifyOptions {
 /** All violations. */
 export function verify(nest: NestKernel, options: VerifyOptions = {}): readonly Issue[] {
   const start = Facts.given(nest.params, options.given ?? [])
+  const scalar = expandLanes(nest)
   return [
     ...scopes(nest),
-    ...ranges(nest, start),
-    ...races(nest, start),
+    ...(scalar === nest ? [] : neighbours(nest, start)),
+    ...ranges(scalar, start),
+    ...races(scalar, start),
     ...barriers(nest),
     ...(options.limits ? sizes(nest, options.limits) : []),
   ]
@@ -124,18 +126,36 @@ function ranges(nest: NestKernel, start: Facts): Issue[] {
     }
     for (const x of operands(e)) expr(x, facts)
   }
-  const go = (body: readonly Stmt[], outer: Facts): void => {
-    let facts = outer
-    for (const s of body) {
-      exprsOf(s).forEach((e) => expr(e, facts))
-      for (const x of ownIndices(s)) for (const v of valuesOf(x)) expr(v.value as Expr, facts)
-      if (s.k === 'store') access(s.buf, s.at, facts)
-      else if (s.k === 'for') go(s.body, facts.enter(s))
-      else if (s.k === 'if') go(s.body, facts.assume(s.c))
-      else if (s.k === 'bind') facts = facts.bind(s.v, s.ix)
+  visitFacts(nest.body, start, (s, facts) => {
+    exprsOf(s).forEach((e) => expr(e, facts))
+    for (const x of ownIndices(s)) for (const v of valuesOf(x)) expr(v.value as Expr, facts)
+    if (s.k === 'store') access(s.buf, s.at, facts)
+  })
+  return [...issues.values()]
+}
+
+/** The lanes of a vector access lie side by side in storage; a store has an axis exactly if it stores a vector; conditions are scalars. */
+function neighbours(nest: NestKernel, start: Facts): Issue[] {
+  const issues = new Map<string, Issue>()
+  const p = makePrinter()
+  const bad = (message: string): void => void issues.set(message, { rule: 'lanes', message })
+  const access = (b: Buffer, at: readonly Ix[], lanes: Lanes, axis: number, facts: Facts): void => {
+    const known = at.map((x) => facts.refine(x))
+    for (let i = 1; i < lanes; i++) {
+      if (laneDistance(b, known, axis, i) === con(i)) continue
+      return bad(`${p.buffer(b)}[${p.coordinates(at, lanes, axis)}] are not known to be neighbours in storage`)
     }
   }
-  go(nest.body, start)
+  visitFacts(nest.body, start, (s, facts) => {
+    for (const e of [...exprsOf(s), ...ownIndices(s).flatMap((x) => [...valuesOf(x)].map((v) => v.value as Expr))])
+      for (const l of loadsOf(e)) if (l.axis !== undefined) access(l.buf, l.at, l.lanes, l.axis, facts)
+    if (s.k === 'store' && (s.axis === undefined) !== (s.e.lanes === 1))
+      bad(`${p.buffer(s.buf)} is stored ${s.e.lanes} lanes ${s.axis === undefined ? 'along no axis' : 'as a vector'}`)
+    if (s.k === 'store' && s.axis !== undefined) access(s.buf, s.at, s.e.lanes, s.axis, facts)
+    if ((s.k === 'let' || s.k === 'var' || s.k === 'assign') && s.v.lanes !== s.e.lanes)
+      bad(`${s.v.name} of ${s.v.lanes} lanes is given ${s.e.lanes}`)
+    if (s.k === 'if' && s.c.lanes > 1) bad('a condition of several lanes')
+  })
   return [...issues.values()]
 }
 
@@ -143,14 +163,7 @@ function ranges(nest: NestKernel, start: Facts): Issue[] {
 function barriers(nest: NestKernel): Issue[] {
   const issues: Issue[] = []
   visitStmts(nest.body, (s, around) => {
-    if (
-      s.k === 'for' &&
-      s.kind !== 'serial' &&
-      s.kind !== 'grid.x' &&
-      s.kind !== 'grid.y' &&
-      s.kind !== 'grid.z' &&
-      tripCount(s) === undefined
-    ) {
+    if (s.k === 'for' && (s.kind === 'unroll' || s.kind.startsWith('local.')) && tripCount(s) === undefined) {
       issues.push({ rule: 'limit', message: `the extent of ${s.v.name} (${s.kind}) is not constant` })
     }
     if (s.k !== 'barrier') return
