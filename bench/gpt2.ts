@@ -21,7 +21,8 @@ const rounds = Number(process.argv[2] ?? 5)
 const path = 'examples/gpt2/model.tfm'
 const compiled = compile(sourceFile(path, readFileSync(join(packageRoot(), path), 'utf8')), typescript)
 const { params, hyper } = compiled.lowered.module
-const script = typescript.emit(compiled.lowered.module, { language: 'js' }).find((a) => a.path.endsWith('.js'))!
+const files = await typescript.emit(compiled.lowered.module, { language: 'js' })
+const script = files.find((a) => a.path.endsWith('.js'))!
 const emitted = (await import(`data:text/javascript;base64,${Buffer.from(script.text).toString('base64')}`)) as Emitted
 const started = performance.now()
 const model = await emitted.load({ weights: safetensorsStream(randomWeights(params, 1)) })

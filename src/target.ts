@@ -2,10 +2,15 @@
 import type { Layout } from './kernel/buffer.ts'
 import type { Module } from './program/types.ts'
 
+/** A file. */
 export interface Artifact {
   readonly path: string
+  /** Empty for a binary. */
   readonly text: string
+  /** Contents of a binary, which has no text. */
+  readonly bytes?: Uint8Array
 }
+export const contentsOf = (a: Artifact): string | Uint8Array => a.bytes ?? a.text
 
 export interface EmitOptions {
   /** `ts`: typed source. `js`: plain ES module plus `.d.ts`. */
@@ -38,5 +43,5 @@ export interface Target {
   readonly floats: FloatRules
   /** The layout of a constant right operand [K, N] of a contraction, whose logical axes are `[K, N]`. */
   readonly panelLayout: (k: number, n: number) => Layout
-  readonly emit: (module: Module, options: EmitOptions) => readonly Artifact[]
+  readonly emit: (module: Module, options: EmitOptions) => Promise<readonly Artifact[]>
 }

@@ -2,7 +2,7 @@
 import type { Compiled } from '../compile.ts'
 import type { Subject } from '../diff/diff.ts'
 import { evaluate, type Sym } from '../types/ix.ts'
-import { importText } from './load.ts'
+import { importText } from './emitted.ts'
 
 type KernelRunner = NonNullable<Subject['kernel']>
 type Kernel = (...args: readonly unknown[]) => void

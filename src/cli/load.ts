@@ -3,6 +3,7 @@ import type { Compiled } from '../compile.ts'
 import type { EmitOptions, Target } from '../target.ts'
 import type { Context } from './context.ts'
 import { device } from './device.ts'
+import { importArtifacts } from './emitted.ts'
 import type { Weights } from './weights.ts'
 
 export interface Result {
@@ -39,21 +40,6 @@ interface EmittedModule {
   readonly load: (options: Readonly<Record<string, unknown>>) => Promise<LoadedModel>
 }
 
-/** Emits and imports. Nothing is written to disk; emitted modules import nothing. */
-async function importModule(
-  target: Target,
-  compiled: Compiled,
-  options: Partial<EmitOptions> = {},
-): Promise<EmittedModule> {
-  const main = target.emit(compiled.lowered.module, { language: 'js', ...options }).find((a) => /\.m?js$/.test(a.path))
-  if (!main) throw new Error(`internal: ${target.name} emitted no JavaScript`)
-  return (await importText(main.text)) as EmittedModule
-}
-
-/** A module from its text. */
-export const importText = (text: string): Promise<unknown> =>
-  import(`data:text/javascript;base64,${Buffer.from(text).toString('base64')}`)
-
 export interface LoadedTarget {
   readonly model: LoadedModel
   /** What it runs on, for people. */
@@ -68,10 +54,11 @@ export async function loadModel(
   weights: Weights,
   options: Partial<EmitOptions> = {},
 ): Promise<LoadedTarget> {
-  const emitted = await importModule(target, compiled, options)
+  const artifacts = await target.emit(compiled.lowered.module, { language: 'js', ...options })
+  const { module, close } = await importArtifacts(artifacts)
   const gpu = target.name === 'wgsl' ? await device() : undefined
   const model = await ctx.progress.task(`loading ${weights.label} for ${target.name}`, (report) =>
-    emitted.load({
+    (module as EmittedModule).load({
       weights: weights.source(),
       ...(gpu ? { device: gpu.device } : {}),
       signal: ctx.io.signal,
@@ -84,6 +71,9 @@ export async function loadModel(
   return {
     model,
     device: gpu?.description ?? `Node ${process.versions.node}`,
-    close: () => model.dispose(),
+    close: () => {
+      model.dispose()
+      close()
+    },
   }
 }

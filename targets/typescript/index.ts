@@ -5,7 +5,7 @@ import { floats } from './floats.ts'
 import { printModule } from './host.ts'
 import { panelLayout } from './layout.ts'
 
-function emit(module: Module, options: EmitOptions): readonly Artifact[] {
+async function emit(module: Module, options: EmitOptions): Promise<readonly Artifact[]> {
   const { text, declarations } = printModule(module, options)
   const name = module.name.replace(/[^A-Za-z0-9_-]+/g, '_') || 'model'
   if (options.language === 'ts') return [{ path: `${name}.ts`, text }]

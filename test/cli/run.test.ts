@@ -243,8 +243,8 @@ describe('diff', () => {
     const real = typescript.emit
     const emit = vi
       .spyOn(typescript, 'emit')
-      .mockImplementation((module, options) =>
-        real(module, options).map((f) => ({ ...f, text: f.text.replaceAll('Math.sqrt(', '1.01 * Math.sqrt(') })),
+      .mockImplementation(async (module, options) =>
+        (await real(module, options)).map((f) => ({ ...f, text: f.text.replaceAll('Math.sqrt(', '1.01 * Math.sqrt(') })),
       )
     const cwd = folder(files())
     const ran = await tfmc(['diff', ...withWeights, '--targets', 'typescript', '--no-kernels', '--no-unfused'], { cwd })

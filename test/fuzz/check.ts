@@ -17,6 +17,7 @@ import { printGraph } from '../../src/ir/print.ts'
 import type { Graph } from '../../src/ir/types.ts'
 import { verifyGraph } from '../../src/ir/verify.ts'
 import type { ProgramName } from '../../src/program/types.ts'
+import { importArtifacts } from '../../src/cli/emitted.ts'
 import type { Target } from '../../src/target.ts'
 import type { Sym } from '../../src/types/ix.ts'
 import type { Tensor } from '../../src/types/tensor.ts'
@@ -282,8 +283,11 @@ function bytesOf(graph: Graph, tensor: (name: string) => Float32Array): Uint8Arr
 }
 
 async function load(target: Target, compiled: Compiled, weights: Uint8Array, options: CheckOptions): Promise<Emitted> {
-  const script = target.emit(compiled.lowered.module, { language: 'js' }).find((a) => a.path.endsWith('.js'))!
-  const url = `data:text/javascript;base64,${Buffer.from(script.text).toString('base64')}`
-  const module = (await import(/* @vite-ignore */ url)) as { load: (o: object) => Promise<Emitted> }
-  return module.load({ weights, ...(target.name === 'wgsl' ? { device: await options.device() } : {}) })
+  const { module, close } = await importArtifacts(await target.emit(compiled.lowered.module, { language: 'js' }))
+  const { load } = module as { load: (o: object) => Promise<Emitted> }
+  try {
+    return await load({ weights, ...(target.name === 'wgsl' ? { device: await options.device() } : {}) })
+  } finally {
+    close()
+  }
 }

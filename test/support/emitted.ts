@@ -1,8 +1,6 @@
 /** Models as a user has them: compiled, emitted as JavaScript, imported, loaded with a checkpoint. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { readFileSync } from 'node:fs'
+import { importFromFolder } from '../../src/cli/emitted.ts'
 import { compile } from '../../src/compile.ts'
 import type { Compiled, CompileOptions } from '../../src/compile.ts'
 import { sourceFile } from '../../src/diagnostics/index.ts'
@@ -52,14 +50,16 @@ export async function loadEmitted(
   weights: string | Uint8Array,
   options: Partial<EmitOptions> = {},
 ): Promise<Emitted> {
-  const script = target
-    .emit(compiled.lowered.module, { language: 'js', ...options })
-    .find((a) => a.path.endsWith('.js'))!
-  // A file, so that stack traces name a short place.
-  const folder = mkdtempSync(join(tmpdir(), 'tfm-test-'))
-  writeFileSync(join(folder, 'model.mjs'), script.text)
-  const module = (await import(/* @vite-ignore */ pathToFileURL(join(folder, 'model.mjs')).href)) as Module
-  rmSync(folder, { recursive: true })
+  const artifacts = await target.emit(compiled.lowered.module, { language: 'js', ...options })
+  // From files, so that stack traces name a short place.
+  const { module, close } = await importFromFolder(artifacts)
   const bytes = typeof weights === 'string' ? readFileSync(new URL(`../../${weights}`, import.meta.url)) : weights
-  return module.load({ weights: bytes, ...(target.name === 'wgsl' ? { device: await testDevice() } : {}) })
+  try {
+    return await (module as Module).load({
+      weights: bytes,
+      ...(target.name === 'wgsl' ? { device: await testDevice() } : {}),
+    })
+  } finally {
+    close()
+  }
 }

@@ -28,17 +28,17 @@ const models: [string, Json | undefined, string, string][] = [
 ] // prettier-ignore
 
 describe.each(targets.map((t) => [t.name, t] as const))('%s', (_, target) => {
-  test.each(models)('%s', (name, config, given, lacking) => {
+  test.each(models)('%s', async (name, config, given, lacking) => {
     const { module } = compileFile(`examples/${name}/model.tfm`, target, config, { reorder: true }).lowered
-    const emit = (language: 'ts' | 'js', generation: 'none' | 'full') =>
-      target.emit(module, { language, generation }).filter((a) => !a.path.endsWith('.wgsl'))
-    const [source] = emit('ts', 'full')
-    const [script, declarations] = emit('js', 'full')
+    const emit = async (language: 'ts' | 'js', generation: 'none' | 'full') =>
+      (await target.emit(module, { language, generation })).filter((a) => /\.[jt]s$/.test(a.path))
+    const [source] = await emit('ts', 'full')
+    const [script, declarations] = await emit('js', 'full')
     const files = new Map([
       ['/full.ts', source.text], ['/use.ts', use('full.ts', given, lacking)],
       ['/plain.js', script.text], ['/plain.d.ts', declarations.text], ['/use-js.ts', use('plain.js', given, lacking)],
     ]) // prettier-ignore
     expect(diagnose(files, ['@webgpu/types'])).toEqual([])
-    expect(emit('ts', 'none')[0].text).not.toMatch(/generate|randomNumbers/)
+    expect((await emit('ts', 'none'))[0].text).not.toMatch(/generate|randomNumbers/)
   })
 })

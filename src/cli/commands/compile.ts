@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { compileGraph } from '../../compile.ts'
 import { formatPlace, type Diagnostic } from '../../diagnostics/index.ts'
 import { writeFilesAtomically } from '../../fs-atomic.ts'
-import type { Artifact } from '../../target.ts'
+import { contentsOf, type Artifact } from '../../target.ts'
 import type { Context, Outcome } from '../context.ts'
 import type { ModelOptions } from '../model.ts'
 import { openModel, publicSource } from '../model.ts'
@@ -29,7 +29,7 @@ export async function compile(
   const [wanted] = targetList<TargetName | 'all'>(options.target, [...targetNames, 'all'])
   const names = wanted === 'all' ? targetNames : [wanted]
   const model = await openModel(ctx, path, options)
-  const files = new Map<string, string>()
+  const files = new Map<string, string | Uint8Array>()
   let unstepped: Diagnostic | undefined
   for (const name of names) {
     const target = await targetOf(name)
@@ -37,18 +37,18 @@ export async function compile(
       reorder: options.generation === 'full',
     })
     unstepped = compiled.notSteppable
-    const emitted = target.emit(compiled.lowered.module, {
+    const emitted = await target.emit(compiled.lowered.module, {
       language: options.js ? 'js' : 'ts',
       selftest: options.selftest,
       generation: options.generation,
     })
     const artifacts = options.format ? await formatted(emitted) : emitted
-    for (const { path, text } of artifacts) files.set(names.length > 1 ? `${name}/${path}` : path, text)
+    for (const a of artifacts) files.set(names.length > 1 ? `${name}/${a.path}` : a.path, contentsOf(a))
   }
   const folder = options.out ?? (names.length > 1 ? model.graph.name : `${model.graph.name}-${names[0]}`)
   ctx.io.signal.throwIfAborted()
   await writeFilesAtomically(resolve(ctx.io.cwd, folder), files)
-  const sizes = [...files].map(([file, text]) => ({ path: join(folder, file), bytes: Buffer.byteLength(text) }))
+  const sizes = [...files].map(([file, contents]) => ({ path: join(folder, file), bytes: Buffer.byteLength(contents) }))
   const total = sizes.reduce((sum, f) => sum + f.bytes, 0)
   const rows = sizes.length > 12 ? grouped(sizes) : sizes
   ctx.print(table([{ head: '' }, { head: '', right: true }], rows.map((f) => [f.path, bytes(f.bytes)]), ctx.paint)) // prettier-ignore
@@ -89,8 +89,9 @@ async function formatted(artifacts: readonly Artifact[]): Promise<Artifact[]> {
   ])
   const look = { semi: false, singleQuote: true, printWidth: 120, plugins: [estree.default, typescript.default] }
   return Promise.all(
-    artifacts.map(async ({ path, text }) => {
-      if (!/\.[jt]s$/.test(path)) return { path, text }
+    artifacts.map(async (artifact) => {
+      const { path, text } = artifact
+      if (!/\.[jt]s$/.test(path)) return artifact
       const at = text.indexOf(runtime)
       const own = await prettier.format(at < 0 ? text : text.slice(0, at), { ...look, parser: 'typescript' })
       return { path, text: at < 0 ? own : `${own}\n${text.slice(at)}` }

@@ -6,15 +6,7 @@ import { formatArtifacts } from '../../../targets/shared/format.ts'
 import { printModule } from '../../../targets/typescript/host.ts'
 import { typescript } from '../../../targets/typescript/index.ts'
 import { layerName, rolledName } from '../../../targets/shared/rolled.ts'
-import {
-  commentText,
-  docComment,
-  identifier,
-  names,
-  property,
-  quote,
-  template,
-} from '../../../targets/shared/text.ts'
+import { commentText, docComment, identifier, names, property, quote, template } from '../../../targets/shared/text.ts'
 import { gpt2Graph } from '../../support/gpt2-graph.ts'
 import { gpt2Module } from '../../support/gpt2-module.ts'
 
@@ -59,18 +51,18 @@ describe('names that count', () => {
   })
 })
 
-describe('emitted modules', () => {
+describe('emitted modules', async () => {
   const module = gpt2Module(gpt2Graph({ vocab: 97, ctx: 64, d: 48, heads: 3, layers: 2 }))
-  const [file] = typescript.emit(module, { language: 'ts' })
+  const [file] = await typescript.emit(module, { language: 'ts' })
 
-  test('import nothing', () => {
+  test('import nothing', async () => {
     for (const language of ['ts', 'js'] as const) {
-      for (const { text } of typescript.emit(module, { language }))
+      for (const { text } of await typescript.emit(module, { language }))
         expect(text).not.toMatch(/^\s*import\b|\bimport\(|\brequire\(/m)
     }
   })
-  test('are well typed, and so is the use of their declarations', () => {
-    const [script, declarations] = typescript.emit(module, { language: 'js' })
+  test('are well typed, and so is the use of their declarations', async () => {
+    const [script, declarations] = await typescript.emit(module, { language: 'js' })
     const use = (path: string): string => `
       import { load } from './${path}'
       const model = await load({ weights: 'x', onProgress: ({ loaded }) => loaded + 1 })
@@ -87,7 +79,7 @@ describe('emitted modules', () => {
     const files = new Map([['/gpt2.ts', file.text], ['/use-ts.ts', use('gpt2.ts')], ['/plain.js', script.text], ['/plain.d.ts', declarations.text], ['/use-js.ts', use('plain.js')]]) // prettier-ignore
     expect(diagnose(files)).toEqual([])
   })
-  test('hostile names and docs change nothing', () => {
+  test('hostile names and docs change nothing', async () => {
     const [evil] = hostile
     const port = { ...module.programs[0].inputs[0], doc: '*/ process.exit(1) /*' }
     const changed: Module = {
@@ -98,7 +90,7 @@ describe('emitted modules', () => {
       weights: module.weights.map((w) => ({ ...w, name: `${w.name}${evil}`, from: w.from.map((n) => `${n}${evil}`) })),
     } // prettier-ignore
     for (const language of ['ts', 'js'] as const) {
-      const [first] = typescript.emit(changed, { language })
+      const [first] = await typescript.emit(changed, { language })
       expect(first.path).toMatch(/^[\w-]+\.[jt]s$/)
       const { parseDiagnostics } = ts.createSourceFile(first.path, first.text, ts.ScriptTarget.ES2022) as unknown as {
         parseDiagnostics: unknown[]

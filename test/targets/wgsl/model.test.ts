@@ -62,10 +62,10 @@ interface Model {
 }
 type Load = (options: Record<string, unknown>) => Promise<Model>
 
-describe('GPT-2', () => {
+describe('GPT-2', async () => {
   const graph = gpt2Graph({ vocab: 67, ctx: 100, d: 24, heads: 3, layers: 2 })
   const module = lowered(graph)
-  const files = wgsl.emit(module, { language: 'js' })
+  const files = await wgsl.emit(module, { language: 'js' })
   const random = noise(1)
   const tensors = new Map(
     graph.params.map((p) => [
@@ -211,7 +211,7 @@ describe('limits', () => {
   let load: Load
   beforeAll(async () => {
     mkdirSync(folder, { recursive: true })
-    writeFileSync(path, wgsl.emit(lowered(graph), { language: 'js' })[0].text)
+    writeFileSync(path, (await wgsl.emit(lowered(graph), { language: 'js' }))[0].text)
     load = ((await import(pathToFileURL(path).href)) as { load: Load }).load
   })
 
