@@ -1,0 +1,14 @@
+/**
+ * How WebAssembly computes, for derived error bounds: IEEE f32, round to nearest; quotients and square roots are exact to half a unit.
+ * Functions are our own (`math.ts`); the numbers cover what was measured (docs/targets/wasm.md has the table).
+ */
+import type { FloatRules } from '../../src/target.ts'
+
+export const floats: FloatRules = {
+  roundoff: 2 ** -24,
+  accumulate: 2 ** -24,
+  ulp: { exp: 4, expm1: 8, log: 4, log1p: 6, tanh: 10, erf: 10, sin: 2, cos: 2, pow: 2 },
+  expSlope: 0,
+  // Exponentials below the normal numbers are 0.
+  flush: 2 ** -126,
+}

@@ -1,0 +1,30 @@
+/** Schedules by structure: a list of rewrites over the naive nest. Never by what a kernel is called. */
+import { naiveNest } from '../../src/kernel/build.ts'
+import type { NestKernel } from '../../src/kernel/nest.ts'
+import { cse, hoist, IllegalSchedule, mapTo, scalarise, simplify, tighten } from '../../src/kernel/schedule/index.ts'
+import type { StageKernel } from '../../src/kernel/stage.ts'
+
+export interface ScheduleOptions {
+  /** Few rows: a contraction is limited by reading its weights. */
+  readonly short?: boolean
+}
+
+type Rewrite = (nest: NestKernel) => NestKernel
+/** What every kernel gets: nothing computed twice or inside a loop without need. */
+const finish: readonly Rewrite[] = [simplify, scalarise, tighten, cse, hoist, cse]
+
+export function schedule(kernel: StageKernel, _options: ScheduleOptions = {}): NestKernel {
+  return finish.reduce((nest, rewrite) => rewrite(nest), threaded(naiveNest(kernel)))
+}
+
+/** The outermost loop is shared out among threads, where its iterations may run in any order. */
+function threaded(nest: NestKernel): NestKernel {
+  const loops = nest.body.filter((s) => s.k === 'for')
+  if (loops.length !== 1) return nest
+  try {
+    return mapTo(nest, loops[0].v, 'thread')
+  } catch (e) {
+    if (e instanceof IllegalSchedule) return nest
+    throw e
+  }
+}
