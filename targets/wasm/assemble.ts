@@ -4,7 +4,7 @@
  * The binary of a module of the text format, with its name section and no optimisation: V8 compiles what is written, in the order in
  * which it is written. Text that is not valid is a mistake of the printer: an internal error that quotes the line.
  */
-export async function assemble(text: string): Promise<Uint8Array> {
+export async function assemble(text: string): Promise<Uint8Array<ArrayBuffer>> {
   // 0.3 s to load: only where a binary is asked for.
   const { default: binaryen } = await import('binaryen')
   let module
@@ -17,7 +17,7 @@ export async function assemble(text: string): Promise<Uint8Array> {
     module.setFeatures(binaryen.Features.All)
     if (!module.validate()) throw new Error('internal: binaryen finds the printed module invalid')
     binaryen.setDebugInfo(true)
-    return module.emitBinary()
+    return module.emitBinary() as Uint8Array<ArrayBuffer>
   } finally {
     module.dispose()
   }

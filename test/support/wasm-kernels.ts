@@ -11,7 +11,7 @@ export type Storage = Float32Array | Int32Array | Uint8Array | Uint16Array | Int
 
 export interface WasmKernels {
   readonly text: string
-  readonly binary: Uint8Array
+  readonly binary: Uint8Array<ArrayBuffer>
   readonly memory: WebAssembly.Memory
   /** Runs the kernel at a place in the list on arrays, which are copied in, and back out, in the order of its arguments; then dims. */
   readonly call: (kernel: number | string, arrays: readonly Storage[], dims?: readonly number[]) => void
