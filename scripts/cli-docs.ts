@@ -42,6 +42,9 @@ const shown: Readonly<Record<string, readonly Shown[]>> = {
     { argv: ['--hf', `${hf}/bert-embed`, '--text', 'The weather is fine.', '--text', 'The sun shines.'], about: 'Sentences from a folder of Hugging Face ([which are read, and how](hugging-face.md)); this one has random weights:' },
     { argv: ['--hf', `${hf}/bert-fill-mask`, '--text', 'the [MASK] shines', '--top', '3'], about: 'The likeliest words:' },
   ],
+  quantize: [
+    { argv: [shakespeare, '--to', 'int4', '--keep', 'wte.weight=int8', '--output', 'OUT/small.safetensors'], about: 'Matrices in 4 bits, the table of tokens in 8 ([the layout, and what it costs](quantisation.md)):' },
+  ],
   generate: [
     { argv: [shakespeare, '--prompt', 'ROMEO:', '--max-tokens', '48', '--temperature', '0.7', '--seed', '3'], about: 'Tokens are printed as they come:' },
     { argv: [translate, '--source', number], about: 'An encoder–decoder:' },

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { lstat, mkdir, rename, rm, rmdir, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, open, rename, rm, rmdir, writeFile, type FileHandle } from 'node:fs/promises'
 import { dirname, isAbsolute, join, relative, sep } from 'node:path'
 
 /**
@@ -36,6 +36,28 @@ export async function writeFilesAtomically(
     }
   } catch (error) {
     for (const step of undo.reverse()) await step().catch(() => undefined)
+    throw error
+  }
+}
+
+/** The same for one file that is too large to be held: `write` fills it, in any order; when it throws, nothing has changed. */
+export async function writeLargeFile<T>(path: string, write: (file: FileHandle) => Promise<T>): Promise<T> {
+  const folder = dirname(path)
+  const temporary = `${path}.${process.pid}-${randomUUID().slice(0, 8)}.tmp`
+  const first = await mkdir(folder, { recursive: true })
+  try {
+    const file = await open(temporary, 'wx')
+    let result: T
+    try {
+      result = await write(file)
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+    return result
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined)
+    if (first !== undefined) await removeEmptyFolders(folder, first).catch(() => undefined)
     throw error
   }
 }

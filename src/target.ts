@@ -22,7 +22,18 @@ export interface EmitOptions {
    * if the module was compiled with `reorder`, `generateBatch` and `generateBeams` too.
    */
   readonly generation?: 'none' | 'basic' | 'full'
+  /**
+   * What the checkpoint holds its matrices as, if not floats: `int8` and `int4` modules read quantised files too (docs/quantisation.md).
+   * Default `f32`.
+   */
+  readonly weights?: WeightFormat
 }
+
+export const weightFormats = ['f32', 'f16', 'bf16', 'int8', 'int4'] as const
+export type WeightFormat = (typeof weightFormats)[number]
+
+/** Whether files with quantised tensors are to be read. */
+export const readsQuantised = (format: WeightFormat | undefined): boolean => format === 'int8' || format === 'int4'
 
 /** Floating-point rules of a target, for derived error bounds: unit roundoff of stores and sums, ULP bounds of built-ins. */
 export interface FloatRules {

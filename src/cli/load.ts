@@ -54,7 +54,8 @@ export async function loadModel(
   weights: Weights,
   options: Partial<EmitOptions> = {},
 ): Promise<LoadedTarget> {
-  const artifacts = await target.emit(compiled.lowered.module, { language: 'js', ...options })
+  const read = weights.quantised ? { weights: 'int8' as const } : {}
+  const artifacts = await target.emit(compiled.lowered.module, { language: 'js', ...read, ...options })
   const { module, close } = await importArtifacts(artifacts)
   const gpu = target.name === 'wgsl' ? await device() : undefined
   const model = await ctx.progress.task(`loading ${weights.label} for ${target.name}`, (report) =>

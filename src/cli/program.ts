@@ -1,6 +1,7 @@
 /** The commands as the user sees them: arguments, options, help. What they do lies in `commands/`, loaded when called. */
 import { Command, Option } from 'commander'
 import type { Context, Outcome } from './context.ts'
+import { weightFormats } from '../target.ts'
 import { decimal, setting, sizes, wholeNumber } from './flags.ts'
 
 export type Action = (ctx: Context) => Promise<Outcome>
@@ -70,6 +71,9 @@ const commands: Readonly<Record<string, Shape>> = {
       option('--generation <level>', 'basic: generate(); full: with all its options, texts, batches and beam search')
         .choices(['none', 'basic', 'full'])
         .default('basic'),
+      option('--weights-as <format>', 'int8, int4: load() reads quantised files too (see tfmc quantize)')
+        .choices([...weightFormats])
+        .default('f32'),
     ],
     examples: [
       ['tfmc compile model.tfm', 'TypeScript, in ./<model>-typescript'],
@@ -103,6 +107,26 @@ const commands: Readonly<Record<string, Shape>> = {
       ['tfmc run --hf folder --task fill-mask --text "Paris is in [MASK]."', ''],
     ],
     load: async () => (await import('./commands/run.ts')).run,
+  },
+  quantize: {
+    summary: 'write a checkpoint anew with its matrices in fewer bits',
+    args: file,
+    options: [
+      ...source, weights,
+      option('--to <format>', 'what matrices become; see docs/quantisation.md').choices(['int8', 'int4', 'int8-asym', 'int4-asym', 'f16', 'bf16']).default('int8'),
+      option('-o, --output <file>', 'the .safetensors file to write').makeOptionMandatory(),
+      option('--keep <names>', 'tensors (* and ** stand for parts of names) that stay as they are, or become another format: wte.weight=int8; may be repeated').argParser(append),
+      option('--text <file>', 'a text: its perplexity before and after'),
+      option('--tokenizer <file>', 'tokenizer.json of --text (default: the one beside the weights or the source)'),
+      target('with --text: typescript or wgsl', 'typescript'),
+      option('--all', 'list every tensor, not only the layers'),
+    ], // prettier-ignore
+    examples: [
+      ['tfmc quantize model.tfm --to int8 -o model-int8.safetensors', ''],
+      ['tfmc quantize model.tfm --to int4 --keep wte.weight=int8 --text text.txt -o small.safetensors', ''],
+      ['tfmc run model.tfm --weights model-int8.safetensors', 'every command reads such files'],
+    ],
+    load: async () => (await import('./commands/quantize.ts')).quantize,
   },
   generate: {
     summary: 'continue a text, token by token',

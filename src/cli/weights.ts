@@ -19,6 +19,10 @@ export interface Warning {
 
 export interface Weights {
   readonly label: string
+  /** Whether some of the file's tensors are quantised. */
+  readonly quantised: boolean
+  /** The checkpoint, if it is one. */
+  readonly file?: WeightsFile
   /** For `load` of an emitted module; new for each call. */
   readonly source: () => string | readonly string[] | ReadableStream<Uint8Array>
   /** All parameters by the model's names, for the reference. */
@@ -52,6 +56,8 @@ export async function openWeightsOf(ctx: Context, model: OpenedModel, options: W
   const { files } = file
   return {
     label: path,
+    file,
+    quantised: [...file.tensors.values()].some((t) => t.quantised),
     source: () => files,
     tensors: () =>
       ctx.progress.task(`reading ${path}`, (report) =>
@@ -78,6 +84,7 @@ async function random(model: OpenedModel, seed: number, onWarning: Weights['onWa
   const prefix = rules.prefixes.map((p) => (p.optional ? '' : p.prefix)).join('')
   return {
     label: `random weights (seed ${seed})`,
+    quantised: false,
     // The numbers depend on the model's own names, whatever a checkpoint must call them.
     source: () => safetensorsStream(randomWeights(params, seed).map((t) => ({ ...t, name: prefix + t.name }))),
     tensors: () => {

@@ -28,7 +28,7 @@ export function axisSymbol(name: string, extent: Ix): Sym {
 }
 
 /** The pull map of a view: input coordinates in terms of fresh output symbols. */
-function pull(view: Node): { readonly symbols: readonly Sym[]; readonly coords: readonly Ix[] } {
+export function pull(view: Node): { readonly symbols: readonly Sym[]; readonly coords: readonly Ix[] } {
   const stages = lowerNode(view, view.inputs.map(virtual), virtual(view))
   const last = stages[stages.length - 1]
   if (last.body.k !== 'map' || last.body.e.k !== 'load') throw new Error(`internal: ${view.op} is no view`)

@@ -1,6 +1,8 @@
 export * from './open.ts'
 export { modelName } from '../../targets/runtime/weights.ts'
 export * from './write.ts'
+export * from './quantise.ts'
+export * from './quantise-file.ts'
 export * from './random.ts'
 export * from './hf-config.ts'
 export { diagnosticOf, withDiagnostics } from './errors.ts'

@@ -1,6 +1,7 @@
 /** Random access to stored tensors, for `tfmc info`, `diff` and the reference. Compiled modules stream instead. */
 import { open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { dequantise, groupParts, readQuantised, type QuantisedInfo } from '../../targets/runtime/quantised.ts'
 import { headerLength, parseHeader, type TensorInfo } from '../../targets/runtime/safetensors.ts'
 import { shardsOf } from '../../targets/runtime/source.ts'
 import { loadWeights, type LoadOptions, type WeightRules, type WeightSpec } from '../../targets/runtime/weights.ts'
@@ -12,9 +13,17 @@ import { toFloat64 } from './values.ts'
 
 export interface StoredTensor extends TensorInfo {
   readonly file: string
-  /** Where its bytes start in the file. */
+  /** Where its bytes start in the file; of a quantised one, those of its first part. */
   readonly position: number
+  /** In bytes. */
+  readonly size: number
+  /** Of a tensor that is stored in blocks of small integers: its dtype is F32. */
+  readonly quantised?: QuantisedInfo
 }
+
+/** What the numbers are stored as, in words: a dtype of safetensors, or how they are quantised. */
+export const formatOf = ({ dtype, quantised }: StoredTensor): string =>
+  quantised ? `int${quantised.bits}${quantised.parts.has('zero') ? '-asym' : ''} along ${quantised.axis}` : dtype
 
 export interface WeightsFile {
   /** The safetensors files, more than one if sharded. */
@@ -37,12 +46,17 @@ export function openWeights(path: string): Promise<WeightsFile> {
     const metadata = new Map<string, string>()
     let bytes = 0
     for (const file of files) {
-      const { infos, json, dataStart, size } = await readHeader(file)
-      bytes += size
-      for (const info of infos) {
+      const { infos, json, dataStart, size: whole } = await readHeader(file)
+      bytes += whole
+      for (const info of groupParts(infos, file)) {
         const other = tensors.get(info.name)
         if (other) fail(say.weightsMismatch(undefined, `tensor ${info.name} is in ${other.file} and in ${file}`))
-        tensors.set(info.name, { ...info, file, position: dataStart + info.begin })
+        const quantised = 'parts' in info ? info : undefined
+        const parts = quantised ? [...quantised.parts.values()] : [info]
+        const size = parts.reduce((sum, part) => sum + part.end - part.begin, 0)
+        const { name, dtype, shape, begin, end } = info
+        const stored = { name, dtype, shape, begin, end, file, position: dataStart + begin, size }
+        tensors.set(name, quantised ? { ...stored, quantised } : stored)
       }
       for (const [key, value] of metadataOf(json)) metadata.set(key, value)
     }
@@ -103,24 +117,43 @@ function metadataOf(json: Uint8Array): [string, string][] {
 export async function readTensor(weights: WeightsFile, name: string): Promise<Tensor> {
   const info = weights.tensors.get(name)
   if (!info) throw new Error(`internal: no tensor ${name}`)
+  return readStored(info)
+}
+
+/** The same, of a tensor of any file. */
+export async function readStored(info: StoredTensor): Promise<Tensor> {
+  const { name } = info
   if (!isStorageDType(info.dtype)) return fail(say.weightsDtype(undefined, name, `has dtype ${info.dtype}`))
-  const bytes = new Uint8Array(info.end - info.begin)
-  const handle = await open(info.file)
-  try {
-    for (let at = 0; at < bytes.length;) {
-      const { bytesRead } = await handle.read(bytes, at, Math.min(bytes.length - at, 1 << 30), info.position + at)
-      if (bytesRead === 0) fail(say.weightsTruncated(undefined, info.file, name))
-      at += bytesRead
-    }
-  } finally {
-    await handle.close()
+  const { quantised } = info
+  if (quantised) {
+    const bytesOf = new Map<TensorInfo, Uint8Array>()
+    for (const part of quantised.parts.values()) bytesOf.set(part, await readBytes(info, part))
+    return { dtype: 'f32', shape: info.shape, data: Float64Array.from(dequantise(quantised, (p) => bytesOf.get(p)!)) }
   }
+  const bytes = await readBytes(info)
   try {
     return { dtype: loadedAs(info.dtype), shape: info.shape, data: toFloat64(info.dtype, bytes) }
   } catch (thrown) {
     if (thrown instanceof RangeError) return fail(say.weightsDtype(undefined, name, thrown.message))
     throw thrown
   }
+}
+
+/** The bytes of a stored tensor as they are, or of one part of it. */
+export async function readBytes(tensor: StoredTensor, part: TensorInfo = tensor): Promise<Uint8Array> {
+  const bytes = new Uint8Array(part.end - part.begin)
+  const start = tensor.position - tensor.begin + part.begin
+  const handle = await open(tensor.file)
+  try {
+    for (let at = 0; at < bytes.length;) {
+      const { bytesRead } = await handle.read(bytes, at, Math.min(bytes.length - at, 1 << 30), start + at)
+      if (bytesRead === 0) fail(say.weightsTruncated(undefined, tensor.file, part.name))
+      at += bytesRead
+    }
+  } finally {
+    await handle.close()
+  }
+  return bytes
 }
 
 /** Every tensor of a file; for files that fit in memory eight bytes an element. */
@@ -132,7 +165,8 @@ export async function readAllTensors(path: string): Promise<Map<string, Tensor>>
 }
 
 /**
- * The model's parameters by the model's names, as the reference takes them: rounded to f32 as the targets see them; tied ones included.
+ * The model's parameters by the model's names, as the reference takes them: rounded to f32 as the targets see them, quantised ones as what they
+ * stand for; tied ones included.
  * @throws DiagnosticError with everything that does not fit.
  */
 export function loadParameters(
@@ -145,7 +179,7 @@ export function loadParameters(
     const params = new Map<string, Tensor>()
     const store = ({ name, shape }: WeightSpec, data: Float32Array) =>
       params.set(name, { dtype: 'f32', shape, data: Float64Array.from(data) })
-    const tied = await loadWeights(await inFolder(path), specs, rules, store, options)
+    const tied = await loadWeights(await inFolder(path), specs, rules, store, options, readQuantised)
     for (const [name, other] of tied) params.set(name, params.get(other)!)
     return params
   })

@@ -53,13 +53,14 @@ export function nearestName(name: string, candidates: readonly string[]): string
   return best
 }
 
-/** Gives each spec's tensor to `store`, in file order; returns the specs that fell back, and to which. Reports all misfits at once. */
+/** Gives each spec's tensor to `store`, in file order; returns the specs that fell back, and to which. Reports all misfits at once. `read` knows the files. */
 export async function loadWeights(
   source: WeightSource,
   specs: readonly WeightSpec[],
   rules: WeightRules,
   store: (spec: WeightSpec, data: Float32Array) => unknown,
   options: LoadOptions = {},
+  read = readTensors,
 ): Promise<Map<string, string>> {
   const byName = new Map(specs.map((spec) => [spec.name, spec]))
   const found = new Map<string, string>()
@@ -117,6 +118,6 @@ export async function loadWeights(
     if (count) (options.onWarning ?? console.warn)({ code: 'TFM1906', message, tensor, count })
     await store(chosen.get(info)!, data)
   }
-  await readTensors(source, pick, keep, options)
+  await read(source, pick, keep, options)
   return fallbacks
 }

@@ -2,6 +2,8 @@
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { kernelsOf, stepsKey } from '../../src/program/steps.ts'
 import type { Module, Port, Program } from '../../src/program/types.ts'
+import type { WeightFormat } from '../../src/target.ts'
+import { readsQuantised } from '../../src/target.ts'
 import { runtimePieces } from '../runtime.generated.ts'
 import { apiLines } from '../shared/api.ts'
 import { floats } from './floats.ts'
@@ -28,6 +30,7 @@ export interface HostOptions {
   readonly selftest?: boolean
   /** Which methods that generate. Default `basic`. */
   readonly generation?: GenerationLevel
+  readonly weights?: WeightFormat
 }
 
 const always = [
@@ -39,6 +42,7 @@ const always = [
   'typescript/runtime/session.ts',
   'typescript/runtime/load.ts',
 ]
+const forQuantised = ['runtime/quantised.ts']
 const forSelftest = ['typescript/runtime/selftest.ts']
 const loadOptions = 'LoadOptions & { readonly weights: WeightSource }'
 const fixedNames = [
@@ -56,8 +60,14 @@ const fixedNames = [
   'past',
 ]
 
-function piecesOf(module: Module, selftest: boolean, generation: GenerationLevel): string[] {
-  const wanted = [...always, ...generationPieces(module, generation, 'typescript'), ...(selftest ? forSelftest : [])]
+function piecesOf(module: Module, selftest: boolean, generation: GenerationLevel, quantised: boolean): string[] {
+  const reading = quantised ? forQuantised : []
+  const wanted = [
+    ...always,
+    ...reading,
+    ...generationPieces(module, generation, 'typescript'),
+    ...(selftest ? forSelftest : []),
+  ]
   const out: string[] = []
   const add = (name: string): void => {
     if (out.includes(name)) return
@@ -72,7 +82,8 @@ export function printModule(given: Module, options: HostOptions): PrintedModule 
   const { module, runByPrefill } = share(given, true)
   const selftest = options.selftest ?? true
   const generation = options.generation ?? 'basic'
-  const pieces = piecesOf(module, selftest, generation)
+  const quantised = readsQuantised(options.weights)
+  const pieces = piecesOf(module, selftest, generation, quantised)
   const p = printer(options.language, [...fixedNames, ...pieces.flatMap((n) => runtimePieces[n].names)])
   const kernels = module.kernels.map((k, i) => printKernel(schedule(k, { short: onlyInSteps(module, i) }), p))
   const packs = packKernels(module, p, schedule)
@@ -115,7 +126,7 @@ export function printModule(given: Module, options: HostOptions): PrintedModule 
     ]),
     '}', '',
     ...tests,
-    ...loadLines(module, p, { selftest, generation, runByPrefill, slots: slots.length > 0 }), '',
+    ...loadLines(module, p, { selftest, generation, runByPrefill, slots: slots.length > 0, quantised }), '',
   ] // prettier-ignore
   return {
     text: moduleText(sections, pieces, p.language, publicTypes),
@@ -155,9 +166,11 @@ interface LoadParts {
   readonly generation: GenerationLevel
   readonly runByPrefill: boolean
   readonly slots: boolean
+  readonly quantised: boolean
 }
 function loadLines(module: Module, p: Printer, parts: LoadParts): string[] {
-  const { selftest, generation, runByPrefill, slots } = parts
+  const { selftest, generation, runByPrefill, slots, quantised } = parts
+  const rest = [...(slots || quantised ? [slots ? 'slots' : '[]'] : []), ...(quantised ? ['readQuantised'] : [])]
   const as = (type: string): string => (p.language === 'ts' ? ` as unknown as ${type}` : '')
   const inputs = (type: string): string => `inputs${p.type(type)}`
   const methods: string[] = []
@@ -185,7 +198,7 @@ function loadLines(module: Module, p: Printer, parts: LoadParts): string[] {
     ...docComment(['Reads the weights (safetensors: URL, path, bytes, File or stream) and packs them for the kernels, one tensor at a time.']),
     `export async function load(options${p.type(loadOptions)})${p.type('Promise<Model>')} {`,
     ...indent([
-      `const session = openSession(model, await loadSlots(specs, rules, options${slots ? ', slots' : ''}))`,
+      `const session = openSession(model, await loadSlots(${['specs', 'rules', 'options', ...rest].join(', ')}))`,
       ...generating.before, 'return {', ...indent(methods), '}',
     ]),
     '}',

@@ -1,6 +1,8 @@
 /** The host module: types, kernels embedded as WGSL, tables and `load`, with the runtime inlined. It imports nothing. */
 import { kernelsOf } from '../../src/program/steps.ts'
 import type { HostStep, Module } from '../../src/program/types.ts'
+import type { WeightFormat } from '../../src/target.ts'
+import { readsQuantised } from '../../src/target.ts'
 import type { Sym } from '../../src/types/ix.ts'
 import { runtimePieces } from '../runtime.generated.ts'
 import { apiLines } from '../shared/api.ts'
@@ -76,13 +78,21 @@ function usesOf(module: Module, kernel: number): 'one' | 'many' | 'both' {
 
 export function printModule(
   given: Module,
-  options: { readonly language: Language; readonly generation?: GenerationLevel },
+  options: { readonly language: Language; readonly generation?: GenerationLevel; readonly weights?: WeightFormat },
 ): EmittedModule {
   const { module: sharing, runByPrefill } = share(given, true)
   const module = withoutIdentityPacks(sharing)
   const generation = options.generation ?? 'basic'
   const loops = module.programs.some((program) => program.steps.some(hasLoop))
-  const pieces = [...always, ...ours, ...(loops ? forLoops : []), ...generationPieces(module, generation, 'wgsl')]
+  const quantised = readsQuantised(options.weights)
+  const reading = quantised ? ['runtime/quantised.ts'] : []
+  const pieces = [
+    ...always,
+    ...reading,
+    ...ours,
+    ...(loops ? forLoops : []),
+    ...generationPieces(module, generation, 'wgsl'),
+  ]
   const p = printer(options.language, [...fixedNames, ...pieces.flatMap((n) => runtimePieces[n].names)])
   const { kernels, fields } = printKernels(module)
   const listed = listedSlots(module)
@@ -119,7 +129,7 @@ export function printModule(
     ...rulesLines(module, p), '',
     ...title('Self-test'),
     ...selftestLines(module, kernels.map((k) => quote(k.name)), floats, p, (params) => `{ ${[...params].map(([s, n]) => `${property(s.name)}: ${n}`).join(', ')} }`),
-    ...loadLines(module, p, runByPrefill, generation), '',
+    ...loadLines(module, p, { runByPrefill, generation, quantised }), '',
   ] // prettier-ignore
   return {
     text: moduleText(sections, pieces, p.language, types),
@@ -128,10 +138,16 @@ export function printModule(
   }
 }
 
+interface LoadParts {
+  readonly runByPrefill: boolean
+  readonly generation: GenerationLevel
+  readonly quantised: boolean
+}
+
 /** Indented, except for the code inside template literals. */
 const kernelText = (lines: readonly string[]): string[] => lines.map((l) => `  ${l}`)
 
-function loadLines(module: Module, p: Printer, runByPrefill: boolean, generation: GenerationLevel): string[] {
+function loadLines(module: Module, p: Printer, { runByPrefill, generation, quantised }: LoadParts): string[] {
   const as = (type: string): string => (p.language === 'ts' ? ` as unknown as ${type}` : '')
   const method = (name: string, input: string, output: string, call: string): string =>
     `${name}: async (inputs${p.type(input)}) => (await session.${call})${as(output)},`
@@ -152,7 +168,7 @@ function loadLines(module: Module, p: Printer, runByPrefill: boolean, generation
   return [
     ...docComment(['Opens a device, compiles the kernels and reads the weights (safetensors: URL, path, bytes, File or stream), one tensor at a time.']),
     `export async function load(options${p.type('OpenOptions')})${p.type('Promise<Model>')} {`,
-    ...indent(['const session = await openSession({ model, kernels, specs, rules, slots }, options)', ...generating.before, 'return {', ...indent(methods), '}']),
+    ...indent([`const session = await openSession({ model, kernels, specs, rules, slots${quantised ? ', read: readQuantised' : ''} }, options)`, ...generating.before, 'return {', ...indent(methods), '}']),
     '}',
   ] // prettier-ignore
 }

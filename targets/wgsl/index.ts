@@ -12,8 +12,12 @@ export const wgsl: Target = {
   description: 'WGSL kernels and a host module on the WebGPU API: browsers, and Node with the package webgpu',
   floats,
   panelLayout,
-  emit: async (module, { language, generation }) => {
-    const { text, declarations, kernels } = printModule(module, { language, generation })
+  emit: async (module, { language, generation, weights }) => {
+    const { text, declarations, kernels } = printModule(module, {
+      language,
+      generation,
+      ...(weights ? { weights } : {}),
+    })
     const name = module.name.replace(/[^A-Za-z0-9_-]+/g, '_') || 'model'
     const types: Artifact[] = language === 'ts' ? [] : [{ path: `${name}.d.ts`, text: declarations }]
     return [

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { compileGraph } from '../../compile.ts'
 import { formatPlace, type Diagnostic } from '../../diagnostics/index.ts'
 import { writeFilesAtomically } from '../../fs-atomic.ts'
-import { contentsOf, type Artifact } from '../../target.ts'
+import { contentsOf, type Artifact, type WeightFormat } from '../../target.ts'
 import type { Context, Outcome } from '../context.ts'
 import type { ModelOptions } from '../model.ts'
 import { openModel, publicSource } from '../model.ts'
@@ -18,6 +18,7 @@ export interface CompileCommandOptions extends ModelOptions {
   readonly format: boolean
   readonly selftest: boolean
   readonly generation: 'none' | 'basic' | 'full'
+  readonly weightsAs: WeightFormat
 }
 
 export async function compile(
@@ -41,6 +42,7 @@ export async function compile(
       language: options.js ? 'js' : 'ts',
       selftest: options.selftest,
       generation: options.generation,
+      weights: options.weightsAs,
     })
     const artifacts = options.format ? await formatted(emitted) : emitted
     for (const a of artifacts) files.set(names.length > 1 ? `${name}/${a.path}` : a.path, contentsOf(a))

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { modelName } from '../../../targets/runtime/weights.ts'
 import { nearest } from '../../diagnostics/index.ts'
 import type { Graph } from '../../ir/types.ts'
-import { openWeights, type WeightsFile } from '../../weights/open.ts'
+import { formatOf, openWeights, type WeightsFile } from '../../weights/open.ts'
 import type { Context, Outcome } from '../context.ts'
 import { openModel, type HfModel, type ModelOptions, type OpenedModel } from '../model.ts'
 import { bytes, count, plural, table } from '../output.ts'
@@ -45,14 +45,14 @@ const shapeText = (shape: readonly number[]): string => `[${shape.join(', ')}]`
 async function checkpoint(ctx: Context, path: string): Promise<Outcome> {
   const file = await openWeights(resolve(ctx.io.cwd, path))
   const tensors = [...file.tensors.values()]
-  const rows = tensors.map((t) => [t.name, t.dtype, shapeText(t.shape), bytes(t.end - t.begin)])
+  const rows = tensors.map((t) => [t.name, formatOf(t), shapeText(t.shape), bytes(t.size)])
   ctx.print(table([{ head: 'tensor' }, { head: 'dtype' }, { head: 'shape' }, { head: 'size', right: true }], rows, ctx.paint)) // prettier-ignore
   const elements = tensors.reduce((sum, t) => sum + product(t.shape), 0)
   ctx.print(
     `${plural(tensors.length, 'tensor')}, ${count(elements)} numbers, ${bytes(file.bytes)} in ${plural(file.files.length, 'file')}\n`,
   )
   for (const [key, value] of file.metadata) ctx.print(`${key}: ${value}\n`)
-  const listed = tensors.map(({ name, dtype, shape, begin, end }) => ({ name, dtype, shape, bytes: end - begin }))
+  const listed = tensors.map((t) => ({ name: t.name, dtype: formatOf(t), shape: t.shape, bytes: t.size }))
   return { data: { files: file.files.length, bytes: file.bytes, elements, tensors: listed, metadata: Object.fromEntries(file.metadata) } } // prettier-ignore
 }
 

@@ -74,6 +74,28 @@ export const weightsIndex = define(
   (message: string) => message,
 )
 
+export const quantisedParts = define(
+  'TFM1918',
+  {
+    title: 'a quantised tensor is not whole',
+    explain:
+      'The parts of a quantised tensor (`:q8` or `:q4`, `:scale`, `:zero`) must lie in one file, in the dtypes and shapes that docs/quantisation.md says.',
+    example: 'a file with `wte.weight:q8` and no `wte.weight:scale`',
+  },
+  (message: string) => message,
+)
+
+export const cannotQuantise = define(
+  'TFM1919',
+  {
+    title: 'weights cannot be quantised',
+    explain:
+      'What is quantised must be finite floats that are not quantised yet, and there must be matrices that are summed over.',
+    example: 'tfmc quantize model.tfm --weights diverged.safetensors --to int8',
+  },
+  (what: string, fix?: string) => ({ message: what, ...(fix === undefined ? {} : { fix }) }),
+)
+
 export const badConfig = define(
   'TFM1908',
   {

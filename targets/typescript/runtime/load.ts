@@ -1,7 +1,7 @@
 // Weights: streamed tensor by tensor, each packed into its slot as soon as all that it is made of has come.
 import type { LoadOptions, WeightRules, WeightSpec } from '../../runtime/weights.ts'
 import { loadWeights } from '../../runtime/weights.ts'
-import type { WeightSource } from '../../runtime/source.ts'
+import type { readTensors, WeightSource } from '../../runtime/source.ts'
 import { Store } from './session.ts'
 
 /** How a slot is filled from tensors, where it is not the tensor as it is; `length` where it differs from the tensor's. */
@@ -19,6 +19,7 @@ export async function loadSlots(
   rules: WeightRules,
   options: LoadOptions & { readonly weights: WeightSource },
   slots: readonly WeightSlot[] = [],
+  read?: typeof readTensors,
 ): Promise<Store> {
   const store = new Store()
   const raw = new Map<string, Float32Array>()
@@ -43,7 +44,7 @@ export async function loadSlots(
     raw.set(name, data)
     settle()
   }
-  for (const [name, other] of await loadWeights(options.weights, specs, rules, keep, options)) {
+  for (const [name, other] of await loadWeights(options.weights, specs, rules, keep, options, read)) {
     raw.set(name, raw.get(other)!)
     settle()
   }

@@ -1,5 +1,5 @@
 // Weights: streamed tensor by tensor, each packed straight into the memory of its buffer as soon as all that it is made of has come.
-import type { WeightSource } from '../../runtime/source.ts'
+import type { readTensors, WeightSource } from '../../runtime/source.ts'
 import type { LoadOptions, WeightRules, WeightSpec } from '../../runtime/weights.ts'
 import { loadWeights } from '../../runtime/weights.ts'
 import { TfmError } from '../../runtime/errors.ts'
@@ -23,6 +23,8 @@ export interface Parts {
   readonly specs: readonly WeightSpec[]
   readonly rules: WeightRules
   readonly slots: readonly WeightSlot[]
+  /** What knows the files, where they may be quantised. */
+  readonly read?: typeof readTensors
 }
 export type OpenOptions = LoadOptions & GpuOptions & { readonly weights: WeightSource }
 
@@ -48,7 +50,7 @@ export async function openSession(parts: Parts, options: OpenOptions): Promise<S
 /** Tensors that no slot names are slots of their own. */
 async function loadSlots(
   buffers: Buffers,
-  { specs, rules, slots: listed }: Parts,
+  { specs, rules, slots: listed, read }: Parts,
   options: OpenOptions,
 ): Promise<void> {
   const named = new Set(listed.flatMap((s) => [s.name, ...(s.from ?? [])]))
@@ -82,6 +84,7 @@ async function loadSlots(
       settle(name)
     },
     options,
+    read,
   )
   for (const [name, other] of aliases) {
     raw.set(name, raw.get(other)!)
