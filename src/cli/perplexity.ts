@@ -1,5 +1,5 @@
 /** How surprised a model is by a text. */
-import { generationOf } from '../../targets/typescript/generation.ts'
+import { generationOf } from '../../targets/shared/generation.ts'
 import type { Compiled } from '../compile.ts'
 import { fail, say } from '../diagnostics/index.ts'
 import type { LoadedModel } from './load.ts'
