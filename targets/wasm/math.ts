@@ -20,6 +20,8 @@ export interface MathScope {
 export interface MathText {
   readonly doc: string
   readonly params: readonly string[]
+  /** Printed where it is used: V8 does not inline functions of a module, and rebuilds the constants of one with each call. */
+  readonly inline: boolean
   /** Operands are names or constants. */
   readonly body: (g: MathScope, ...xs: readonly Sx[]) => Sx
 }
@@ -61,13 +63,16 @@ const range = (from: number, to: number): string[] => Array.from({ length: to - 
 const shifter = 12582912
 const shifter64 = 6755399441055744
 
+/** e^r for |r| <= ln(2) / 2 within 4e-9: minimax, with coefficients of f32. */
+const expSeries = [0.0013820734, 0.0083686775, 0.041668266, 0.16666521, 0.49999994, 1, 1]
+
 function exp(g: MathScope, x: Sx): Sx {
   const y = g.step('y', ['f32x4.pmin', x, f32x4(88.72283)])
   const shifted = g.step('n', madd(g.relaxed, y, f32x4(Math.LOG2E), f32x4(shifter)))
   const n = g.step('m', sub(shifted, f32x4(shifter)))
   const high = g.step('r', nmadd(g.relaxed, n, f32x4(0.693359375), y))
   const r = g.step('r', nmadd(g.relaxed, n, f32x4(-2.1219444e-4), high))
-  const p = polynomial(g, r, [1.987569150e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1, 1]) // prettier-ignore
+  const p = polynomial(g, r, expSeries)
   const scaled: Sx = ['i32x4.add', p, ['i32x4.shl', shifted, ['i32.const', '23']]]
   return ['v128.and', scaled, ['f32x4.gt', x, f32x4(-87.33654)]]
 }
@@ -178,16 +183,34 @@ function pow(g: MathScope, x: Sx, y: Sx): Sx {
 }
 
 export const mathFunctions: Readonly<Record<MathFn, MathText>> = {
-  exp: { doc: 'e^x: 2^n * e^r with |r| <= ln(2) / 2; 0 below the normal numbers, the largest number above them.', params: ['x'], body: exp },
-  expm1: { doc: 'e^x - 1: its series for |x| < 0.7.', params: ['x'], body: expm1 },
-  log: { doc: 'Natural logarithm for x > 0: exponent and mantissa apart.', params: ['x'], body: log },
-  log1p: { doc: 'log(1 + x), also for small x.', params: ['x'], body: log1p },
-  tanh: { doc: 'tanh: x times a ratio of polynomials in x^2.', params: ['x'], body: tanh },
-  erf: { doc: 'Error function: x times a ratio of polynomials in x^2.', params: ['x'], body: erf },
-  sin: { doc: 'Sine, in f64.', params: ['x'], body: sine(0) },
-  cos: { doc: 'Cosine, in f64.', params: ['x'], body: sine(1) },
-  pow: { doc: 'x^y as 2^(y * log2|x|), in f64; the sign of a negative x survives an odd y.', params: ['x', 'y'], body: pow },
+  exp: { doc: 'e^x: 2^n * e^r with |r| <= ln(2) / 2; 0 below the normal numbers, the largest number above them.', params: ['x'], inline: true, body: exp },
+  expm1: { doc: 'e^x - 1: its series for |x| < 0.7.', params: ['x'], inline: true, body: expm1 },
+  log: { doc: 'Natural logarithm for x > 0: exponent and mantissa apart.', params: ['x'], inline: true, body: log },
+  log1p: { doc: 'log(1 + x), also for small x.', params: ['x'], inline: true, body: log1p },
+  tanh: { doc: 'tanh: x times a ratio of polynomials in x^2.', params: ['x'], inline: true, body: tanh },
+  erf: { doc: 'Error function: x times a ratio of polynomials in x^2.', params: ['x'], inline: true, body: erf },
+  sin: { doc: 'Sine, in f64.', params: ['x'], inline: false, body: sine(0) },
+  cos: { doc: 'Cosine, in f64.', params: ['x'], inline: false, body: sine(1) },
+  pow: { doc: 'x^y as 2^(y * log2|x|), in f64; the sign of a negative x survives an odd y.', params: ['x', 'y'], inline: false, body: pow },
 } // prettier-ignore
+
+/** The steps of a function where it is used; gives its result. `local` makes names, each for all steps that wish for it. */
+export function inlineMath(
+  f: MathFn,
+  operands: readonly Sx[],
+  out: Sx[],
+  relaxed: boolean,
+  local: (wish: string) => string,
+): Sx {
+  const names = new Map<string, string>()
+  const step = (wish: string, x: Sx): Sx => {
+    let v = names.get(wish)
+    if (v === undefined) names.set(wish, (v = local(`${f}_${wish}`)))
+    out.push(set(v, x))
+    return get(v)
+  }
+  return mathFunctions[f].body({ relaxed, scalar: false, step }, ...operands)
+}
 
 /** A function on four lanes (v128 to v128), or on lane 0 (f32 to f32). */
 export function mathFunction(

@@ -90,11 +90,9 @@ export async function wasmKernels(
         raw(kernel)(...places, ...dims)
       }
       arrays.forEach((a, i) => bytes(a).set(new Uint8Array(memory.buffer, places[i], a.byteLength)))
-      const all = new Uint8Array(memory.buffer, free, end + 64 - free)
-      const inside = (at: number): boolean => places.some((p, i) => at >= p && at < p + arrays[i].byteLength)
-      for (let i = 0; i < all.length; i++)
-        if (all[i] !== 0xff && !inside(free + i))
-          throw new Error(`${kernel} wrote outside of its arguments, at ${free + i}`)
+      const ends = [free, ...places.map((at, i) => at + arrays[i].byteLength)]
+      const gaps = ends.map((from, i) => new Uint8Array(memory.buffer, from, (places[i] ?? end + 64) - from))
+      if (gaps.some((gap) => gap.some((x) => x !== 0xff))) throw new Error(`${kernel} wrote outside of its arguments`)
     },
   }
 }

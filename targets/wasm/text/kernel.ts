@@ -8,10 +8,12 @@ import type { Ix, Sym } from '../../../src/types/ix.ts'
 import { con, isConst, mul, print, proveLt, range, sub, valuesOf } from '../../../src/types/ix.ts'
 import type { Locals } from './names.ts'
 import { locals } from './names.ts'
+import { interleaved } from './interleave.ts'
+import { namedConstants } from './constants.ts'
 import type { Scope } from './numbers.ts'
 import { expr, ix, named, place, storageOf, storedExpr, wasmType } from './numbers.ts'
 import type { Access, Pointers } from './pointers.ts'
-import { accessesOf, accessOf, costOf, nearest, pointers, stepping } from './pointers.ts'
+import { accessesOf, accessOf, nearest, pointers, stepping } from './pointers.ts'
 import type { Printer } from './printer.ts'
 import { globals } from './printer.ts'
 import type { Sx } from './sexp.ts'
@@ -46,16 +48,17 @@ export function printKernel(kernel: NestKernel, p: Printer): PrintedKernel {
   const context: Context = { p, own, known, pointers: at, out: body, shared: () => 0 }
   if (!hasThreads(nest.body)) body.push(['if', ['global.get', globals.thread], ['then', ['return']]])
   statements(nest.body, context, hasThreads(nest.body))
+  const constants = namedConstants(body, (wish) => own.local(wish, 'v128'))
   const declared = own.declared().map(([n, t]): Sx => ['local', n, t])
   const head: Sx[] = [...params.flat(), ...dims]
-  const text: readonly Sx[] = ['func', name, ...head, ...declared, ...body]
+  const text: readonly Sx[] = ['func', name, ...head, ...declared, ...constants]
   const lines = [
     ...kernel.doc.flatMap((l) => comment(l)),
     `(func ${name}`,
     ...params.map(([decl, ...shape]) => `  ${format(decl)[0]} ${shape.join(' ')}`),
     ...fill(dims.map((d) => format(d)[0])),
     ...fill(declared.map((d) => format(d)[0])),
-    ...body.flatMap((s) => format(s, 1)),
+    ...constants.flatMap((s) => format(s, 1)),
     ')',
   ]
   return { name, text, lines }
@@ -81,6 +84,8 @@ interface Context {
   readonly known: Map<object, string>
   readonly pointers: Pointers
   readonly out: Sx[]
+  /** Where pointers are made: before `out`, where statements are printed side by side. */
+  readonly early?: Sx[]
   /** How often the block makes an access. */
   readonly shared: (a: Access) => number
 }
@@ -98,7 +103,7 @@ function scopeOf(c: Context): Scope {
     temp: c.own.local,
     out: c.out,
     address: (b, offset, scope) => addressOf(accessOf(b, offset), c, scope),
-    under: (out) => scopeOf({ ...c, out, pointers: c.pointers.inside() }),
+    under: (out) => scopeOf({ ...c, out, early: undefined, pointers: c.pointers.inside() }),
   }
 }
 
@@ -108,12 +113,12 @@ function addressOf(a: Access, c: Context, scope: Scope): { readonly base: Sx; re
   const from = nearest(c.pointers.of(a.buf), a.rest)
   if (from === undefined) throw new Error(`internal: ${a.buf.name} has no address`)
   const missing = sub(a.rest, from.covers)
-  const base = isConst(missing) === 0 ? get(from.local) : sumOf(from.local, missing, bytes, scope)
-  if (costOf(missing) > 0 && c.shared(a) > 1 && valuesOf(missing).size === 0) {
-    const made = point(a.buf, a.rest, base, c)
-    return { base: get(made), offset: a.constant * bytes }
-  }
-  return { base, offset: a.constant * bytes }
+  const offset = a.constant * bytes
+  if (isConst(missing) === 0) return { base: get(from.local), offset }
+  if (c.shared(a) < 2 || valuesOf(missing).size > 0) return { base: sumOf(from.local, missing, bytes, scope), offset }
+  const early: Context = { ...c, out: c.early ?? c.out }
+  const base = sumOf(from.local, missing, bytes, scopeOf(early))
+  return { base: get(point(a.buf, a.rest, base, early)), offset }
 }
 const sumOf = (pointer: string, missing: Ix, bytes: number, scope: Scope): Sx => {
   const n = isConst(missing)
@@ -164,55 +169,74 @@ function statements(body: readonly Stmt[], around: Context, shares: boolean): vo
     counts.set(key, (counts.get(key) ?? 0) + 1)
   }
   const c: Context = { ...around, shared: (a) => counts.get(`${a.buf.id}:${a.rest.id}`) ?? 0 }
-  const scope = scopeOf(c)
+  for (const s of interleaved(body)) {
+    if ('k' in s) statement(s, c, shares)
+    else
+      side(
+        s.map((t) => {
+          const out: Sx[] = []
+          statement(t, { ...c, out, early: c.out }, shares)
+          return out
+        }),
+        c.out,
+      )
+  }
+}
+
+/** Steps of several statements, in turn. */
+function side(parts: readonly (readonly Sx[])[], out: Sx[]): void {
+  const longest = Math.max(...parts.map((p) => p.length))
+  for (let i = 0; i < longest; i++) for (const p of parts) if (i < p.length) out.push(p[i])
+}
+
+function statement(s: Stmt, c: Context, shares: boolean): void {
   const { out } = c
-  for (const s of body) {
-    // Where threads share the work of a kernel, what is not shared is done by one of them.
-    if (shares && isGlobalWrite(s) && !hasThreads([s])) {
+  // Where threads share the work of a kernel, what is not shared is done by one of them.
+  if (shares && isGlobalWrite(s) && !hasThreads([s])) {
+    const inside: Sx[] = []
+    statements([s], { ...c, out: inside, pointers: c.pointers.inside() }, false)
+    out.push(['if', ['i32.eqz', ['global.get', globals.thread]], ['then', ...inside]])
+    return
+  }
+  const scope = scopeOf(c)
+  switch (s.k) {
+    case 'for':
+      loop(s, c, shares)
+      break
+    case 'let':
+    case 'var': {
+      const value = expr(s.e, scope)
+      out.push(set(bindLocal(s.v, c), value))
+      break
+    }
+    case 'assign':
+      out.push(set(scope.local(s.v), expr(s.e, scope)))
+      break
+    case 'bind': {
+      const value = ix(s.ix, scope)
+      out.push(set(bindSym(s.v, c), value))
+      break
+    }
+    case 'store': {
+      const value = storedExpr(s.e, scope)
+      const op = wasmType(s.e.of, s.e.lanes) === 'v128' ? 'v128.store' : `${storageOf(s.buf.of).type}.store`
+      out.push([op, ...place(s.buf, s.at[0], scope), value])
+      break
+    }
+    case 'if': {
+      const condition = expr(s.c, scope)
       const inside: Sx[] = []
-      statements([s], { ...c, out: inside, pointers: c.pointers.inside() }, false)
-      out.push(['if', ['i32.eqz', ['global.get', globals.thread]], ['then', ...inside]])
-      continue
+      block(s.body, { ...c, out: inside, early: undefined }, shares)
+      if (inside.length > 0) out.push(['if', condition, ['then', ...inside]])
+      break
     }
-    switch (s.k) {
-      case 'for':
-        loop(s, c, shares)
-        break
-      case 'let':
-      case 'var': {
-        const value = expr(s.e, scope)
-        out.push(set(bindLocal(s.v, c), value))
-        break
-      }
-      case 'assign':
-        out.push(set(scope.local(s.v), expr(s.e, scope)))
-        break
-      case 'bind': {
-        const value = ix(s.ix, scope)
-        out.push(set(bindSym(s.v, c), value))
-        break
-      }
-      case 'store': {
-        const value = storedExpr(s.e, scope)
-        const op = wasmType(s.e.of, s.e.lanes) === 'v128' ? 'v128.store' : `${storageOf(s.buf.of).type}.store`
-        out.push([op, ...place(s.buf, s.at[0], scope), value])
-        break
-      }
-      case 'if': {
-        const condition = expr(s.c, scope)
-        const inside: Sx[] = []
-        block(s.body, { ...c, out: inside }, shares)
-        if (inside.length > 0) out.push(['if', condition, ['then', ...inside]])
-        break
-      }
-      case 'comment':
-        out.push(...comment(s.text))
-        break
-      case 'alloc':
-        break
-      case 'barrier':
-        throw new Error('internal: a barrier inside a kernel')
-    }
+    case 'comment':
+      out.push(...comment(s.text))
+      break
+    case 'alloc':
+      break
+    case 'barrier':
+      throw new Error('internal: a barrier inside a kernel')
   }
 }
 const isGlobalWrite = (s: Stmt): boolean => [...effectsOf([s]).writes].some((b) => b.space === 'global')
@@ -252,7 +276,7 @@ function loop(s: For, around: Context, shares: boolean): void {
   })
   for (const m of moving) c.pointers.add(m.buf, { local: m.local, covers: m.covers })
   const inside: Sx[] = []
-  block(s.body, { ...c, out: inside }, shares && !isThread(s))
+  block(s.body, { ...c, out: inside, early: undefined }, shares && !isThread(s))
   for (const m of moving) inside.push(set(m.local, ['i32.add', get(m.local), m.step]))
   inside.push(['br_if', first.v, ['i32.lt_s', tee(first.v, ['i32.add', get(first.v), first.step]), first.end]])
   const whole: Sx = ['loop', first.v, ...inside]

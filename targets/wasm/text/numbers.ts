@@ -7,7 +7,7 @@ import { loadsOf } from '../../../src/kernel/walk.ts'
 import type { Atom, Ix, Sym, Term } from '../../../src/types/ix.ts'
 import { isConst, range } from '../../../src/types/ix.ts'
 import type { MathFn } from '../math.ts'
-import { f32x4, madd, mathFunctions, nmadd } from '../math.ts'
+import { f32x4, inlineMath, madd, mathFunctions, nmadd } from '../math.ts'
 import type { WasmType } from './names.ts'
 import type { Printer } from './printer.ts'
 import type { Sx } from './sexp.ts'
@@ -230,7 +230,7 @@ function unary(f: UnaryFn, x: Expr, scope: Scope): Sx {
   const lanes = onLanes(x)
   const type = lanes ? shapeOf(x.of) : storageOf(x.of).type
   if (f === 'not') return lanes ? ['v128.not', v] : ['i32.eqz', v]
-  if (f in mathFunctions) return lanes ? ['call', scope.p.helper(f as MathFn), v] : ['call', scope.p.helper(`${f as MathFn}_scalar`), v] // prettier-ignore
+  if (f in mathFunctions) return mathCall(f as MathFn, lanes, [v], scope)
   if (x.of === 'f32') {
     if (f !== 'sign') return [`${type}.${f === 'round' ? 'nearest' : f}`, v]
     const y = named(v, wasmType(x.of, x.lanes), scope)
@@ -263,6 +263,14 @@ function unary(f: UnaryFn, x: Expr, scope: Scope): Sx {
     default:
       throw new Error(`internal: ${f} of ${x.of}`)
   }
+}
+
+function mathCall(f: MathFn, lanes: boolean, xs: readonly Sx[], scope: Scope): Sx {
+  const { p, out } = scope
+  if (!lanes) return ['call', p.helper(`${f}_scalar`), ...xs]
+  if (!mathFunctions[f].inline) return ['call', p.helper(f), ...xs]
+  const operands = xs.map((x) => named(x, 'v128', scope, 'x'))
+  return inlineMath(f, operands, out, p.relaxed, (wish) => scope.temp(wish, 'v128'))
 }
 
 const isProduct = (e: Expr): e is Expr & { k: 'bin' } => e.k === 'bin' && e.f === 'mul'
@@ -312,7 +320,7 @@ function combine(f: BinaryFn, of: Scalar, lanes: Lanes, a: Sx, b: Sx, scope: Sco
     if (of === 'f32') return [whole ? `${type}.p${f}` : `${type}.${f}`, a, b]
     return whole ? [`${type}.${f}_s`, a, b] : extreme(f, a, b, scope)
   }
-  if (of === 'f32' && f === 'pow') return ['call', scope.p.helper(whole ? 'pow' : 'pow_scalar'), a, b]
+  if (of === 'f32' && f === 'pow') return mathCall('pow', whole, [a, b], scope)
   if (of === 'f32' && f === 'floordiv') return [`${type}.floor`, [`${type}.div`, a, b]]
   if (of === 'f32' && f === 'mod') {
     const [x, y] = [a, b].map((q) => named(q, wasmType(of, lanes), scope))
