@@ -40,15 +40,19 @@ function run(body: readonly Straight[]): readonly (Stmt | readonly Stmt[])[] {
   const long = body.map((s) => isLong(s.e))
   if (long.filter(Boolean).length < 2) return body
   const notes = body.map(noteOf)
-  const before = notes.map((n, i) => notes.flatMap((m, j) => (j < i && mustPrecede(m, n) ? [j] : [])))
+  const before = notes.map((n, i) => notes.flatMap((m, j) => (j < i && (needs(m, n) || waits(m, n)) ? [j] : [])))
   const shapes = body.map((s, i) => (long[i] ? `${s.k} ${shapeOf(s.e)}` : ''))
   const done = new Set<number>()
   const out: (Stmt | readonly Stmt[])[] = []
-  /** What is missing before a statement, in order. */
-  const missing = (i: number): readonly number[] => {
+  /** What is missing before a statement that joins a group, in order. Its last step comes after theirs, so it may wait for them. */
+  const missing = (i: number, group: readonly number[]): readonly number[] => {
     const found = new Set<number>()
     const visit = (j: number): void => {
-      for (const k of before[j]) if (!done.has(k) && !found.has(k)) (found.add(k), visit(k))
+      for (const k of before[j]) {
+        if (done.has(k) || found.has(k) || (j === i && group.includes(k) && !needs(notes[k], notes[j]))) continue
+        found.add(k)
+        visit(k)
+      }
     }
     visit(i)
     return [...found].sort((a, b) => a - b)
@@ -58,9 +62,9 @@ function run(body: readonly Straight[]): readonly (Stmt | readonly Stmt[])[] {
     const group = [i]
     for (let j = i + 1; long[i] && j < body.length && group.length < most; j++) {
       if (done.has(j) || shapes[j] !== shapes[i]) continue
-      const needs = missing(j)
-      if (needs.some((k) => long[k] || group.includes(k))) continue
-      for (const k of needs) {
+      const first = missing(j, group)
+      if (first.some((k) => long[k] || group.includes(k))) continue
+      for (const k of first) {
         out.push(body[k])
         done.add(k)
       }
@@ -84,17 +88,19 @@ function noteOf(s: Straight): Note {
   const loads = es.flatMap((e) => [...loadsOf(e)])
   return s.k === 'store' ? { uses, loads, store: s } : { uses, loads, sets: s.v }
 }
-/** Whether `b`, which comes after `a`, must stay after it. What is stored may lie where another buffer was: no store passes a load. */
-function mustPrecede(a: Note, b: Note): boolean {
+/** Whether `b` uses what `a`, before it, sets or stores. */
+function needs(a: Note, b: Note): boolean {
   if (a.sets !== undefined && (b.uses.has(a.sets) || b.sets === a.sets)) return true
+  const { store } = a
+  return store !== undefined && b.loads.some((l) => l.buf === store.buf && overlap(l.at[0], l.lanes, store.at[0], store.e.lanes)) // prettier-ignore
+}
+/** Whether `b` changes what `a`, before it, uses. What is stored may lie where another buffer was: no store passes a load. */
+function waits(a: Note, b: Note): boolean {
   if (b.sets !== undefined && a.uses.has(b.sets)) return true
   const { store } = b
-  if (store !== undefined) {
-    if (a.loads.some((l) => l.buf !== store.buf || overlap(l.at[0], l.lanes, store.at[0], store.e.lanes))) return true
-    if (a.store?.buf === store.buf && overlap(a.store.at[0], a.store.e.lanes, store.at[0], store.e.lanes)) return true
-  }
-  const first = a.store
-  return first !== undefined && b.loads.some((l) => l.buf === first.buf && overlap(l.at[0], l.lanes, first.at[0], first.e.lanes)) // prettier-ignore
+  if (store === undefined) return false
+  if (a.loads.some((l) => l.buf !== store.buf || overlap(l.at[0], l.lanes, store.at[0], store.e.lanes))) return true
+  return a.store?.buf === store.buf && overlap(a.store.at[0], a.store.e.lanes, store.at[0], store.e.lanes)
 }
 /** Whether flat ranges may share an element. */
 function overlap(a: Ix, n: number, b: Ix, m: number): boolean {

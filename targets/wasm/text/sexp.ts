@@ -15,7 +15,7 @@ export function flat(x: Sx): string {
 /** Whether it takes several lines, however short it is. */
 function isTall(x: Sx): boolean {
   if (typeof x === 'string') return isComment(x)
-  if (x[0] === 'loop' || x[0] === 'func') return true
+  if (x[0] === 'loop' || (x[0] === 'func' && x.length > 2)) return true
   return x.some(isTall) || ((x[0] === 'then' || x[0] === 'else') && x.length > 2)
 }
 
