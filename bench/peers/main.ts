@@ -1,0 +1,140 @@
+/**
+ * `npm run bench:peers`: ours and the peers side by side. `--only id,…` (beginnings of names), `--quick`, `--without contender,…`, `--save`
+ * (bench/results/peers.md). What was measured before Ctrl-C is printed.
+ */
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { packageRoot } from '../../src/package-root.ts'
+import { rowsOf } from './bars.ts'
+import { contendersFor, native, targetOf } from './contenders.ts'
+import { cold, measure, resultOf } from './measure.ts'
+import type { Cold, Measured, TaskOf } from './measure.ts'
+import { cache, here, newerNode, versionOf } from './places.ts'
+import { pastPath, prepareGraphs, prepareModule, prepareWeights, variantsOf } from './prepare.ts'
+import { start, stopAll } from './process.ts'
+import type { Contender } from './process.ts'
+import { tables } from './tables.ts'
+import { workload, workloads } from './workloads.ts'
+import type { Workload } from './workloads.ts'
+
+const {
+  values: { only, without, quick, save },
+} = parseArgs({
+  options: {
+    only: { type: 'string' },
+    without: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    save: { type: 'boolean', default: false },
+  },
+})
+const tty = process.stderr.isTTY
+const say = (text: string): void =>
+  void process.stderr.write(tty ? `\r\x1b[K${text.slice(0, process.stderr.columns - 1)}` : `${text}\n`)
+
+const measured: Measured[] = []
+const colds: Cold[] = []
+const sizes = new Map<string, number>()
+
+function install(): void {
+  if (existsSync(join(here, 'node_modules/.package-lock.json'))) return
+  say('installing the peers (once, about 1 GB)')
+  execFileSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
+    cwd: here,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+}
+
+const wanted = (w: Workload): boolean => !only || only.split(',').some((id) => w.id.startsWith(id))
+const taken = (c: Contender): boolean => !without?.split(',').some((name) => `${c.name} ${c.threads}`.startsWith(name))
+
+/** Everything but the timing; gives what each contender is told. */
+async function prepare(w: Workload): Promise<TaskOf> {
+  say(`${w.id}: preparing weights, graphs and modules`)
+  prepareWeights(w)
+  await prepareGraphs(w)
+  const variants = Object.keys(variantsOf(w))
+  const modules = new Map<string, string>()
+  for (const target of new Set(contendersFor(w).flatMap((c) => targetOf(c) ?? []))) {
+    const { path, bytes } = prepareModule(w, target)
+    modules.set(target.name, path)
+    sizes.set(`${w.checkpoint} ${target.name}`, bytes)
+  }
+  return (c) => ({ variants, ...(targetOf(c) ? { module: modules.get(targetOf(c)!.name)! } : {}) })
+}
+
+/** The cache that a step begins with, from the prefill of as many tokens. */
+async function preparePast(w: Workload): Promise<void> {
+  if (w.past === 0 || existsSync(pastPath(w.past))) return
+  const before = workload(`gpt2-prefill-${w.past}`)
+  await prepareGraphs(before)
+  const child = start(native)
+  await child.ask<'done'>({ k: 'past', workload: before.id })
+  child.stop()
+}
+
+async function timing(w: Workload): Promise<void> {
+  const taskOf = await prepare(w)
+  await preparePast(w)
+  const exact = w.bits === undefined ? w : workload(w.id.replace(/int\d-/, ''))
+  if (exact !== w) await prepareGraphs(exact)
+  const reference = await resultOf(exact, native, () => ({ variants: ['plain'] }))
+  const plan = { rounds: quick ? 3 : 8, turn: quick ? 100 : 250 }
+  measured.push(...(await measure(w, contendersFor(w).filter(taken), plan, taskOf, reference, say)))
+}
+
+/** Loading, first token and memory of GPT-2, each in a fresh process with the graph that was fastest. */
+async function starts(): Promise<void> {
+  const w = workload('gpt2-prefill-64')
+  const taskOf = await prepare(w)
+  for (const c of contendersFor(w).filter(taken)) {
+    if (c.kind.startsWith('limits')) continue
+    say(`start and memory: ${c.name} (${c.threads})`)
+    const best = measured.find((m) => m.workload === w.id && m.contender === c.name && m.threads === c.threads)
+    if (best?.failed !== undefined) continue
+    const task: TaskOf = (each) => ({ ...taskOf(each), variants: [best?.note ?? 'plain'] })
+    colds.push(await cold(w, c, task, quick ? 1 : 3).catch((thrown) => ({ contender: c.name, threads: c.threads, load: NaN, first: NaN, peakBytes: NaN, failed: `${thrown}` }))) // prettier-ignore
+  }
+}
+
+function print(): void {
+  if (tty) process.stderr.write('\r\x1b[K')
+  const machine = `${cpus()[0].model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`
+  const newer = newerNode()
+  const newerVersion =
+    newer === undefined ? 'none' : execFileSync(newer, ['--version'], { encoding: 'utf8' }).trim().slice(1)
+  const names = [
+    'onnxruntime-node',
+    'onnxruntime-web',
+    '@tensorflow/tfjs',
+    '@tensorflow/tfjs-backend-wasm',
+    '@jax-js/jax',
+  ]
+  const versions = [
+    `Node ${process.versions.node} (--wide: ${newerVersion})`,
+    ...names.map((name) => `${name} ${versionOf(name)}`),
+  ]
+  const about = `${new Date().toISOString().slice(0, 10)}; ${machine}; ${versions.join(', ')}.`
+  const text = tables({ about, measured, colds, rows: rowsOf({ measured, colds, sizes }) })
+  console.log(text)
+  mkdirSync(cache, { recursive: true })
+  writeFileSync(join(cache, 'last.json'), JSON.stringify({ about, measured, colds, sizes: [...sizes] }, undefined, 1))
+  if (!save) return
+  mkdirSync(join(packageRoot(), 'bench/results'), { recursive: true })
+  writeFileSync(join(packageRoot(), 'bench/results/peers.md'), text)
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, () => {
+    stopAll()
+    print()
+    process.exit(130)
+  })
+process.on('exit', stopAll)
+
+install()
+for (const w of workloads.filter(wanted)) await timing(w)
+if (!only || 'start'.startsWith(only)) await starts()
+print()

@@ -1,0 +1,160 @@
+/** Times the contenders of one workload side by side: outputs are compared first, then turns alternate. */
+import { start } from './process.ts'
+import type { Contender, Running } from './process.ts'
+import type { Workload } from './workloads.ts'
+
+export interface Measured {
+  readonly workload: string
+  readonly contender: string
+  readonly threads: number
+  /** Milliseconds of a call: the fastest, and the middle one. */
+  readonly best: number
+  readonly median: number
+  readonly calls: number
+  /** Largest deviation from the reference as a share of the reference's largest magnitude. */
+  readonly deviation: number
+  readonly note?: string
+  /** Why there is no time. */
+  readonly failed?: string
+}
+
+export interface Plan {
+  readonly rounds: number
+  /** Milliseconds of a turn; every turn has one call at least. */
+  readonly turn: number
+}
+
+interface Ready {
+  readonly contender: Contender
+  readonly process: Running
+  readonly note?: string
+  readonly deviation: number
+  readonly times: number[]
+}
+
+/** What is passed to the child besides the contender. */
+export type TaskOf = (c: Contender) => { readonly variants: readonly string[]; readonly module?: string }
+
+/** The largest difference of two results and the largest magnitude of the second. */
+function deviation(result: Float32Array, reference: Float32Array): number {
+  if (result.length !== reference.length) return Infinity
+  let [difference, size] = [0, 0]
+  for (let i = 0; i < result.length; i++) {
+    const d = Math.abs(result[i] - reference[i])
+    if (!(d <= difference)) difference = d
+    size = Math.max(size, Math.abs(reference[i]))
+  }
+  return Number.isNaN(difference) ? Infinity : difference / size
+}
+
+/**
+ * Runs the contenders of a workload, the first of which gives the reference. A contender whose result deviates more than the workload
+ * tolerates is reported and not timed.
+ */
+export async function measure(
+  w: Workload,
+  contenders: readonly Contender[],
+  plan: Plan,
+  taskOf: TaskOf,
+  reference: Float32Array,
+  say: (text: string) => void,
+): Promise<Measured[]> {
+  const results: Measured[] = []
+  const ready: Ready[] = []
+  const fail = ({ name, threads }: Contender, failed: string, off = NaN): void => {
+    say(`${w.id}: ${name} (${threads}): ${failed}`)
+    results.push({ workload: w.id, contender: name, threads, best: NaN, median: NaN, calls: 0, deviation: off, failed })
+  }
+  for (const contender of contenders) {
+    const { name, threads } = contender
+    say(`${w.id}: loading ${name} (${threads})`)
+    const process = start(contender)
+    try {
+      const opened = await open(process, contender, w, taskOf)
+      const off = contender.kind.startsWith('limits') ? 0 : deviation(await check(process), reference)
+      if (off > w.tolerance) throw new Disagrees(off, w.tolerance)
+      ready.push({ contender, process, deviation: off, times: [], ...opened })
+    } catch (thrown) {
+      process.stop()
+      fail(contender, (thrown as Error).message, thrown instanceof Disagrees ? thrown.off : NaN)
+    }
+  }
+  for (let round = -1; round < plan.rounds; round++) {
+    say(`${w.id}: ${round < 0 ? 'warming up' : `round ${round + 1} of ${plan.rounds}`}`)
+    for (const { process, times } of ready) {
+      const reply = await process.ask<'times'>({ k: 'turn', ms: round < 0 ? plan.turn / 2 : plan.turn })
+      if (round >= 0) times.push(...reply.times)
+      // Threads of some contenders spin for a while after their work.
+      await new Promise((resolve) => setTimeout(resolve, 15))
+    }
+  }
+  for (const { contender, process, note, deviation, times } of ready) {
+    process.stop()
+    times.sort((a, b) => a - b)
+    results.push({
+      workload: w.id, contender: contender.name, threads: contender.threads, best: times[0], median: times[times.length >> 1],
+      calls: times.length, deviation, ...(note === undefined ? {} : { note }),
+    }) // prettier-ignore
+  }
+  return results
+}
+
+class Disagrees extends Error {
+  readonly off: number
+  constructor(off: number, tolerance: number) {
+    super(`disagrees with the reference by ${off.toExponential(1)} of its largest value (allowed: ${tolerance})`)
+    this.off = off
+  }
+}
+
+const open = (process: Running, contender: Contender, w: Workload, taskOf: TaskOf) =>
+  process.ask<'opened'>({
+    k: 'open',
+    contender: contender.kind,
+    workload: w.id,
+    task: { threads: contender.threads, ...taskOf(contender) },
+  })
+
+async function check(process: Running): Promise<Float32Array> {
+  const { base64 } = await process.ask<'result'>({ k: 'check' })
+  const bytes = Buffer.from(base64, 'base64')
+  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length))
+}
+
+/** The result of one contender alone. */
+export async function resultOf(w: Workload, contender: Contender, taskOf: TaskOf): Promise<Float32Array> {
+  const process = start(contender)
+  try {
+    await open(process, contender, w, taskOf)
+    return await check(process)
+  } finally {
+    process.stop()
+  }
+}
+
+export interface Cold {
+  readonly contender: string
+  readonly threads: number
+  /** Milliseconds until the model is loaded, and until the first result is there. */
+  readonly load: number
+  readonly first: number
+  readonly peakBytes: number
+}
+
+/** Loading and first result in a fresh process, the best of some. */
+export async function cold(w: Workload, contender: Contender, taskOf: TaskOf, times: number): Promise<Cold> {
+  let best: Cold | undefined
+  for (let i = 0; i < times; i++) {
+    const process = start(contender)
+    try {
+      const { ms } = await open(process, contender, w, taskOf)
+      const { ms: first } = await process.ask<'result'>({ k: 'check' })
+      const { peakBytes } = await process.ask<'memory'>({ k: 'memory' })
+      if (best === undefined || ms + first < best.first)
+        best = { contender: contender.name, threads: contender.threads, load: ms, first: ms + first, peakBytes }
+    } finally {
+      process.stop()
+    }
+  }
+  return best!
+}

@@ -1,0 +1,156 @@
+/** Makes what a workload needs, once: the checkpoint, the peers' copy of it in their layout, their graphs, our emitted modules. */
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { compile } from '../../src/compile.ts'
+import { sourceFile } from '../../src/diagnostics/index.ts'
+import { packageRoot } from '../../src/package-root.ts'
+import type { Target } from '../../src/target.ts'
+import { randomWeights } from '../../src/weights/index.ts'
+import type { TensorToWrite } from '../../src/weights/index.ts'
+import { typescript } from '../../targets/typescript/index.ts'
+import { tensorsOf, transposed, writeOnce } from './checkpoint.ts'
+import { onnxGraph } from './onnx/graph.ts'
+import { kernels } from './onnx/kernels.ts'
+import type { Variants } from './onnx/kernels.ts'
+import { bertVariants, gpt2Variants } from './onnx/transformers.ts'
+import { cache } from './places.ts'
+import { quantised } from './quantise.ts'
+import { bert, gpt2 } from './workloads.ts'
+import type { Workload } from './workloads.ts'
+
+export const checkpointOf = (w: Workload): string => join(cache, `${w.checkpoint}.safetensors`)
+/** The same weights as the peers want them: matrices as [in, out], queries, keys and values side by side. */
+export const peersCheckpointOf = (w: Workload): string =>
+  'gpt2,encoder,bert'.includes(w.graph) ? join(cache, `${w.checkpoint}-peers.safetensors`) : checkpointOf(w)
+export const quantisedCheckpointOf = (w: Workload): string => join(cache, `${w.checkpoint}-int${w.bits}.safetensors`)
+/** Files that the graphs of a workload refer to. */
+export const externalFilesOf = (w: Workload): string[] => [
+  ...new Set([checkpointOf(w), peersCheckpointOf(w), ...(w.bits ? [quantisedCheckpointOf(w)] : [])]),
+]
+/** Path of a graph; beside it lies `<path>.json`, the list of the checkpoints it refers to. */
+export const graphPath = (w: Workload, variant: string): string =>
+  join(cache, `${w.id}.${variant.replace(/\W+/g, '-')}.onnx`)
+
+/** The ONNX graphs that are tried for a workload; the first is the reference. */
+export function variantsOf(w: Workload): Variants {
+  if (w.graph === 'bert') return bertVariants
+  if (w.graph !== 'gpt2') return kernels[w.graph]
+  // `Attention` holds the projection of its input, so quantised weights cannot go through it.
+  const fits = ([name]: [string, unknown]) => w.bits === undefined || name !== 'Attention'
+  return Object.fromEntries(Object.entries(gpt2Variants).filter(fits))
+}
+
+const compiling = (w: Workload, target: Target) => {
+  const path = join(packageRoot(), w.model)
+  return compile(sourceFile(w.model, readFileSync(path, 'utf8')), target, { set: w.set })
+}
+
+/** Checkpoints of a workload. */
+export function prepareWeights(w: Workload): void {
+  writeOnce(checkpointOf(w), () => randomWeights(compiling(w, typescript).lowered.module.params, 1))
+  const tensor = tensorsOf(checkpointOf(w))
+  const turned = (from: string, to = from): TensorToWrite => {
+    const { shape } = tensor(from)
+    return { name: to, shape: [shape[1], shape[0]], data: () => transposed(tensor(from).data, shape[0], shape[1]) }
+  }
+  const same = (name: string): TensorToWrite => ({ name, shape: tensor(name).shape, data: () => tensor(name).data })
+  if (w.graph === 'gpt2') writeOnce(peersCheckpointOf(w), () => [turned('wte.weight', 'wte.transposed')])
+  if (w.graph === 'encoder')
+    writeOnce(peersCheckpointOf(w), () => [
+      turned('self_attn.in_proj_weight', 'self_attn.in_proj.weight'),
+      { ...same('self_attn.in_proj_bias'), name: 'self_attn.in_proj.bias' },
+      ...['self_attn.out_proj', 'linear1', 'linear2'].flatMap((name) => [
+        turned(`${name}.weight`),
+        same(`${name}.bias`),
+      ]),
+      ...['norm1', 'norm2'].flatMap((name) => [same(`${name}.weight`), same(`${name}.bias`)]),
+    ])
+  if (w.graph === 'bert') writeOnce(peersCheckpointOf(w), () => bertForPeers(tensor, turned, same))
+  const { bits } = w
+  if (bits === undefined) return
+  writeOnce(quantisedCheckpointOf(w), () => {
+    const { d, ff, layers, vocab } = gpt2
+    const dense = (name: string, k: number, n: number) =>
+      quantised(`${name}.weight`, bits, k, n, false, () => tensor(`${name}.weight`).data)
+    return [
+      ...Array.from({ length: layers }, (_, i) => [
+        ...dense(`h.${i}.attn.c_attn`, d, 3 * d),
+        ...dense(`h.${i}.attn.c_proj`, d, d),
+        ...dense(`h.${i}.mlp.c_fc`, d, ff),
+        ...dense(`h.${i}.mlp.c_proj`, ff, d),
+      ]).flat(),
+      ...quantised('wte.weight', bits, d, vocab, true, () => tensor('wte.weight').data),
+    ]
+  })
+}
+
+function bertForPeers(
+  tensor: ReturnType<typeof tensorsOf>,
+  turned: (name: string) => TensorToWrite,
+  same: (name: string) => TensorToWrite,
+): TensorToWrite[] {
+  const { d, layers } = bert
+  const dense = (name: string) => [turned(`${name}.weight`), same(`${name}.bias`)]
+  const norm = (name: string) => [same(`${name}.weight`), same(`${name}.bias`)]
+  const merged = (name: string): TensorToWrite[] => {
+    const parts = (kind: string) => ['query', 'key', 'value'].map((part) => tensor(`${name}.${part}.${kind}`).data)
+    const joined = (arrays: readonly Float32Array[]) => {
+      const all = new Float32Array(arrays.reduce((sum, a) => sum + a.length, 0))
+      arrays.reduce((at, a) => (all.set(a, at), at + a.length), 0)
+      return all
+    }
+    return [
+      { name: `${name}.weight`, shape: [d, 3 * d], data: () => transposed(joined(parts('weight')), 3 * d, d) },
+      { name: `${name}.bias`, shape: [3 * d], data: () => joined(parts('bias')) },
+    ]
+  }
+  return [
+    ...['word', 'position', 'token_type'].map((name) => same(`embeddings.${name}_embeddings.weight`)),
+    ...norm('embeddings.LayerNorm'),
+    ...Array.from({ length: layers }, (_, i) => {
+      const at = `encoder.layer.${i}`
+      return [
+        ...merged(`${at}.attention.self`),
+        ...['attention.output', 'output'].flatMap((part) => [
+          ...dense(`${at}.${part}.dense`),
+          ...norm(`${at}.${part}.LayerNorm`),
+        ]),
+        ...dense(`${at}.intermediate.dense`),
+      ]
+    }).flat(),
+    ...dense('pooler.dense'),
+  ]
+}
+
+/** The keys and values that a step finds: f32, for each layer first keys, then values, [heads, past, width]. */
+export const pastPath = (past: number): string => join(cache, `gpt2-past-${past}.bin`)
+
+/** The ONNX graphs of a workload. */
+export async function prepareGraphs(w: Workload): Promise<void> {
+  for (const [variant, build] of Object.entries(variantsOf(w))) {
+    const graph = onnxGraph(w.id, externalFilesOf(w))
+    build(graph, w)
+    writeFileSync(graphPath(w, variant), await graph.encode())
+    writeFileSync(`${graphPath(w, variant)}.json`, JSON.stringify(graph.files()))
+  }
+}
+
+/** Emits a workload's model with a target; gives the path of the module to import and the bytes of all that it needs at run time. */
+export function prepareModule(w: Workload, target: Target): { readonly path: string; readonly bytes: number } {
+  const compiled = compiling(w, target)
+  const folder = join(cache, 'emitted', `${w.checkpoint}-${target.name}`)
+  mkdirSync(folder, { recursive: true })
+  const files = target.emit(compiled.lowered.module, { language: 'js' })
+  for (const file of files) {
+    const path = join(folder, file.path)
+    writeFileSync(`${path}.new`, 'bytes' in file ? (file.bytes as Uint8Array) : file.text)
+    renameSync(`${path}.new`, path)
+  }
+  const main = files.find((f) => f.path.endsWith('.js') && !f.path.endsWith('.worker.js'))
+  if (main === undefined || !existsSync(join(folder, main.path)))
+    throw new Error(`internal: ${target.name} emits no module`)
+  const needed = files.filter((f) => /\.(js|wasm)$/.test(f.path) && !f.path.endsWith('.relaxed.wasm'))
+  const size = (f: (typeof files)[number]) =>
+    'bytes' in f ? (f.bytes as Uint8Array).length : Buffer.byteLength(f.text)
+  return { path: join(folder, main.path), bytes: needed.reduce((sum, f) => sum + size(f), 0) }
+}
