@@ -58,7 +58,7 @@ async function prepare(w: Workload): Promise<TaskOf> {
   const variants = Object.keys(variantsOf(w))
   const modules = new Map<string, string>()
   for (const target of new Set(contendersFor(w).flatMap((c) => targetOf(c) ?? []))) {
-    const { path, bytes } = prepareModule(w, target)
+    const { path, bytes } = await prepareModule(w, target)
     modules.set(target.name, path)
     sizes.set(`${w.checkpoint} ${target.name}`, bytes)
   }

@@ -1,9 +1,10 @@
 /** Makes what a workload needs, once: the checkpoint, the peers' copy of it in their layout, their graphs, our emitted modules. */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { compile } from '../../src/compile.ts'
 import { sourceFile } from '../../src/diagnostics/index.ts'
 import { packageRoot } from '../../src/package-root.ts'
+import { contentsOf } from '../../src/target.ts'
 import type { Target } from '../../src/target.ts'
 import { randomWeights } from '../../src/weights/index.ts'
 import type { TensorToWrite } from '../../src/weights/index.ts'
@@ -136,21 +137,22 @@ export async function prepareGraphs(w: Workload): Promise<void> {
 }
 
 /** Emits a workload's model with a target; gives the path of the module to import and the bytes of all that it needs at run time. */
-export function prepareModule(w: Workload, target: Target): { readonly path: string; readonly bytes: number } {
+export async function prepareModule(
+  w: Workload,
+  target: Target,
+): Promise<{ readonly path: string; readonly bytes: number }> {
   const compiled = compiling(w, target)
   const folder = join(cache, 'emitted', `${w.checkpoint}-${target.name}`)
   mkdirSync(folder, { recursive: true })
-  const files = target.emit(compiled.lowered.module, { language: 'js' })
+  const files = await target.emit(compiled.lowered.module, { language: 'js' })
   for (const file of files) {
     const path = join(folder, file.path)
-    writeFileSync(`${path}.new`, 'bytes' in file ? (file.bytes as Uint8Array) : file.text)
+    writeFileSync(`${path}.new`, contentsOf(file))
     renameSync(`${path}.new`, path)
   }
   const main = files.find((f) => f.path.endsWith('.js') && !f.path.endsWith('.worker.js'))
-  if (main === undefined || !existsSync(join(folder, main.path)))
-    throw new Error(`internal: ${target.name} emits no module`)
+  if (main === undefined) throw new Error(`internal: ${target.name} emits no module`)
   const needed = files.filter((f) => /\.(js|wasm)$/.test(f.path) && !f.path.endsWith('.relaxed.wasm'))
-  const size = (f: (typeof files)[number]) =>
-    'bytes' in f ? (f.bytes as Uint8Array).length : Buffer.byteLength(f.text)
-  return { path: join(folder, main.path), bytes: needed.reduce((sum, f) => sum + size(f), 0) }
+  const bytes = needed.reduce((sum, f) => sum + Buffer.byteLength(contentsOf(f)), 0)
+  return { path: join(folder, main.path), bytes }
 }

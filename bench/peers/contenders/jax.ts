@@ -47,7 +47,7 @@ type Norm = { readonly weight: Arr; readonly bias: Arr }
 
 export const jax: Open = async ({ workload: w, threads }) => {
   if (threads > 1) provideWorkers(threads)
-  provideIteratorMap()
+  provideIteratorMethods()
   const jax = await peer<Jax>('@jax-js/jax')
   await jax.init('wasm')
   jax.defaultDevice('wasm')
@@ -70,15 +70,17 @@ export const jax: Open = async ({ workload: w, threads }) => {
   }
 }
 
-/** jax-js maps over iterators, which Node 20 cannot yet. */
-function provideIteratorMap(): void {
+/** jax-js uses the methods of iterators, which Node 20 does not have yet. */
+function provideIteratorMethods(): void {
   const prototype = Object.getPrototypeOf(Object.getPrototypeOf([].values())) as object
-  if ('map' in prototype) return
-  function* map<T, R>(this: Iterable<T>, f: (x: T, i: number) => R): Generator<R> {
-    let i = 0
-    for (const x of this) yield f(x, i++)
+  for (const name of ['map', 'filter', 'flatMap', 'some', 'every', 'find', 'reduce', 'forEach'] as const) {
+    if (name in prototype) continue
+    const value = function (this: Iterable<unknown>, ...args: unknown[]): unknown {
+      const result: unknown = Reflect.apply(Array.prototype[name], [...this], args)
+      return Array.isArray(result) ? result.values() : result
+    }
+    Object.defineProperty(prototype, name, { value, writable: true, configurable: true })
   }
-  Object.defineProperty(prototype, 'map', { value: map, writable: true, configurable: true })
 }
 
 /** The `Worker` of pages, as far as jax-js uses it: a module from a blob, messages both ways. */
