@@ -11,10 +11,12 @@ export async function assemble(text: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
     module = binaryen.parseText(text)
   } catch (cause) {
-    throw new Error(`internal: ${lineOf(text, String(cause))}`)
+    const { message = String(cause) } = cause as { readonly message?: string }
+    throw new Error(`internal: ${lineOf(text, message)}`)
   }
   try {
     module.setFeatures(binaryen.Features.All)
+    // What it finds, binaryen writes to the console.
     if (!module.validate()) throw new Error('internal: binaryen finds the printed module invalid')
     binaryen.setDebugInfo(true)
     return module.emitBinary() as Uint8Array<ArrayBuffer>

@@ -30,11 +30,12 @@ const mul = (a: Sx, b: Sx): Sx => ['f32x4.mul', a, b]
 const add = (a: Sx, b: Sx): Sx => ['f32x4.add', a, b]
 const sub = (a: Sx, b: Sx): Sx => ['f32x4.sub', a, b]
 const div = (a: Sx, b: Sx): Sx => ['f32x4.div', a, b]
-const bits = (x: number): Sx => ['v128.const', 'i32x4', ...Array<string>(4).fill(`0x${x.toString(16)}`)]
+const bits = (x: number): Sx => ['i32x4.splat', ['i32.const', `0x${x.toString(16)}`]]
 const pick = (x: Sx, y: Sx, mask: Sx): Sx => ['v128.bitselect', x, y, mask]
-export const f32x4 = (x: number): Sx => ['v128.const', 'f32x4', ...Array<string>(4).fill(f32Text(x))]
-const f64x2 = (x: number): Sx => ['v128.const', 'f64x2', String(x), String(x)]
-const i64x2 = (x: string): Sx => ['v128.const', 'i64x2', x, x]
+/** A number in all lanes. */
+export const f32x4 = (x: number): Sx => ['f32x4.splat', ['f32.const', f32Text(x)]]
+const f64x2 = (x: number): Sx => ['f64x2.splat', ['f64.const', String(x)]]
+const i64x2 = (x: string): Sx => ['i64x2.splat', ['i64.const', x]]
 
 /** a * b + c, and c - a * b: in one rounding in the relaxed form. */
 export const madd = (relaxed: boolean, a: Sx, b: Sx, c: Sx): Sx =>
@@ -102,7 +103,7 @@ function log(g: MathScope, x: Sx): Sx {
 function log1p(g: MathScope, x: Sx): Sx {
   const u = g.step('u', add(x, f32x4(1)))
   // What was lost in the sum, to first order.
-  const lost = g.step('lost', div(sub(x, sub(u, f32x4(1))), u))
+  const lost = g.step('lost', div(sub(x, sub(u, f32x4(1))), ['f32x4.pmax', u, f32x4(2 ** -126)]))
   return add(log(g, u), lost)
 }
 
@@ -183,7 +184,7 @@ function pow(g: MathScope, x: Sx, y: Sx): Sx {
 }
 
 export const mathFunctions: Readonly<Record<MathFn, MathText>> = {
-  exp: { doc: 'e^x: 2^n * e^r with |r| <= ln(2) / 2; 0 below the normal numbers, the largest number above them.', params: ['x'], inline: true, body: exp },
+  exp: { doc: 'e^x: 2^n * e^r with |r| <= ln(2) / 2; 0 below the normal numbers, 3.4028e38 above them.', params: ['x'], inline: true, body: exp },
   expm1: { doc: 'e^x - 1: its series for |x| < 0.7.', params: ['x'], inline: true, body: expm1 },
   log: { doc: 'Natural logarithm for x > 0: exponent and mantissa apart.', params: ['x'], inline: true, body: log },
   log1p: { doc: 'log(1 + x), also for small x.', params: ['x'], inline: true, body: log1p },

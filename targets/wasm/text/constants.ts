@@ -2,13 +2,20 @@
 import type { Sx } from './sexp.ts'
 import { flat, get, set } from './sexp.ts'
 
+/** A number in all lanes that is not 0. */
+export const isConstantVector = (x: Sx): boolean =>
+  typeof x !== 'string' &&
+  /^\w+\.splat$/.test(String(x[0])) &&
+  typeof x[1] !== 'string' &&
+  /^\w+\.const$/.test(String(x[1][0]))
+
 /** Statements of a function with their constants set first. One that is 0 costs nothing and stays. */
 export function namedConstants(body: readonly Sx[], local: (wish: string) => string): readonly Sx[] {
   const known = new Map<string, string>()
   const first: Sx[] = []
   const go = (x: Sx, inLoop: boolean): Sx => {
     if (typeof x === 'string') return x
-    if (inLoop && x[0] === 'v128.const' && x.slice(2).some((n) => n !== '0')) {
+    if (inLoop && isConstantVector(x)) {
       const key = flat(x)
       let name = known.get(key)
       if (name === undefined) {

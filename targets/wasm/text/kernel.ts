@@ -17,13 +17,12 @@ import { accessesOf, accessOf, nearest, pointers, stepping } from './pointers.ts
 import type { Printer } from './printer.ts'
 import { globals } from './printer.ts'
 import type { Sx } from './sexp.ts'
-import { comment, format, get, i32, set, tee } from './sexp.ts'
+import { comment, fill, flat, format, get, i32, set, tee } from './sexp.ts'
 
 /** A function of the module. It is called with a byte address for each argument, in order, then the params. */
 export interface PrintedKernel {
   /** With the `$`. */
   readonly name: string
-  readonly text: readonly Sx[]
   readonly lines: readonly string[]
 }
 
@@ -50,30 +49,18 @@ export function printKernel(kernel: NestKernel, p: Printer): PrintedKernel {
   statements(nest.body, context, hasThreads(nest.body))
   const constants = namedConstants(body, (wish) => own.local(wish, 'v128'))
   const declared = own.declared().map(([n, t]): Sx => ['local', n, t])
-  const head: Sx[] = [...params.flat(), ...dims]
-  const text: readonly Sx[] = ['func', name, ...head, ...declared, ...constants]
   const lines = [
     ...kernel.doc.flatMap((l) => comment(l)),
     `(func ${name}`,
-    ...params.map(([decl, ...shape]) => `  ${format(decl)[0]} ${shape.join(' ')}`),
-    ...fill(dims.map((d) => format(d)[0])),
-    ...fill(declared.map((d) => format(d)[0])),
+    ...params.map(([decl, ...shape]) => `  ${flat(decl)} ${shape.join(' ')}`),
+    ...fill(dims.map(flat), '  '),
+    ...fill(declared.map(flat), '  '),
     ...constants.flatMap((s) => format(s, 1)),
     ')',
   ]
-  return { name, text, lines }
+  return { name, lines }
 }
 
-/** As many on a line as fit. */
-function fill(items: readonly string[]): string[] {
-  const lines: string[] = []
-  for (const item of items) {
-    const last = lines.length - 1
-    if (last >= 0 && lines[last].length + item.length < 118) lines[last] += ` ${item}`
-    else lines.push(`  ${item}`)
-  }
-  return lines
-}
 /** `[768, 3072] as panels of 4`. */
 const shapeText = (b: Buffer): string =>
   `[${b.shape.map((x) => print(x)).join(', ')}]${b.layout === undefined || b.layout.name === 'rows' ? '' : ` as ${b.layout.name}`}`

@@ -8,6 +8,7 @@ import type { Atom, Ix, Sym, Term } from '../../../src/types/ix.ts'
 import { isConst, range } from '../../../src/types/ix.ts'
 import type { MathFn } from '../math.ts'
 import { f32x4, inlineMath, madd, mathFunctions, nmadd } from '../math.ts'
+import { isConstantVector } from './constants.ts'
 import type { WasmType } from './names.ts'
 import type { Printer } from './printer.ts'
 import type { Sx } from './sexp.ts'
@@ -52,6 +53,7 @@ const shapeOf = (of: Scalar): 'f32x4' | 'i32x4' => (of === 'f32' ? 'f32x4' : 'i3
 /** The operand as a name or a constant: what may be written twice. */
 export function named(x: Sx, type: WasmType, scope: Scope, wish = 't'): Sx {
   if (typeof x !== 'string' && (x[0] === 'local.get' || /^(i32|f32|v128)\.const$/.test(String(x[0])))) return x
+  if (isConstantVector(x)) return x
   const v = scope.temp(wish, type)
   scope.out.push(set(v, x))
   return get(v)
@@ -173,11 +175,12 @@ function loaded(e: Expr & { k: 'load' }, scope: Scope): Sx {
   return e.of === 'bool' ? ['i32x4.ne', value, zeros] : value
 }
 const zeros: Sx = ['v128.const', 'i32x4', '0', '0', '0', '0']
-const ones: Sx = ['v128.const', 'i32x4', '1', '1', '1', '1']
+const ones: Sx = ['i32x4.splat', i32(1)]
 
 function splatted(x: Expr, scope: Scope): Sx {
+  if (x.k === 'const' && Object.is(x.value, 0)) return zeros
   if (x.k === 'const' && x.of === 'f32') return f32x4(x.value)
-  if (x.k === 'const') return ['v128.const', 'i32x4', ...Array<string>(4).fill(String(x.of === 'bool' ? -Number(x.value !== 0) : x.value))] // prettier-ignore
+  if (x.k === 'const') return ['i32x4.splat', i32(x.of === 'bool' ? -1 : x.value)]
   if (x.k === 'load' && x.of !== 'bool') return ['v128.load32_splat', ...place(x.buf, x.at[0], scope)]
   const value = expr(x, scope)
   return [`${shapeOf(x.of)}.splat`, x.of === 'bool' ? ['i32.sub', i32(0), value] : value]
@@ -235,11 +238,7 @@ function unary(f: UnaryFn, x: Expr, scope: Scope): Sx {
     if (f !== 'sign') return [`${type}.${f === 'round' ? 'nearest' : f}`, v]
     const y = named(v, wasmType(x.of, x.lanes), scope)
     return lanes
-      ? [
-          'f32x4.sub',
-          ['v128.and', ['f32x4.gt', y, f32x4(0)], f32x4(1)],
-          ['v128.and', ['f32x4.lt', y, f32x4(0)], f32x4(1)],
-        ]
+      ? ['f32x4.sub', ['v128.and', ['f32x4.gt', y, zeros], f32x4(1)], ['v128.and', ['f32x4.lt', y, zeros], f32x4(1)]]
       : ['f32.convert_i32_s', ['i32.sub', ['f32.gt', y, ['f32.const', '0']], ['f32.lt', y, ['f32.const', '0']]]]
   }
   switch (f) {
@@ -339,7 +338,7 @@ function converted(to: Scalar, x: Expr, scope: Scope): Sx {
     return to === 'f32' ? ['f32.convert_i32_s', v] : v
   }
   if (to === 'bool') {
-    if (x.of === 'f32') return lanes ? ['f32x4.ne', v, f32x4(0)] : ['f32.ne', v, ['f32.const', '0']]
+    if (x.of === 'f32') return lanes ? ['f32x4.ne', v, zeros] : ['f32.ne', v, ['f32.const', '0']]
     return lanes ? ['i32x4.ne', v, zeros] : ['i32.ne', v, i32(0)]
   }
   if (to === 'f32') return [lanes ? 'f32x4.convert_i32x4_s' : 'f32.convert_i32_s', v]

@@ -8,15 +8,26 @@ const isComment = (x: Sx): x is string => typeof x === 'string' && x.startsWith(
 /** Operators whose operands are statements. */
 const blocks: ReadonlySet<Sx> = new Set(['module', 'func', 'loop', 'block', 'then', 'else'])
 
+/** What is known of lists: each is asked about at every level around it. */
+const texts = new WeakMap<readonly Sx[], string>()
+const tallness = new WeakMap<readonly Sx[], boolean>()
+
 export function flat(x: Sx): string {
-  return typeof x === 'string' ? x : `(${x.map(flat).join(' ')})`
+  if (typeof x === 'string') return x
+  let text = texts.get(x)
+  if (text === undefined) texts.set(x, (text = `(${x.map(flat).join(' ')})`))
+  return text
 }
 
 /** Whether it takes several lines, however short it is. */
 function isTall(x: Sx): boolean {
   if (typeof x === 'string') return isComment(x)
-  if (x[0] === 'loop' || (x[0] === 'func' && x.length > 2)) return true
-  return x.some(isTall) || ((x[0] === 'then' || x[0] === 'else') && x.length > 2)
+  let tall = tallness.get(x)
+  if (tall === undefined) {
+    const long = (x[0] === 'then' || x[0] === 'else' || x[0] === 'func') && x.length > 2
+    tallness.set(x, (tall = x[0] === 'loop' || long || x.some(isTall)))
+  }
+  return tall
 }
 
 /** The lines of one expression or statement, the first of them indented by `depth` steps. */
@@ -28,10 +39,31 @@ export function format(x: Sx, depth = 0): string[] {
     const line = pad + flat(x)
     if (line.length <= width || x.every((y) => typeof y === 'string')) return [line]
   }
-  if (x[0] === 'if') return formatIf(x, depth)
+  if (x[0] === 'if' && x.some((y) => y[0] === 'then')) return formatIf(x, depth)
   const { head, rest } = split(x, tall || blocks.has(x[0]))
-  const lines = [`${pad}(${head}`, ...rest.flatMap((y) => format(y, depth + 1))]
+  const inner = '  '.repeat(depth + 1)
+  // The head of a function: what it is, then its declarations, as many on a line as fit.
+  const body = x[0] === 'func' ? rest.findIndex((y) => !isComment(y) && !isDeclaration(y)) : 0
+  const top = rest.slice(0, body < 0 ? rest.length : body)
+  const lines = [
+    `${pad}(${head}`,
+    ...top.filter(isComment).map((y) => inner + y),
+    ...fill(top.filter((y) => !isComment(y)).map(flat), inner),
+    ...rest.slice(top.length).flatMap((y) => format(y, depth + 1)),
+  ]
   return close(lines, blocks.has(x[0]) || isComment(x[x.length - 1]) ? pad : undefined)
+}
+
+const isDeclaration = (x: Sx): boolean => ['export', 'param', 'result', 'local'].includes(String(x[0]))
+/** As many on a line as fit. */
+export function fill(items: readonly string[], pad: string): string[] {
+  const lines: string[] = []
+  for (const item of items) {
+    const last = lines.length - 1
+    if (last >= 0 && lines[last].length + item.length < width) lines[last] += ` ${item}`
+    else lines.push(pad + item)
+  }
+  return lines
 }
 
 /** `(if (condition) (then … ) (else … ))`, without lines that hold nothing but a word. */
@@ -80,6 +112,7 @@ export const i32 = (n: number): Sx => ['i32.const', String(n)]
 export function f32Text(x: number): string {
   if (Number.isNaN(x)) return 'nan'
   if (!Number.isFinite(x)) return x > 0 ? 'inf' : '-inf'
+  if (Object.is(x, -0)) return '-0'
   const most = 3.4028234663852886e38
   const value = Math.fround(Math.min(most, Math.max(-most, x)))
   for (let digits = 1; digits < 9; digits++) {
@@ -89,7 +122,6 @@ export function f32Text(x: number): string {
   return short(Number(value.toPrecision(9)))
 }
 const short = (x: number): string => {
-  if (Object.is(x, -0)) return '-0'
   const [plain, exponent] = [String(x), x.toExponential()].map((s) => s.replace('e+', 'e'))
   return exponent.length < plain.length ? exponent : plain
 }
