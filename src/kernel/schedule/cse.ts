@@ -11,7 +11,7 @@ import { effectsOf, exprsOf, indicesOf, loadsOf, localsOf, ownIndices, rebuild, 
 
 /** Worth a name when used twice. */
 export function isWorthNaming(e: Expr): boolean {
-  if (e.k === 'const' || e.k === 'local') return false
+  if (e.k === 'const' || e.k === 'local' || (e.k === 'splat' && e.x.k === 'const')) return false
   if (e.k === 'index') return valuesOf(e.ix).size > 0
   // Comparisons of indices stay where they guard something, for the verifier and for the reader.
   if (e.of === 'bool' && isOfIndices(e)) return false
@@ -78,7 +78,7 @@ function block(body: readonly Stmt[], outer: Available): readonly Stmt[] {
 export const nameFor = (e: Expr): string =>
   e.k === 'load'
     ? e.buf.name
-    : e.k === 'cast'
+    : e.k === 'cast' || e.k === 'splat' || e.k === 'lane'
       ? nameFor(e.x)
       : e.k === 'un'
         ? e.f

@@ -1,4 +1,5 @@
 /** Schedules: pure rewrites of nests. Loops are named by their symbols; an illegal rewrite throws `IllegalSchedule` with the reason. */
+export { withoutCopies } from './copies.ts'
 export { cse } from './cse.ts'
 export { IllegalSchedule } from './edit.ts'
 export { fuse } from './fuse.ts'

@@ -3,6 +3,7 @@ import type { Buffer } from '../../../src/kernel/buffer.ts'
 import type { Expr, Local } from '../../../src/kernel/expr.ts'
 import { binaryFunctions, local, newLocal, operands, unaryFunctions } from '../../../src/kernel/expr.ts'
 import type { NestKernel, Stmt } from '../../../src/kernel/nest.ts'
+import { withoutCopies } from '../../../src/kernel/schedule/index.ts'
 import {
   effectsOf,
   exprsOf,
@@ -19,23 +20,6 @@ import { valuesOf } from '../../../src/types/ix.ts'
 
 export const tidy = (nest: NestKernel): NestKernel =>
   renameLoads(loadsFirst(inlineOnce(withoutDead(withoutCopies(nest)))))
-
-/** `let a = b`, where neither changes, is `b` itself. */
-export function withoutCopies(nest: NestKernel): NestKernel {
-  const assigned = effectsOf(nest.body).assigns
-  const variables = new Set<Local>()
-  const same = new Map<Local, Expr>()
-  visitStmts(nest.body, (s) => {
-    if (s.k === 'var') variables.add(s.v)
-    if (s.k !== 'let' || assigned.has(s.v)) return
-    let e = s.e
-    while (e.k === 'local' && same.has(e.v)) e = same.get(e.v)!
-    if (e.k === 'const' || (e.k === 'local' && !variables.has(e.v) && !assigned.has(e.v))) same.set(s.v, e)
-  })
-  if (same.size === 0) return nest
-  const body = mapStmts(nest.body, (s) => (s.k === 'let' && same.has(s.v) ? [] : [s]))
-  return { ...nest, body: mapExprs(body, mapper({ locals: same })) }
-}
 
 function withoutDead(nest: NestKernel): NestKernel {
   const used = new Set<Local>()

@@ -3,6 +3,7 @@ import { flatten, storageOf as sizeOf } from '../../../src/kernel/address.ts'
 import type { Buffer } from '../../../src/kernel/buffer.ts'
 import type { Local } from '../../../src/kernel/expr.ts'
 import type { For, NestKernel, Stmt } from '../../../src/kernel/nest.ts'
+import { withoutCopies } from '../../../src/kernel/schedule/index.ts'
 import { effectsOf, visitStmts } from '../../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../../src/types/ix.ts'
 import { con, isConst, mul, print, proveLt, range, sub, valuesOf } from '../../../src/types/ix.ts'
@@ -28,7 +29,7 @@ export interface PrintedKernel {
 
 export function printKernel(kernel: NestKernel, p: Printer): PrintedKernel {
   const name = p.names.name(kernel.name)
-  const { nest } = flatten(kernel)
+  const { nest } = flatten(withoutCopies(kernel))
   const own = locals()
   const at = pointers()
   const known = new Map<object, string>()
