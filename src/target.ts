@@ -27,6 +27,8 @@ export interface EmitOptions {
    * Default `f32`.
    */
   readonly weights?: WeightFormat
+  /** Whether the form with fused multiply-adds is written too, where the target has one. Default true. */
+  readonly relaxed?: boolean
 }
 
 export const weightFormats = ['f32', 'f16', 'bf16', 'int8', 'int4'] as const
@@ -49,7 +51,7 @@ export interface FloatRules {
 }
 
 export interface Target {
-  readonly name: 'typescript' | 'wgsl'
+  readonly name: 'typescript' | 'wgsl' | 'wasm'
   readonly description: string
   readonly floats: FloatRules
   /** The layout of a constant right operand [K, N] of a contraction, whose logical axes are `[K, N]`. */

@@ -19,6 +19,33 @@ export async function typescriptKernels(compiled: Compiled): Promise<KernelRunne
   }
 }
 
+/** Of the WebAssembly target, on one thread: arguments are copied in and back out. */
+export async function wasmKernels(compiled: Compiled): Promise<KernelRunner> {
+  const { kernelsBinary } = await import('../../targets/wasm/wat.ts')
+  const { names, scratch, bytes } = await kernelsBinary(compiled.lowered.module.kernels)
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: true })
+  const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } })
+  const functions = instance.exports as Readonly<Record<string, (...args: readonly number[]) => void>>
+  const aligned = (n: number): number => Math.ceil(n / 64) * 64
+  const start = 1024
+  functions.place(0, 1, start)
+  return (index, args, params) => {
+    let end = start + aligned(scratch)
+    const places = args.map(({ byteLength }) => {
+      const at = end
+      end += aligned(byteLength)
+      return at
+    })
+    const missing = Math.ceil((end + 64 - memory.buffer.byteLength) / 65536)
+    if (missing > 0) memory.grow(missing)
+    const bytesAt = (i: number): Uint8Array => new Uint8Array(memory.buffer, places[i], args[i].byteLength)
+    args.forEach((a, i) => bytesAt(i).set(new Uint8Array(a.buffer, a.byteOffset, a.byteLength)))
+    functions[names[index]](...places, ...params)
+    args.forEach((a, i) => new Uint8Array(a.buffer, a.byteOffset, a.byteLength).set(bytesAt(i)))
+    return Promise.resolve()
+  }
+}
+
 /** Of the WGSL target, on a device. Pipelines are made when a kernel first runs. */
 export async function wgslKernels(compiled: Compiled, device: GPUDevice): Promise<KernelRunner> {
   const { printKernels } = await import('../../targets/wgsl/host.ts')

@@ -35,9 +35,19 @@ export interface LoadedModel {
     options: Readonly<Record<string, unknown>>,
   ) => Promise<readonly { readonly ids: number[]; readonly score: number }[]>
   readonly dispose: () => void
+  /** Of WebAssembly. */
+  readonly threads?: number
 }
+const threadsOf = ({ threads }: LoadedModel): string =>
+  threads === undefined ? '' : threads === 1 ? ', one thread' : `, ${threads} threads`
 interface EmittedModule {
   readonly load: (options: Readonly<Record<string, unknown>>) => Promise<LoadedModel>
+}
+
+/** How a model of WebAssembly runs. */
+export interface ThreadOptions {
+  readonly threads?: number
+  readonly wide?: boolean
 }
 
 export interface LoadedTarget {
@@ -53,6 +63,7 @@ export async function loadModel(
   compiled: Compiled,
   weights: Weights,
   options: Partial<EmitOptions> = {},
+  { threads, wide }: ThreadOptions = {},
 ): Promise<LoadedTarget> {
   const read = weights.quantised ? { weights: 'int8' as const } : {}
   const artifacts = await target.emit(compiled.lowered.module, { language: 'js', ...read, ...options })
@@ -62,6 +73,7 @@ export async function loadModel(
     (module as EmittedModule).load({
       weights: weights.source(),
       ...(gpu ? { device: gpu.device } : {}),
+      ...(target.name === 'wasm' ? { threads, wide } : {}),
       signal: ctx.io.signal,
       onProgress: ({ loaded, total, tensor }: { loaded: number; total: number; tensor: string }) =>
         report(loaded, total, tensor),
@@ -71,7 +83,7 @@ export async function loadModel(
   )
   return {
     model,
-    device: gpu?.description ?? `Node ${process.versions.node}`,
+    device: gpu?.description ?? `Node ${process.versions.node}${threadsOf(model)}`,
     close: () => {
       model.dispose()
       close()

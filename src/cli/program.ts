@@ -44,6 +44,13 @@ const source = [set, config, noConfig, model, hf, hfClass]
 const file = [['[file]', 'a .tfm source']] as const
 const target = (about: string, initial: string): Option => option('-t, --target <name>', about).default(initial)
 
+const threads = [
+  option('--threads <n>', 'wasm: so many threads (default: as many as there are cores, at most 8)').argParser(
+    wholeNumber,
+  ),
+  option('--wide', 'wasm: let V8 use vectors of 256 bits'),
+]
+
 const commands: Readonly<Record<string, Shape>> = {
   check: {
     summary: 'check a model: names, shapes, dims',
@@ -59,11 +66,11 @@ const commands: Readonly<Record<string, Shape>> = {
     load: async () => (await import('./commands/check.ts')).check,
   },
   compile: {
-    summary: 'write a model as TypeScript or WGSL',
+    summary: 'write a model as TypeScript, WGSL or WebAssembly',
     args: file,
     options: [
       ...source,
-      target('typescript, wgsl or all', 'typescript'),
+      target('typescript, wgsl, wasm or all', 'typescript'),
       option('-o, --out <dir>', 'folder to write to (default: <model>-<target>)'),
       option('--js', 'JavaScript and .d.ts instead of TypeScript'),
       option('--no-format', 'leave out prettier'),
@@ -78,6 +85,10 @@ const commands: Readonly<Record<string, Shape>> = {
     examples: [
       ['tfmc compile model.tfm', 'TypeScript, in ./<model>-typescript'],
       ['tfmc compile model.tfm --target wgsl -o gpu', ''],
+      [
+        'tfmc compile model.tfm --target wasm --js -o out',
+        'a module, its binaries, their text, and the script of a thread',
+      ],
       ['tfmc compile model.tfm --target all --js -o out', ''],
     ],
     load: async () => (await import('./commands/compile.ts')).compile,
@@ -87,7 +98,8 @@ const commands: Readonly<Record<string, Shape>> = {
     args: file,
     options: [
       ...source, weights, random, input, dims,
-      target('typescript, wgsl or reference', 'typescript'),
+      target('typescript, wgsl, wasm or reference', 'typescript'),
+      ...threads,
       option('-o, --output <file>', 'write the outputs to a .safetensors or .json file'),
       option('--task <name>', 'what to do with --text (default: what the class in --hf is made for)').choices(['embed', 'classify', 'fill-mask']),
       option('--text <text>', 'a text; may be repeated').argParser(append),
@@ -118,7 +130,7 @@ const commands: Readonly<Record<string, Shape>> = {
       option('--keep <names>', 'tensors (* and ** stand for parts of names) that stay as they are, or become another format: wte.weight=int8; may be repeated').argParser(append),
       option('--text <file>', 'a text: its perplexity before and after'),
       option('--tokenizer <file>', 'tokenizer.json of --text (default: the one beside the weights or the source)'),
-      target('with --text: typescript or wgsl', 'typescript'),
+      target('with --text: typescript, wgsl or wasm', 'typescript'),
       option('--all', 'list every tensor, not only the layers'),
     ], // prettier-ignore
     examples: [
@@ -133,7 +145,8 @@ const commands: Readonly<Record<string, Shape>> = {
     args: file,
     options: [
       ...source, weights, random, input,
-      target('typescript or wgsl', 'typescript'),
+      target('typescript, wgsl or wasm', 'typescript'),
+      ...threads,
       option('-p, --prompt <text>', 'the text to continue; several go side by side').argParser(append),
       option('--prompt-file <file>', 'the same from a file, or from - (what is piped in)'),
       option('--chat', 'the prompt is a message; what follows is the answer, by the chat template beside the tokenizer'),
@@ -172,8 +185,9 @@ const commands: Readonly<Record<string, Shape>> = {
     args: file,
     options: [
       ...source, weights, random, input, dims,
-      option('--targets <names>', 'what to compare').default('reference,typescript,wgsl'),
+      option('--targets <names>', 'what to compare').default('reference,typescript,wgsl,wasm'),
       option('--no-kernels', 'outputs only'),
+      ...threads,
       option('--no-unfused', 'leave out the unfused form'),
       option('--all', 'list every kernel instead of the worst ten of each target'),
       option('--seed <n>', 'seed of inputs that are made up because none were given').argParser(wholeNumber).default(1),

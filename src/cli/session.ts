@@ -4,6 +4,7 @@ import type { Context } from './context.ts'
 import { bindGiven, type BoundInputs, type Given } from './inputs.ts'
 import type { OpenedModel } from './model.ts'
 import { targetOf, type TargetName } from './targets.ts'
+import type { ThreadOptions } from './load.ts'
 import { openWeightsOf, type WeightOptions } from './weights.ts'
 
 export interface Output {
@@ -26,14 +27,14 @@ export async function openSession(
   ctx: Context,
   model: OpenedModel,
   name: TargetName | 'reference',
-  options: WeightOptions,
+  options: WeightOptions & ThreadOptions,
 ): Promise<Session> {
   const target = await targetOf(name === 'reference' ? 'typescript' : name)
   const compiled = compileGraph(model.graph, model.file, target)
   let close = (): void => undefined
   const onTarget = async () => {
     const weights = await openWeightsOf(ctx, model, options)
-    const loaded = await (await import('./load.ts')).loadModel(ctx, target, compiled, weights)
+    const loaded = await (await import('./load.ts')).loadModel(ctx, target, compiled, weights, {}, options)
     close = loaded.close
     return async ({ values }: BoundInputs): Promise<Output[]> => {
       const results = await loaded.model.run(values)

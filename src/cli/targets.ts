@@ -5,6 +5,7 @@ import { UsageError } from './context.ts'
 const registry: Readonly<Record<Target['name'], () => Promise<Target>>> = {
   typescript: async () => (await import('../../targets/typescript/index.ts')).typescript,
   wgsl: async () => (await import('../../targets/wgsl/index.ts')).wgsl,
+  wasm: async () => (await import('../../targets/wasm/index.ts')).wasm,
 }
 export type TargetName = Target['name']
 

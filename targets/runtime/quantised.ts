@@ -1,6 +1,6 @@
 import { TfmError } from './errors.ts'
 import { toFloat32, type TensorInfo } from './safetensors.ts'
-import { readTensors, type ReadOptions, type WeightSource } from './source.ts'
+import { readTensors, type ReadInto, type ReadOptions, type WeightSource } from './source.ts'
 
 /** A tensor stored in blocks of 32 numbers along `axis`: w = scale * (q - zero). Its dtype is F32, its shape that of w. */
 export interface QuantisedInfo extends TensorInfo {
@@ -82,6 +82,7 @@ export async function readQuantised(
   pick: (tensors: TensorInfo[], file: string, last: boolean) => TensorInfo[],
   onTensor: (info: TensorInfo, bytes: Uint8Array) => unknown,
   options?: ReadOptions,
+  direct?: (info: TensorInfo, read: ReadInto) => Promise<unknown> | undefined,
 ): Promise<void> {
   const owner = new Map<TensorInfo, TensorInfo>()
   const bytesOf = new Map<TensorInfo, Uint8Array>()
@@ -103,5 +104,6 @@ export async function readQuantised(
       await onTensor(info, new Uint8Array(values.buffer))
     },
     options,
+    direct && ((part, read) => ('parts' in owner.get(part)! ? undefined : direct(part, read))),
   )
 }

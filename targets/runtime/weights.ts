@@ -1,6 +1,6 @@
 import { TfmError } from './errors.ts'
 import { toFloat32, type TensorInfo } from './safetensors.ts'
-import { readTensors, type ReadOptions, type WeightSource } from './source.ts'
+import { readTensors, type ReadInto, type ReadOptions, type WeightSource } from './source.ts'
 
 /** A tensor of the model; `fallback` names the one to use where the checkpoint lacks it. */
 export interface WeightSpec {
@@ -53,6 +53,17 @@ export function nearestName(name: string, candidates: readonly string[]): string
   return best
 }
 
+/**
+ * Reads all of an F32 tensor to where it belongs, and tells `strange` how many of its numbers are NaN or infinite; undefined for one that is
+ * to be stored. Another tensor may be the same one if it is `shared`.
+ */
+export type ReadDirect = (
+  spec: WeightSpec,
+  read: ReadInto,
+  strange: (count: number) => void,
+  shared: boolean,
+) => Promise<void> | undefined
+
 /** Gives each spec's tensor to `store`, in file order; returns the specs that fell back, and to which. Reports all misfits at once. `read` knows the files. */
 export async function loadWeights(
   source: WeightSource,
@@ -61,6 +72,7 @@ export async function loadWeights(
   store: (spec: WeightSpec, data: Float32Array) => unknown,
   options: LoadOptions = {},
   read = readTensors,
+  direct?: ReadDirect,
 ): Promise<Map<string, string>> {
   const byName = new Map(specs.map((spec) => [spec.name, spec]))
   const found = new Map<string, string>()
@@ -68,6 +80,7 @@ export async function loadWeights(
   const fallbacks = new Map<string, string>()
   const unused: string[] = []
   const problems: string[] = []
+  let complete = false
 
   const report = (name: string, what: string, names: string[]) => {
     const near = problems.length < 20 && nearestName(name, names)
@@ -107,17 +120,28 @@ export async function loadWeights(
       chosen.set(info, spec)
     }
     if (last) finish(file)
+    complete = last
     return problems.length ? [] : tensors.filter((info) => chosen.has(info))
+  }
+  const warn = (tensor: string, length: number, count: number) => {
+    const message = `${tensor}: ${count} of ${length} weights are NaN or infinite`
+    if (count) (options.onWarning ?? console.warn)({ code: 'TFM1906', message, tensor, count })
   }
   const keep = async (info: TensorInfo, bytes: Uint8Array) => {
     const data = toFloat32(info.dtype, bytes)!
     let count = 0
     for (let i = 0; i < data.length; i++) if (data[i] - data[i] !== 0) count++
-    const tensor = info.name
-    const message = `${tensor}: ${count} of ${data.length} weights are NaN or infinite`
-    if (count) (options.onWarning ?? console.warn)({ code: 'TFM1906', message, tensor, count })
+    warn(info.name, data.length, count)
     await store(chosen.get(info)!, data)
   }
-  await read(source, pick, keep, options)
+  const straight = (info: TensorInfo, into: ReadInto) => {
+    const spec = chosen.get(info)!
+    // Before the last file it is not known which tensors are lacking.
+    const shared =
+      specs.some((s) => s.fallback === spec.name) && (!complete || [...fallbacks.values()].includes(spec.name))
+    const length = (info.end - info.begin) / 4
+    return info.dtype === 'F32' ? direct!(spec, into, (count) => warn(info.name, length, count), shared) : undefined
+  }
+  await read(source, pick, keep, options, direct && straight)
   return fallbacks
 }

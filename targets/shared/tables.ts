@@ -47,7 +47,12 @@ export function portText(port: Port, module: Module, p: Printer): string {
 }
 
 /** Entries of the state table: states of one size together. */
-export function stateLines(module: Module, p: Printer): string[] {
+export const stateLines = (module: Module, p: Printer): string[] =>
+  stateGroups(module, p).map(({ names, head }) => `{ names: [${rolledList(names).join(', ')}], ${head} },`)
+/** Names of states in the order of the table. */
+export const stateOrder = (module: Module, p: Printer): string[] =>
+  stateGroups(module, p).flatMap(({ names }) => [...byShape(names).values()].flat())
+function stateGroups(module: Module, p: Printer): { readonly names: readonly string[]; readonly head: string }[] {
   const groups = new Map<string, { names: string[]; head: string }>()
   for (const s of module.state) {
     const grows = s.axis !== undefined
@@ -57,7 +62,7 @@ export function stateLines(module: Module, p: Printer): string[] {
     group.names.push(s.name)
     groups.set(head, group)
   }
-  return [...groups.values()].map(({ names, head }) => `{ names: [${rolledList(names).join(', ')}], ${head} },`)
+  return [...groups.values()]
 }
 /** Elements of storage for one position: positions come first, so the size is a multiple of their number. */
 function perPosition(s: StateSpec, module: Module): Ix {
@@ -66,14 +71,18 @@ function perPosition(s: StateSpec, module: Module): Ix {
   return substitute(s.layout.size, new Map([[T, con(1)], [past, con(0)]])) // prettier-ignore
 }
 
-/** Names that count become one spread template. */
-function rolledList(all: readonly string[]): string[] {
-  const byShape = new Map<string, string[]>()
+/** Names that differ in their first number, together. */
+function byShape(all: readonly string[]): Map<string, string[]> {
+  const groups = new Map<string, string[]>()
   for (const n of all) {
     const key = n.replace(/\d+/, '#')
-    byShape.set(key, [...(byShape.get(key) ?? []), n])
+    groups.set(key, [...(groups.get(key) ?? []), n])
   }
-  return [...byShape.values()].flatMap((list) => {
+  return groups
+}
+/** Names that count become one spread template. */
+function rolledList(all: readonly string[]): string[] {
+  return [...byShape(all).values()].flatMap((list) => {
     const text = list.length > 2 ? layerName(list, 'i') : ''
     return text.startsWith('`') ? [`...layers(${list.length}, (i) => ${text})`] : list.map(quote)
   })

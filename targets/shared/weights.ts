@@ -19,15 +19,22 @@ export const extraSlots = (module: Module): readonly number[] =>
     return isOwn(slot) && (alone || slot.pack !== undefined) ? [] : [i]
   })
 
+/** Lines of a table, and the places in the module of what they list, in the order of the list. */
+export interface Listed {
+  readonly lines: string[]
+  readonly order: readonly number[]
+}
 /** `pack` gives the function that fills a slot, where it is not the tensor as it is: then tensors say how they are packed. */
-export function specLines(module: Module, pack: Pack = () => undefined): string[] {
+export const specLines = (module: Module, pack: Pack = () => undefined): string[] => listSpecs(module, pack).lines
+/** `more` gives further fields of a tensor. */
+export function listSpecs(module: Module, pack: Pack, more: (param: number) => string = () => ''): Listed {
   return rolledEntries(
-    module.params.map((p) => {
+    module.params.map((p, i) => {
       const slot = module.weights.findIndex((w) => isOwn(w) && w.name === p.name)
       const packed = slot < 0 ? undefined : pack(slot)
       const length = slot < 0 ? 0 : isConst(module.weights[slot].layout.size)
       const size = p.shape.reduce((a, b) => a * b, 1) === length ? '' : `, length: ${length}`
-      const rest = packed === undefined ? '' : `, pack: ${packed}${size}`
+      const rest = (packed === undefined ? '' : `, pack: ${packed}${size}`) + more(i)
       return {
         names: p.fallback === undefined ? [p.name] : [p.name, p.fallback],
         text: ([name, fallback]) =>
@@ -37,12 +44,14 @@ export function specLines(module: Module, pack: Pack = () => undefined): string[
   )
 }
 
-export function slotLines(
+export const slotLines = (module: Module, pack: Pack, only?: readonly number[]): string[] =>
+  listSlots(module, pack, only).lines
+export function listSlots(
   module: Module,
   pack: Pack,
   only: readonly number[] = module.weights.map((_, i) => i),
-): string[] {
-  return rolledEntries(
+): Listed {
+  const listed = rolledEntries(
     only.map((i) => {
       const slot = module.weights[i]
       const packed = pack(i)
@@ -53,10 +62,11 @@ export function slotLines(
       }
     }),
   )
+  return { lines: listed.lines, order: listed.order.map((i) => only[i]) }
 }
 type Pack = (slot: number) => string | undefined
 
-function rolledEntries(entries: readonly Entry[]): string[] {
+function rolledEntries(entries: readonly Entry[]): Listed {
   const groups = new Map<string, Entry[]>()
   for (const e of entries) {
     // Layers are the first number of a name; others (`ln_1`, `ln_2`) tell tensors of a layer apart.
@@ -64,7 +74,8 @@ function rolledEntries(entries: readonly Entry[]): string[] {
     groups.set(key, [...(groups.get(key) ?? []), e])
   }
   const single: string[] = []
-  const loops = new Map<number, string[]>()
+  const order: number[] = []
+  const loops = new Map<number, { readonly lines: string[]; readonly groups: (readonly Entry[])[] }>()
   for (const group of groups.values()) {
     const names = group[0].names.map((_, i) =>
       rolledName(
@@ -72,12 +83,18 @@ function rolledEntries(entries: readonly Entry[]): string[] {
         'i',
       ),
     )
-    if (group.length < 2 || names.some((n) => n === undefined))
+    if (group.length < 2 || names.some((n) => n === undefined)) {
       single.push(...group.map((e) => e.text(e.names.map(quote))))
-    else loops.set(group.length, [...(loops.get(group.length) ?? []), group[0].text(names.map((n) => n!))])
+      order.push(...group.map((e) => entries.indexOf(e)))
+    } else {
+      const loop = loops.get(group.length) ?? { lines: [], groups: [] }
+      loops.set(group.length, loop)
+      loop.lines.push(group[0].text(names.map((n) => n!)))
+      loop.groups.push(group)
+    }
   }
-  return [
-    ...single,
-    ...[...loops].flatMap(([count, lines]) => [`...layers(${count}, (i) => [`, ...indent(lines), ']),']),
-  ]
+  for (const [count, { groups }] of loops)
+    for (let i = 0; i < count; i++) order.push(...groups.map((g) => entries.indexOf(g[i])))
+  const looped = [...loops].flatMap(([count, { lines }]) => [`...layers(${count}, (i) => [`, ...indent(lines), ']),'])
+  return { lines: [...single, ...looped], order }
 }

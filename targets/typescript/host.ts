@@ -39,6 +39,7 @@ const always = [
   'runtime/source.ts',
   'runtime/weights.ts',
   'runtime/inputs.ts',
+  'runtime/session.ts',
   'typescript/runtime/session.ts',
   'typescript/runtime/load.ts',
 ]
@@ -118,7 +119,7 @@ export function printModule(given: Module, options: HostOptions): PrintedModule 
     `const specs${p.type('PackedSpec[]')} = [`, ...indent(specLines(module, packs.of)), ']', '',
     ...(slots.length > 0 ? [`const slots${p.type('WeightSlot[]')} = [`, ...indent(slotLines(module, packs.of, slots)), ']', ''] : []),
     ...rulesLines(module, p), '',
-    `const model${p.type('ModelSpec')} = {`,
+    `const model${p.type('ModelSpec<Runnable>')} = {`,
     ...indent([
       'programs: {', ...indent(module.programs.flatMap((program, i) => tableLines(program, programNames[i], module, p))), '},',
       ...(module.state.length > 0 ? ['state: [', ...indent(stateLines(module, p)), '],'] : ['state: [],']),
@@ -198,7 +199,7 @@ function loadLines(module: Module, p: Printer, parts: LoadParts): string[] {
     ...docComment(['Reads the weights (safetensors: URL, path, bytes, File or stream) and packs them for the kernels, one tensor at a time.']),
     `export async function load(options${p.type(loadOptions)})${p.type('Promise<Model>')} {`,
     ...indent([
-      `const session = openSession(model, await loadSlots(${['specs', 'rules', 'options', ...rest].join(', ')}))`,
+      `const session = openArrays(model, await loadSlots(${['specs', 'rules', 'options', ...rest].join(', ')}))`,
       ...generating.before, 'return {', ...indent(methods), '}',
     ]),
     '}',

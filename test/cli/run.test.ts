@@ -15,7 +15,7 @@ describe('run', () => {
   test('each target gives what the reference gives', async () => {
     const cwd = folder(files())
     const results: number[][] = []
-    for (const target of ['reference', 'typescript', 'wgsl']) {
+    for (const target of ['reference', 'typescript', 'wgsl', 'wasm']) {
       const { code, data } = await json(['run', ...withWeights, '--target', target, '--input', 'ids=[[1, 2, 3]]'], {
         cwd,
       })
@@ -214,7 +214,7 @@ describe('diff', () => {
     const cwd = folder(files())
     const { code, out } = await tfmc(['diff', ...withWeights, '--dims', 'T=4'], { cwd })
     expect(out).toMatch(/^logits +reference +float64/m)
-    for (const target of ['typescript', 'wgsl'])
+    for (const target of ['typescript', 'wgsl', 'wasm'])
       for (const form of ['fused', 'unfused']) {
         expect(out).toMatch(new RegExp(`^logits +${target} +${form} +\\S+ +\\S+ +\\S+ %`, 'm'))
         expect(out).toMatch(new RegExp(`^\\w+ #\\d+ +${target} +${form} `, 'm'))

@@ -1,5 +1,6 @@
 /** Models as a user has them: compiled, emitted as JavaScript, imported, loaded with a checkpoint. */
 import { readFileSync } from 'node:fs'
+import { setFlagsFromString } from 'node:v8'
 import { importFromFolder } from '../../src/cli/emitted.ts'
 import { compile } from '../../src/compile.ts'
 import type { Compiled, CompileOptions } from '../../src/compile.ts'
@@ -7,6 +8,7 @@ import { sourceFile } from '../../src/diagnostics/index.ts'
 import type { Json } from '../../src/frontend/index.ts'
 import type { EmitOptions, Target } from '../../src/target.ts'
 import { typescript } from '../../targets/typescript/index.ts'
+import { wasm } from '../../targets/wasm/index.ts'
 import { wgsl } from '../../targets/wgsl/index.ts'
 import { testDevice } from './gpu.ts'
 import { readText } from './models.ts'
@@ -31,7 +33,12 @@ interface Module {
   readonly load: (options: Readonly<Record<string, unknown>>) => Promise<Emitted>
 }
 
-export const targets: readonly Target[] = [typescript, wgsl]
+export const targets: readonly Target[] = [typescript, wgsl, wasm]
+
+/** How WebAssembly runs in the tests: on one thread without fused multiply-adds, unless the environment says otherwise. */
+export const threads = Number(process.env.TFM_THREADS ?? 1)
+const relaxed = process.env.TFM_RELAXED === '1'
+if (relaxed) setFlagsFromString('--experimental-wasm-relaxed-simd')
 
 export function compileFile(
   path: string,
@@ -50,7 +57,7 @@ export async function loadEmitted(
   weights: string | Uint8Array,
   options: Partial<EmitOptions> = {},
 ): Promise<Emitted> {
-  const artifacts = await target.emit(compiled.lowered.module, { language: 'js', ...options })
+  const artifacts = await target.emit(compiled.lowered.module, { language: 'js', relaxed, ...options })
   // From files, so that stack traces name a short place.
   const { module, close } = await importFromFolder(artifacts)
   const bytes = typeof weights === 'string' ? readFileSync(new URL(`../../${weights}`, import.meta.url)) : weights
@@ -58,6 +65,7 @@ export async function loadEmitted(
     return await (module as Module).load({
       weights: bytes,
       ...(target.name === 'wgsl' ? { device: await testDevice() } : {}),
+      ...(target.name === 'wasm' ? { threads } : {}),
     })
   } finally {
     close()

@@ -5,7 +5,7 @@ import { packageRoot } from '../../src/package-root.ts'
 import { runtimeText } from '../support/runtime-text.ts'
 
 test('the text of the runtimes is that of their files', async () => {
-  const files = ['runtime', 'typescript/runtime', 'wgsl/runtime'].flatMap((folder) => {
+  const files = ['runtime', 'typescript/runtime', 'wasm/runtime', 'wgsl/runtime'].flatMap((folder) => {
     try {
       return readdirSync(join(packageRoot(), 'targets', folder))
         .filter((f) => f.endsWith('.ts'))

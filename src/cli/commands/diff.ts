@@ -1,5 +1,5 @@
 /** `tfmc diff`: targets against the exact reference, per output and per kernel, within derived bounds. */
-import { compileGraph } from '../../compile.ts'
+import { compileGraph, type Compiled } from '../../compile.ts'
 import { renderAll, say } from '../../diagnostics/index.ts'
 import {
   diffKernels,
@@ -13,14 +13,14 @@ import type { Context, Outcome } from '../context.ts'
 import { device } from '../device.ts'
 import { jsonOf } from '../errors.ts'
 import { bindGiven, readInputs, type BoundInputs } from '../inputs.ts'
-import { typescriptKernels, wgslKernels } from '../kernels.ts'
-import { loadModel } from '../load.ts'
+import { typescriptKernels, wasmKernels, wgslKernels } from '../kernels.ts'
+import { loadModel, type ThreadOptions } from '../load.ts'
 import { openModel, type ModelOptions, type OpenedModel } from '../model.ts'
 import { small, table, value, wantsColor, type Cell } from '../output.ts'
 import { targetList, targetNames, targetOf, type TargetName } from '../targets.ts'
 import { openWeightsOf, type WeightOptions, type Weights } from '../weights.ts'
 
-export interface DiffCommandOptions extends ModelOptions, WeightOptions {
+export interface DiffCommandOptions extends ModelOptions, WeightOptions, ThreadOptions {
   readonly weights?: string
   readonly input?: readonly string[]
   readonly dims?: Readonly<Record<string, number>>
@@ -57,7 +57,7 @@ export async function diff(
   const kernels: KernelRow[] = []
   for (const name of names) {
     for (const fused of options.unfused ? [true, false] : [true]) {
-      const subject = await subjectOf(ctx, model, weights, name, fused, inputs)
+      const subject = await subjectOf(ctx, model, weights, name, fused, inputs, options)
       const common = { inputs: inputs.tensors, tensor, fused }
       const what = `${name}, ${fused ? 'fused' : 'unfused'}`
       try {
@@ -95,17 +95,18 @@ async function subjectOf(
   name: TargetName,
   fused: boolean,
   inputs: BoundInputs,
+  options: ThreadOptions,
 ): Promise<Subject & { readonly close: () => void }> {
   const target = await targetOf(name)
   const compiled = compileGraph(model.graph, model.file, target, { fuse: fused })
-  const loaded = await loadModel(ctx, target, compiled, weights)
+  const loaded = await loadModel(ctx, target, compiled, weights, {}, options)
   let kernels: Promise<NonNullable<Subject['kernel']>> | undefined
   return {
     target,
     compiled,
     close: loaded.close,
     kernel: async (...args) => {
-      kernels ??= name === 'typescript' ? typescriptKernels(compiled) : wgslKernels(compiled, (await device()).device)
+      kernels ??= kernelsOf(name, compiled)
       await (
         await kernels
       )(...args)
@@ -113,6 +114,11 @@ async function subjectOf(
     run: async () =>
       new Map(Object.entries(await loaded.model.run(inputs.values)).map(([output, r]) => [output, r.data])),
   }
+}
+
+async function kernelsOf(name: TargetName, compiled: Compiled): Promise<NonNullable<Subject['kernel']>> {
+  if (name === 'wgsl') return wgslKernels(compiled, (await device()).device)
+  return name === 'wasm' ? wasmKernels(compiled) : typescriptKernels(compiled)
 }
 
 const used = (x: number): Cell => [

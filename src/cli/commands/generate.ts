@@ -6,14 +6,15 @@ import type { Tokenizer } from '../../text/index.ts'
 import { UsageError, type Context, type Outcome } from '../context.ts'
 import { wholeNumber } from '../flags.ts'
 import { readInputs } from '../inputs.ts'
-import { loadModel, type LoadedTarget } from '../load.ts'
+import { loadModel, type LoadedTarget, type ThreadOptions } from '../load.ts'
 import { openModel, type ModelOptions, type OpenedModel } from '../model.ts'
 import { plural, seconds } from '../output.ts'
 import { promptOf, sourceIds, stopOf, tokenizerOf, type Prompt, type PromptOptions } from '../prompt.ts'
 import { targetList, targetNames, targetOf } from '../targets.ts'
 import { openWeightsOf, type WeightOptions } from '../weights.ts'
 
-export interface GenerateCommandOptions extends ModelOptions, WeightOptions, Omit<PromptOptions, 'prompt'> {
+export interface GenerateCommandOptions
+  extends ModelOptions, WeightOptions, Omit<PromptOptions, 'prompt'>, ThreadOptions {
   readonly prompt?: readonly string[]
   readonly weights?: string
   readonly input?: readonly string[]
@@ -73,7 +74,7 @@ export async function generate(
   const stop = stopOf(model, rest(options))
   const chosen = { ...samplingOf(options, prompts.length, tokenizer !== undefined), stop, signal: ctx.io.signal }
   const weights = await openWeightsOf(ctx, model, options)
-  const loaded = await loadModel(ctx, target, compiled, weights, { generation: 'full' })
+  const loaded = await loadModel(ctx, target, compiled, weights, { generation: 'full' }, options)
   const count = prompts.length * (options.num ?? 1)
   try {
     const common = { model: model.graph.name, target: name, device: loaded.device }

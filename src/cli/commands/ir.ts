@@ -103,6 +103,10 @@ async function nests(kernels: readonly StageKernel[], target: string | undefined
     const { schedule } = await import('../../../targets/typescript/recipes.ts')
     return kernels.map((k) => printNest(schedule(k)))
   }
+  if (target === 'wasm') {
+    const { schedule } = await import('../../../targets/wasm/recipes.ts')
+    return kernels.map((k) => printNest(schedule(k)))
+  }
   if (target === 'wgsl') {
     const { schedule } = await import('../../../targets/wgsl/recipes.ts')
     return kernels.flatMap((k) =>

@@ -4,6 +4,7 @@ import { writeFilesAtomically } from '../../fs-atomic.ts'
 import type { Context, Outcome } from '../context.ts'
 import { UsageError } from '../context.ts'
 import { readInputs } from '../inputs.ts'
+import type { ThreadOptions } from '../load.ts'
 import type { ModelOptions } from '../model.ts'
 import { openModel } from '../model.ts'
 import { seconds, value } from '../output.ts'
@@ -12,7 +13,7 @@ import { targetList, targetNames, type TargetName } from '../targets.ts'
 import type { TaskOptions } from '../tasks.ts'
 import type { WeightOptions } from '../weights.ts'
 
-export interface RunOptions extends ModelOptions, WeightOptions, TaskOptions {
+export interface RunOptions extends ModelOptions, WeightOptions, TaskOptions, ThreadOptions {
   readonly weights?: string
   readonly input?: readonly string[]
   readonly dims?: Readonly<Record<string, number>>

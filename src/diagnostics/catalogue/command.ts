@@ -63,6 +63,70 @@ export const deviceMemory = define(
   itself,
 )
 
+export const wasmMemory = define(
+  'TFM2110',
+  {
+    title: 'there is too little memory for the model',
+    explain:
+      'Weights, state and activations must fit into one WebAssembly memory: 4 GiB at most, less where the host gives less.',
+    example: 'a model of 7 billion parameters in f32',
+  },
+  itself,
+)
+
+export const wasmThreads = define(
+  'TFM2111',
+  {
+    title: 'threads are a whole number from 1 to 64',
+    explain: '`load({ threads })` says how many threads compute; by default as many as there are cores, at most 8.',
+    example: 'load({ weights, threads: 0 })',
+  },
+  itself,
+)
+
+export const threadStart = define(
+  'TFM2112',
+  {
+    title: 'a thread cannot start',
+    explain:
+      'Threads start from the file `<model>.worker.js` beside the module. It must be served with the module, from the same origin.',
+    example: 'the file was not copied to the server',
+  },
+  itself,
+)
+
+export const threadLost = define(
+  'TFM2113',
+  {
+    title: 'a thread ended, or the model was disposed',
+    explain:
+      'Without all of its threads a model cannot compute. A thread ends when its worker is ended from outside, or when a kernel fails.',
+    example: 'model.dispose(); await model.run({ ids })',
+  },
+  itself,
+)
+
+export const notShared = define(
+  'TFM2114',
+  {
+    title: 'memory cannot be shared, so that one thread computes',
+    explain:
+      'A page shares memory with workers only if it is cross-origin isolated: served with `Cross-Origin-Opener-Policy: same-origin` and `Cross-Origin-Embedder-Policy: require-corp`.',
+    example: 'a page without these headers',
+  },
+  itself,
+)
+
+export const binaryRead = define(
+  'TFM2115',
+  {
+    title: 'the binary of a model cannot be read',
+    explain: 'The file `<model>.wasm` lies beside the module, or is given to `load({ wasm })`.',
+    example: 'the file was not copied to the server',
+  },
+  itself,
+)
+
 export const usage = define(
   'TFM2201',
   {

@@ -1,9 +1,16 @@
 // Rows of the state: which sequence of a batch goes on in which row.
-import type { ModelSpec, Session } from './session.ts'
+import type { ModelSpec, Session } from '../../runtime/session.ts'
+import type { Arrays, Runnable } from './session.ts'
 
 /** Row i of all state becomes that of row `rows[i]`; there may be more rows than before, or fewer. `batch` is the dim of rows. */
-export function reorderState(spec: ModelSpec, session: Session, batch: string, rows: readonly number[]): void {
-  const [{ arrays }, held, capacity] = session.kept()
+export function reorderState(
+  spec: ModelSpec<Runnable>,
+  session: Session<Arrays>,
+  batch: string,
+  rows: readonly number[],
+): void {
+  const arrays = session.engine.state
+  const [held, capacity] = session.kept
   const names: string[] = []
   session.run({ rows }, 'reorder', { ...held, [spec.sequence!.past]: session.past }, () => {
     held[batch] = rows.length
