@@ -6,7 +6,7 @@ import { randomWeights, safetensorsStream } from '../src/weights/index.ts'
 import { typescript } from '../targets/typescript/index.ts'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { blockedMatmul } from './blocked.ts'
+import { blockedMatmul, products } from './blocked.ts'
 
 interface Emitted {
   readonly load: (o: Readonly<Record<string, unknown>>) => Promise<{
@@ -32,11 +32,11 @@ const loading = performance.now() - started
 const d = Number(hyper.d)
 const flops = 2 * tokens * (Number(hyper.layers) * (d * 3 * d + d * d + 2 * d * 4 * d) + d * Number(hyper.vocab))
 
-const problem = { m: tokens, k: 768, n: 3072 }
-const a = Float32Array.from({ length: problem.m * problem.k }, (_, i) => Math.sin(i))
-const b = Float32Array.from({ length: problem.k * problem.n }, (_, i) => Math.cos(i))
+const problem = { m: tokens, n: 3072 }
+const a = Float32Array.from({ length: problem.m * products }, (_, i) => Math.sin(i))
+const b = Float32Array.from({ length: products * problem.n }, (_, i) => Math.cos(i))
 const c = new Float32Array(problem.m * problem.n)
-const matmulFlops = 2 * problem.m * problem.k * problem.n
+const matmulFlops = 2 * problem.m * products * problem.n
 const ids = Int32Array.from({ length: tokens }, (_, i) => (i * 7919) % 50257)
 
 /** Fastest of many: other work on the machine only adds. */

@@ -1,160 +1,85 @@
-// Which shape of a register-blocked matmul runs best in V8. Plain JavaScript, no imports: `node bench/experiments/contraction.mjs`.
-// C[M,N] = A[M,K] B. Variants take turns; each one's fastest round is printed. Results: docs/decisions/typescript-contraction.md.
+// Which form of a blocked matmul runs best in V8. Plain JavaScript, no imports: `node bench/experiments/contraction.mjs [rows]`.
+// C[M,N] = A[M,K] B[N,K]. Variants take turns in slices of milliseconds; each one's fastest is printed. Results:
+// docs/decisions/0004-typescript-register-tile.md.
 
-/** Generates a body of R rows by C columns. `packed`: B at (n/C, k, n%C); otherwise rows of B[N,K]. `unroll` steps of k per iteration. */
-function variant(name, { R, C, packed, unroll = 1, order = 'ij', index = 'inc', fround = false, weight = true }) {
-  const L = []
-  const each = (n, f) => Array.from({ length: n }, (_, i) => f(i))
-  L.push(`  const panels = N / ${C}`)
-  const outer =
-    order === 'ij'
-      ? [`for (let i = 0; i < M; i += ${R}) {`, `for (let p = 0; p < panels; p++) {`]
-      : [`for (let p = 0; p < panels; p++) {`, `for (let i = 0; i < M; i += ${R}) {`]
-  L.push(...outer)
-  L.push(
-    each(R, (r) =>
-      each(C, (c) => `let s${r}${c} = 0`)
-        .join(', ')
-        .replaceAll(', let', ','),
-    ).join('\n'),
-  )
-  L.push(...each(R, (r) => `const a${r} = (i + ${r}) * K`))
-  if (packed) L.push(`const b = p * K * ${C}`)
-  else L.push(...each(C, (c) => `const b${c} = (p * ${C} + ${c}) * K`))
-  const body = (k, u) => {
-    const o = []
-    for (let r = 0; r < R; r++) o.push(`const x${r} = A[${k(`a${r}`, u)}]`)
-    for (let c = 0; c < C; c++) o.push(`const y${c} = B[${packed ? kb(c, u) : k(`b${c}`, u)}]`)
-    for (let r = 0; r < R; r++)
-      for (let c = 0; c < C; c++)
-        o.push(
-          fround ? `s${r}${c} = Math.fround(s${r}${c} + Math.fround(x${r} * y${c}))` : `s${r}${c} += x${r} * y${c}`,
-        )
-    return `{ ${o.join('; ')} }`
-  }
-  let kb
-  if (index === 'inc') {
-    L.push(packed ? `let q = b` : '')
-    kb = (c, u) => `q${plus(c + u * C)}`
-    L.push(`for (let k = 0; k < K; k += ${unroll}) {`)
-    for (let u = 0; u < unroll; u++) L.push(body((base, u) => `${base} + k${plus(u)}`, u))
-    if (packed) L.push(`q += ${C * unroll}`)
-    L.push('}')
-  } else if (index === 'mul') {
-    kb = (c, u) => `b + k * ${C}${plus(c + u * C)}`
-    L.push(`for (let k = 0; k < K; k += ${unroll}) {`)
-    for (let u = 0; u < unroll; u++) L.push(body((base, u) => `${base} + k${plus(u)}`, u))
-    L.push('}')
-  } else if (index === 'ptr') {
-    // every pointer is incremented
-    L.push(...each(R, (r) => `let p${r} = a${r}`))
-    L.push(...(packed ? ['let q = b'] : each(C, (c) => `let q${c} = b${c}`)))
-    kb = (c, u) => `q${plus(c + u * C)}`
-    L.push(`for (let k = 0; k < K; k += ${unroll}) {`)
-    for (let u = 0; u < unroll; u++)
-      L.push(body((base, u) => `${base.startsWith('a') ? 'p' + base.slice(1) : 'q' + base.slice(1)}${plus(u)}`, u))
-    L.push(each(R, (r) => `p${r} += ${unroll}`).join('; '))
-    L.push(packed ? `q += ${C * unroll}` : each(C, (c) => `q${c} += ${unroll}`).join('; '))
-    L.push('}')
-  } else if (index === 'end') {
-    // the index of the first row is the loop variable
-    L.push(packed ? `let q = b` : '')
-    L.push(`const end = a0 + K`)
-    kb = (c, u) => `q${plus(c + u * C)}`
-    L.push(`for (let k = a0; k < end; k += ${unroll}) {`)
-    for (let u = 0; u < unroll; u++)
-      L.push(
-        body(
-          (base, u) =>
-            `k${base.startsWith('a') && base !== 'a0' ? ` + K${base === 'a1' ? '' : ' * ' + base.slice(1)}` : ''}${plus(u)}`,
-          u,
-        ),
-      )
-    if (packed) L.push(`q += ${C * unroll}`)
-    L.push('}')
-  }
-  for (let r = 0; r < R; r++) for (let c = 0; c < C; c++) L.push(`Y[(i + ${r}) * N + p * ${C} + ${c}] = s${r}${c}`)
-  L.push('}}')
-  return {
-    name,
-    R,
-    C,
-    packed,
-    run: new Function('A', 'B', 'Y', 'M', 'K', 'N', L.join('\n').replaceAll('let s', 'let s')),
-  }
-}
-const plus = (n) => (n === 0 ? '' : ` + ${n}`)
-
-const M = Number(process.argv[2] ?? 64)
 const K = 768
-const N = 3072
-const sets = {
-  gemm: [
-    variant('4x4 packed inc', { R: 4, C: 4, packed: true }),
-    variant('4x4 packed inc panel-outer', { R: 4, C: 4, packed: true, order: 'ji' }),
-    variant('4x4 packed mul', { R: 4, C: 4, packed: true, index: 'mul' }),
-    variant('4x4 packed ptr', { R: 4, C: 4, packed: true, index: 'ptr' }),
-    variant('4x4 packed end', { R: 4, C: 4, packed: true, index: 'end' }),
-    variant('4x4 packed inc u2', { R: 4, C: 4, packed: true, unroll: 2 }),
-    variant('4x4 packed mul panel-outer', { R: 4, C: 4, packed: true, index: 'mul', order: 'ji' }),
-    variant('4x4 rows inc', { R: 4, C: 4, packed: false }),
-    variant('4x4 rows inc panel-outer', { R: 4, C: 4, packed: false, order: 'ji' }),
-    variant('4x4 rows ptr', { R: 4, C: 4, packed: false, index: 'ptr' }),
-    variant('4x4 rows inc u2', { R: 4, C: 4, packed: false, unroll: 2 }),
-    variant('2x4 packed inc', { R: 2, C: 4, packed: true }),
-    variant('2x6 packed inc', { R: 2, C: 6, packed: true }),
-    variant('3x4 packed inc', { R: 3, C: 4, packed: true }),
-    variant('4x3 packed inc panel-outer', { R: 4, C: 3, packed: true, order: 'ji' }),
-    variant('2x8 packed inc', { R: 2, C: 8, packed: true }),
-    variant('1x8 packed inc', { R: 1, C: 8, packed: true }),
-    variant('4x4 packed fround', { R: 4, C: 4, packed: true, fround: true }),
-  ],
-  gemv: [
-    variant('1x1 rows', { R: 1, C: 1, packed: false }),
-    variant('1x4 packed inc', { R: 1, C: 4, packed: true }),
-    variant('1x4 packed mul', { R: 1, C: 4, packed: true, index: 'mul' }),
-    variant('1x4 packed u2', { R: 1, C: 4, packed: true, unroll: 2 }),
-    variant('1x4 packed u4', { R: 1, C: 4, packed: true, unroll: 4 }),
-    variant('1x8 packed', { R: 1, C: 8, packed: true }),
-    variant('1x8 packed u2', { R: 1, C: 8, packed: true, unroll: 2 }),
-    variant('1x4 rows', { R: 1, C: 4, packed: false }),
-    variant('1x4 rows u2', { R: 1, C: 4, packed: false, unroll: 2 }),
-    variant('1x8 rows', { R: 1, C: 8, packed: false }),
-  ],
-}
-function bench(title, list, M, rounds) {
-  const A = Float32Array.from({ length: M * K }, () => Math.random() - 0.5)
-  const W = Float32Array.from({ length: K * N }, () => Math.random() - 0.5)
-  const packs = new Map()
-  const pack = (v) => {
-    const key = v.packed ? v.C : 0
-    if (!packs.has(key)) {
-      const out = new Float32Array(K * N)
-      for (let n = 0; n < N; n++)
-        for (let k = 0; k < K; k++)
-          out[key ? (Math.floor(n / key) * K + k) * key + (n % key) : n * K + k] = W[k * N + n]
-      packs.set(key, out)
+const M = Number(process.argv[2] ?? 48)
+const N = 192
+const each = (n, f) => Array.from({ length: n }, (_, i) => f(i))
+const load = (text) => import(`data:text/javascript;base64,${Buffer.from(text).toString('base64')}`)
+
+/** R x C sums that read f32 arrays given as parameters: every access loads the array's place and length, and converts. */
+const direct = (R, C) => `
+export function run(x, w, y, M, N) {
+  for (let i = 0; i < M; i += ${R}) for (let j = 0; j < N; j += ${C}) {
+    let ${each(R, (r) => each(C, (c) => `s${r}_${c} = 0`).join(', ')).join(', ')}
+    ${each(R, (r) => `const p${r} = (i + ${r}) * ${K}`).join('\n')}
+    ${each(C, (c) => `const q${c} = (j + ${c}) * ${K}`).join('\n')}
+    for (let k = 0; k < ${K}; k++) {
+      ${each(R, (r) => `const a${r} = x[(p${r} + k) | 0]`).join('\n')}
+      ${each(C, (c) => `const b${c} = w[(q${c} + k) | 0]`).join('\n')}
+      ${each(R, (r) => each(C, (c) => `s${r}_${c} += a${r} * b${c}`).join('\n')).join('\n')}
     }
-    return packs.get(key)
+    ${each(R, (r) => each(C, (c) => `y[(i + ${r}) * N + j + ${c}] = s${r}_${c}`).join('\n')).join('\n')}
   }
-  const Y = new Float32Array(M * N)
-  const best = new Map(list.map((v) => [v, Infinity]))
-  for (let round = 0; round < rounds; round++)
-    for (const v of list) {
-      const t = performance.now()
-      v.run(A, pack(v), Y, M, K, N)
-      best.set(v, Math.min(best.get(v), performance.now() - t))
-    }
-  console.log(`${title} ${M}x${K}x${N}`)
-  for (const [v, ms] of best)
-    console.log(
-      `  ${v.name.padEnd(30)} ${ms.toFixed(2).padStart(8)} ms  ${((2 * M * N * K) / ms / 1e6).toFixed(2)} GFLOP/s`,
-    )
+}`
+
+/** Columns (and R rows) in scratch of constant size; \`high\`: where addresses do not fit into an instruction. */
+const scratch = (C, R = 1, { views = true, high = true, of = 'Float64Array', tiles = 16 } = {}) => `
+const columnsBuffer = new ArrayBuffer(${high ? 1 << 24 : C * tiles * K * 8})
+const columns = new Float64Array(columnsBuffer, 0, ${C * tiles * K})
+${each(C, (c) => `const w${c} = new Float64Array(columnsBuffer, ${c * K * 8}, ${(tiles * C - C + 1) * K})`).join('\n')}
+const rowBuffer = new ArrayBuffer(${high ? 1 << 22 : R * K * 8})
+const row = new ${of}(rowBuffer, 0, ${R * K})
+${each(R, (r) => `const x${r} = row.subarray(${r * K}, ${r * K + K})`).join('\n')}
+const tile = new Float64Array(64)
+function sums(at) {
+  let ${each(R, (r) => each(C, (c) => `s${r}_${c} = 0`).join(', ')).join(', ')}
+  for (let k = 0; k < ${K}; k++) {
+    const i = (at + k) | 0
+    ${each(R, (r) => `const a${r} = x${r}[k]`).join('\n')}
+    ${each(C, (c) => `const b${c} = ${views ? `w${c}[i]` : `columns[(i + ${c * K}) | 0]`}`).join('\n')}
+    ${each(R, (r) => each(C, (c) => `s${r}_${c} += b${c} * a${r}`).join('\n')).join('\n')}
+  }
+  ${each(R, (r) => each(C, (c) => `tile[${r * C + c}] = s${r}_${c}`).join('\n')).join('\n')}
 }
-bench(
-  'matmul',
-  sets.gemm.filter((v) => M % v.R === 0 && N % v.C === 0),
-  M,
-  20,
-)
-bench('matvec', sets.gemv, 1, 100)
+export function run(x, w, y, M, N) {
+  for (let j = 0; j < N; j += ${C * tiles}) {
+    const end = Math.min(j + ${C * tiles}, N)
+    columns.set(w.subarray(j * ${K}, end * ${K}))
+    for (let i = 0; i < M; i += ${R}) {
+      row.set(x.subarray(i * ${K}, (i + ${R}) * ${K}))
+      for (let t = j; t < end; t += ${C}) {
+        sums((t - j) * ${K})
+        for (let r = 0; r < ${R}; r++)
+          for (let c = 0, at = (i + r) * N + t, n = Math.min(${C}, end - t); c < n; c++) y[at + c] = tile[r * ${C} + c]
+      }
+    }
+  }
+}`
+
+const shapes = [[4, 4], [3, 4], [3, 3], [3, 2], [2, 4], [6, 1]] // prettier-ignore
+const variants = [
+  ...shapes.map(([R, C]) => [`f32 arrays, ${R} x ${C}`, direct(R, C)]),
+  ...[3, 4, 5, 6, 7].map((C) => [`scratch, 1 x ${C}`, scratch(C)]),
+  ...[[2, 2], [2, 3], [2, 4], [4, 4]].map(([R, C]) => [`scratch, ${R} x ${C}`, scratch(C, R)]), // prettier-ignore
+  ['scratch, 1 x 4, the row as f32', scratch(4, 1, { of: 'Float32Array' })],
+  ['scratch, 1 x 4, 4 tiles held', scratch(4, 1, { tiles: 4 })],
+  ['scratch, 1 x 4, low addresses', scratch(4, 1, { high: false })],
+  ['scratch, 1 x 6, low addresses', scratch(6, 1, { high: false, tiles: 3 })],
+  ['scratch, 1 x 4, without views', scratch(4, 1, { views: false })],
+]
+const noise = (n) => Float32Array.from({ length: n }, () => Math.random() - 0.5)
+const [x, w, y] = [noise(M * K), noise(N * K), new Float32Array(M * N)]
+const all = []
+for (const [name, text] of variants) all.push({ name, best: Infinity, run: (await load(text)).run })
+for (const v of all) for (let i = 0; i < 20; i++) v.run(x, w, y, M, N)
+for (let round = 0; round < 100; round++)
+  for (const v of all) {
+    const from = performance.now()
+    v.run(x, w, y, M, N)
+    v.best = Math.min(v.best, performance.now() - from)
+  }
+console.log(`${M} x ${K} x ${N}, Node ${process.versions.node}`)
+for (const v of all.sort((a, b) => a.best - b.best))
+  console.log(`${((2 * M * K * N) / v.best / 1e6).toFixed(2).padStart(6)} GFLOP/s  ${v.name}`)

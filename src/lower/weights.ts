@@ -101,9 +101,12 @@ export const rowMajor = (shape: readonly Ix[]): Layout => {
   return { name: 'rows', axes, offset: linearise(axes.map(of), shape), size: elements(shape) }
 }
 
+const isRowMajor = (l: Layout, shape: readonly Ix[]): boolean =>
+  l.offset === linearise(l.axes.map(of), shape) && l.size === elements(shape)
+
 export function planWeights(flows: readonly Flow[], panel: PanelLayout): Weights {
   const key = makeKey()
-  const layoutOf = new Map<string, Layout>() // by key of a param or of a whole constant operand
+  const layoutOf = new Map<string, Layout | undefined>() // by key of a param or of a whole constant operand
   const own = new Set<string>() // constant operands with a slot of their own
   for (const flow of flows) {
     for (const n of flow.order) {
@@ -120,7 +123,9 @@ export function planWeights(flows: readonly Flow[], panel: PanelLayout): Weights
       const whole = base.op === 'param' ? pulledBack(base, views, layout) : undefined
       const target = whole === undefined ? key(operand.node) : key(base)
       if (whole === undefined) own.add(target)
-      if (!layoutOf.has(target)) layoutOf.set(target, whole ?? layout)
+      // A tensor that lies as it is wanted is not packed.
+      const asStored = whole !== undefined && isRowMajor(whole, base.type.shape)
+      if (!layoutOf.has(target)) layoutOf.set(target, asStored ? undefined : (whole ?? layout))
     }
   }
 

@@ -16,6 +16,8 @@ export interface Printer {
   readonly helper: (h: MathHelper) => string
   /** Storage that a kernel works in; gives its name. */
   readonly scratch: (wish: string, array: string, length: number) => string
+  /** A part of storage, as an array of its own; gives its name. */
+  readonly view: (wish: string, of: string, from: number, length: number) => string
   /** A function that several kernels call: printed once for each text (`lines` with its name left open); gives its name. */
   readonly shared: (wish: string, lines: (name: string) => readonly string[]) => string
   /** The helper functions and scratch asked for so far, as lines. */
@@ -27,6 +29,7 @@ export function printer(language: Language, taken: Iterable<string> = []): Print
   const helpers = new Map<MathHelper, string>()
   const functions = new Map<string, { readonly name: string; readonly lines: readonly string[] }>()
   const scratches = new Map<string, string>()
+  const views = new Map<string, string>()
   const type = (t: string): string => (language === 'ts' ? `: ${t}` : '')
   return {
     language,
@@ -46,6 +49,14 @@ export function printer(language: Language, taken: Iterable<string> = []): Print
       if (known !== undefined) return known
       const name = top.late(wish)
       scratches.set(key, name)
+      return name
+    },
+    view: (wish, of, from, length) => {
+      const made = `${of}.subarray(${from}, ${from + length})`
+      const known = views.get(made)
+      if (known !== undefined) return known
+      const name = top.late(wish)
+      views.set(made, name)
       return name
     },
     shared: (wish, lines) => {
@@ -69,6 +80,7 @@ export function printer(language: Language, taken: Iterable<string> = []): Print
         const [, array, length] = key.split(':')
         lines.push(`const ${name} = new ${array}(${length})`)
       }
+      for (const [made, name] of views) lines.push(`const ${name} = ${made}`)
       return lines
     },
   }

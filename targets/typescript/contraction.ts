@@ -143,7 +143,7 @@ function fits(c: Contraction, size: number, n: Sym): boolean {
 }
 
 /** Moves loops inwards, so that the given ones are the innermost, in this order. */
-function innermost(nest: NestKernel, outer: readonly Sym[], last: readonly Sym[]): NestKernel {
+export function innermost(nest: NestKernel, outer: readonly Sym[], last: readonly Sym[]): NestKernel {
   const order = [...outer]
   let out = nest
   for (const v of last) {

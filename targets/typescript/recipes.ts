@@ -4,6 +4,7 @@ import type { NestKernel } from '../../src/kernel/nest.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { structureOf } from '../../src/kernel/structure.ts'
 import { carriedNest } from './carried.ts'
+import { columnContraction } from './columns.ts'
 import { tiledContraction } from './contraction.ts'
 import { finish } from '../shared/javascript/finish.ts'
 
@@ -19,7 +20,11 @@ export function schedule(kernel: StageKernel, { short = false }: ScheduleOptions
 function shape(kernel: StageKernel, short: boolean): NestKernel {
   switch (structureOf(kernel).k) {
     case 'contraction':
-      return tiledContraction(kernel, short ? { rows: 1, columns: 8 } : { rows: 4, columns: 4 }) ?? naiveNest(kernel)
+      return (
+        columnContraction(kernel) ??
+        tiledContraction(kernel, short ? { rows: 1, columns: 4 } : { rows: 3, columns: 2 }) ??
+        naiveNest(kernel)
+      )
     case 'carried':
       return carriedNest(kernel)
     case 'rows':

@@ -3,16 +3,17 @@ import type { Buffer } from '../../../src/kernel/buffer.ts'
 import { storageOf } from '../../../src/kernel/address.ts'
 import type { Expr, Local } from '../../../src/kernel/expr.ts'
 import type { For, NestKernel, Stmt } from '../../../src/kernel/nest.ts'
-import { exprsOf, loadsOf, ownIndices, symbolsOfExpr, symbolsOfIx, visitStmts } from '../../../src/kernel/walk.ts'
+import { exprsOf, ownIndices, symbolsOfExpr, symbolsOfIx, visitStmts } from '../../../src/kernel/walk.ts'
 import { operands } from '../../../src/kernel/expr.ts'
-import type { Sym } from '../../../src/types/ix.ts'
-import { isConst, print } from '../../../src/types/ix.ts'
+import type { Ix, Sym } from '../../../src/types/ix.ts'
+import { add, con, isConst, print, substitute } from '../../../src/types/ix.ts'
 import type { Induction } from './addresses.ts'
-import type { Segment } from './outline.ts'
-import { segmentAt } from './outline.ts'
 import { address } from './addresses.ts'
+import type { Copy } from './copies.ts'
+import { copyOf } from './copies.ts'
 import { exprText, flat, ixText, storedText } from './numbers.ts'
 import type { Scope } from './numbers.ts'
+import { sumsAt, sumsFunction } from './sums.ts'
 import type { Printer } from '../printer.ts'
 import { arrayOf, scratchOf } from '../printer.ts'
 import type { Names } from '../text.ts'
@@ -62,12 +63,6 @@ interface FunctionScope extends Scope {
   readonly names: Names
   readonly allocate: (b: Buffer) => void
   readonly inductions: ReadonlyMap<Sym, readonly Induction[]>
-  /** Print segments where they stand. */
-  readonly inline?: boolean
-  /** Gives a thing a name of one's own choice. */
-  readonly as: (thing: object, wish: string) => string
-  /** Calls a thing by a name of an outer scope. */
-  readonly alias: (thing: object, name: string) => void
   /** A scope for a block: its names may be used again after it. */
   readonly block: () => FunctionScope
 }
@@ -75,9 +70,10 @@ function functionScope(p: Printer, kernel: string, inductions: ReadonlyMap<Sym, 
   const known = new Map<object, string>()
   const scratches = new Set<string>()
   const allocate = (b: Buffer): void => {
-    const length = isConst(storageOf(b))
-    if (length === undefined)
-      throw new Error(`internal: private storage of ${b.name} in ${kernel} has no constant size`)
+    const size = isConst(storageOf(b))
+    if (size === undefined) throw new Error(`internal: private storage of ${b.name} in ${kernel} has no constant size`)
+    // V8 moves arrays of up to 64 bytes about, so their place is no constant to it.
+    const length = Math.max(size, 16)
     // Other kernels may use the same storage, another buffer of this one may not.
     let name = p.scratch(b.name, scratchOf(b.of), length)
     for (let n = 2; scratches.has(name); n++) name = p.scratch(`${b.name}${n}`, scratchOf(b.of), length)
@@ -100,8 +96,6 @@ function functionScope(p: Printer, kernel: string, inductions: ReadonlyMap<Sym, 
       helper: p.helper,
       allocate,
       inductions,
-      as: named,
-      alias: (thing, name) => void known.set(thing, name),
       block: () => make(own.child()),
     }
   }
@@ -112,18 +106,24 @@ function statements(body: readonly Stmt[], scope: FunctionScope, p: Printer): st
   const lines: string[] = []
   for (let i = 0; i < body.length; i++) {
     const s = body[i]
-    const segment = s.k === 'var' && !scope.inline ? segmentAt(body, i, scope.inductions) : undefined
-    if (segment !== undefined) {
-      i += segment.length - 1
+    const sums = s.k === 'var' ? sumsAt(body, i) : undefined
+    if (sums !== undefined) {
+      i += sums.length - 1
       const later = symbolsIn(body.slice(i + 1))
-      lines.push(...statements(segment.binds.filter((b) => later.has(b.v)), scope, p)) // prettier-ignore
-      lines.push(...outlined(segment, scope, p))
+      const start = substitute(
+        sums.start,
+        new Map<Sym, Ix>(sums.binds.flatMap((b) => (b.k === 'bind' ? [[b.v, b.ix]] : []))),
+      )
+      lines.push(...statements(sums.binds.filter((b) => b.k === 'bind' && later.has(b.v)), scope, p)) // prettier-ignore
+      lines.push(`${sumsFunction(sums, scope.buffer, p)}(${ixText(start, scope)})`)
       continue
     }
     switch (s.k) {
-      case 'for':
-        lines.push(...loop(s, scope, p))
+      case 'for': {
+        const copy = copyOf(s, (v) => scope.inductions.has(v))
+        lines.push(...(copy === undefined ? loop(s, scope, p) : [copyText(copy, scope)]))
         break
+      }
       case 'var': {
         // Accumulators that start together are declared together.
         const group = [s]
@@ -170,6 +170,12 @@ function statements(body: readonly Stmt[], scope: FunctionScope, p: Printer): st
   return lines
 }
 
+function copyText(copy: Copy, scope: FunctionScope): string {
+  const [from, to] = [scope.buffer(copy.from), scope.buffer(copy.to)]
+  const run = `${from}.subarray(${ixText(copy.fromAt, scope)}, ${ixText(add(copy.fromAt, copy.count), scope)})`
+  return `${to}.set(${run}${copy.toAt === con(0) ? '' : `, ${ixText(copy.toAt, scope)}`})`
+}
+
 /** The symbols that statements mention. */
 function symbolsIn(body: readonly Stmt[]): Set<Sym> {
   const found = new Set<Sym>()
@@ -178,74 +184,6 @@ function symbolsIn(body: readonly Stmt[]): Set<Sym> {
     for (const e of exprsOf(s)) symbolsOfExpr(e).forEach((v) => found.add(v))
   })
   return found
-}
-
-/** A call of the function that computes a segment; the function is printed when it is first asked for. */
-function outlined(segment: Segment, around: FunctionScope, p: Printer): string[] {
-  const loop = segment.body.find((s) => s.k === 'for')
-  const scope = functionScope(p, 'sums', new Map(loop?.k === 'for' ? [[loop.v, segment.inductions]] : []))
-  const letters = new Map(segment.buffers.map((b, i) => [b, 'abcdefgh'[i]]))
-  const params = [
-    ...segment.buffers.map((b) => `${scope.as(b, letters.get(b)!)}${p.type(arrayOf(b.of))}`),
-    ...segment.numbers.map((n) => `${scope.as(n.sym, n.name)}${p.type('number')}`),
-  ]
-  for (const s of segment.body) if (s.k === 'store') scope.alias(s.buf, around.buffer(s.buf))
-  segment.inductions.forEach((m, i) => scope.as(m.v, `${'qpuv'[i]}`))
-  const read = new Map<Buffer, number>()
-  for (const s of loop?.k === 'for' ? loop.body : []) {
-    const [l] = s.k === 'let' ? loadsOf(s.e) : []
-    if (s.k !== 'let' || l === undefined) continue
-    const i = read.get(l.buf) ?? 0
-    read.set(l.buf, i + 1)
-    scope.as(s.v, `${letters.get(l.buf)}${i}`)
-  }
-  // Before the shorter form, which has some of its names.
-  const whole = statements(segment.body, { ...scope, inline: true }, p)
-  const only = oneRow(segment, scope, p)
-  const name = p.shared(`sums_${segment.shape}`, (made) => [
-    ...docComment([`A tile of ${segment.shape} sums of n products, into \`tile\`.`]),
-    ...signatureLines(made, params, p),
-    ...indent(only),
-    ...indent(whole),
-    '}',
-  ])
-  const args = [...segment.buffers.map((b) => around.buffer(b)), ...segment.numbers.map((n) => ixText(n.value, around))]
-  const call = `${name}(${args.join(', ')})`
-  return call.length <= 100 ? [call] : [`${name}(`, ...indent(fill(args, 96)), ')']
-}
-
-/** A tile whose rows are all the same row (of a single position, say) is computed once and copied. */
-function oneRow(segment: Segment, scope: FunctionScope, p: Printer): string[] {
-  const stores = segment.body.filter((s) => s.k === 'store')
-  const tile = stores[0].buf
-  const rows = segment.numbers.filter((n) => /^i\d$/.test(n.name))
-  const width = stores.length / rows.length
-  if (rows.length < 2 || !segment.shape.endsWith(`x${width}`)) return []
-  const first = stores.slice(0, width)
-  const kept = new Set<Local>(first.flatMap((s) => (s.e.k === 'local' ? [s.e.v] : [])))
-  const needed = (after: readonly Stmt[], x: Stmt): readonly Stmt[] => {
-    const sum = x.k === 'assign' && kept.has(x.v)
-    const read = x.k === 'let' && after.some((y) => (y.k === 'assign' || y.k === 'let') && mentions(y.e, x.v))
-    return sum || read ? [x, ...after] : after
-  }
-  const body = segment.body.flatMap((s): Stmt[] => {
-    if (s.k !== 'for') return (s.k === 'var' && kept.has(s.v)) || (s.k === 'store' && first.includes(s)) ? [s] : []
-    return [{ ...s, body: s.body.toReversed().reduce<readonly Stmt[]>(needed, []) }]
-  })
-  const used = symbolsIn(body)
-  const [own, ...others] = [...rows].sort((a, b) => Number(used.has(b.sym)) - Number(used.has(a.sym)))
-  if (!used.has(own.sym) || others.some((n) => used.has(n.sym))) return []
-  const name = scope.buffer(tile)
-  return block(`if (${others.map((n) => `${scope.sym(n.sym)} === ${scope.sym(own.sym)}`).join(' && ')})`, [
-    ...statements(body, { ...scope.block(), inline: true }, p),
-    `for (let r = ${width}; r < ${stores.length}; r++) ${name}[r] = ${name}[r - ${width}]`,
-    'return',
-  ])
-}
-
-const signatureLines = (name: string, params: readonly string[], p: Printer): string[] => {
-  const line = `function ${name}(${params.join(', ')})${p.type('void')} {`
-  return line.length <= 116 ? [line] : [`function ${name}(`, ...indent(fill(params, 112)), `)${p.type('void')} {`]
 }
 
 function assignment(name: string, v: Local, e: Expr, scope: Scope): string {
