@@ -3,18 +3,27 @@ import { naiveNest } from '../../src/kernel/build.ts'
 import type { NestKernel } from '../../src/kernel/nest.ts'
 import { cse, hoist, IllegalSchedule, mapTo, scalarise, simplify, tighten } from '../../src/kernel/schedule/index.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
+import { structureOf } from '../../src/kernel/structure.ts'
+import { tiledContraction } from './recipes/contraction.ts'
 
 export interface ScheduleOptions {
   /** Few rows: a contraction is limited by reading its weights. */
   readonly short?: boolean
+  /** Pairs of neighbouring vectors become one of 256 bits: twice the rows fit into registers. */
+  readonly wide?: boolean
 }
 
 type Rewrite = (nest: NestKernel) => NestKernel
 /** What every kernel gets: nothing computed twice or inside a loop without need. */
 const finish: readonly Rewrite[] = [simplify, scalarise, tighten, cse, hoist, cse]
 
-export function schedule(kernel: StageKernel, _options: ScheduleOptions = {}): NestKernel {
-  return finish.reduce((nest, rewrite) => rewrite(nest), threaded(naiveNest(kernel)))
+export function schedule(kernel: StageKernel, options: ScheduleOptions = {}): NestKernel {
+  return finish.reduce((nest, rewrite) => rewrite(nest), shape(kernel, options))
+}
+
+function shape(kernel: StageKernel, { wide = false }: ScheduleOptions): NestKernel {
+  const made = structureOf(kernel).k === 'contraction' ? tiledContraction(kernel, { rows: wide ? 4 : 2 }) : undefined
+  return made ?? threaded(naiveNest(kernel))
 }
 
 /** The outermost loop is shared out among threads, where its iterations may run in any order. */
