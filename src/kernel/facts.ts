@@ -3,6 +3,7 @@ import type { Ix, Sym } from '../types/ix.ts'
 import {
   coefficientOf,
   con,
+  floorDiv,
   INF,
   max,
   min,
@@ -102,9 +103,11 @@ export class Facts {
       const linear = coefficientOf(x, s)
       if (linear === undefined || (linear.coef !== con(1) && linear.coef !== con(-1))) continue
       const lower = linear.coef === con(1)
+      // A multiple of m that is at most x is at most the last multiple of m before it.
+      const last = mul(s.multipleOf, floorDiv(linear.rest, s.multipleOf))
       const made = sym(s.name, {
-        lo: lower ? max(s.lo, neg(linear.rest)) : s.lo,
-        hi: lower ? s.hi : s.hi === INF ? linear.rest : min(s.hi, linear.rest),
+        lo: lower ? max(s.lo, neg(last)) : s.lo,
+        hi: lower ? s.hi : s.hi === INF ? last : min(s.hi, last),
         multipleOf: s.multipleOf,
         role: 'loop',
       })

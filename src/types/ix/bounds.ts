@@ -2,6 +2,7 @@
 // Sound, not complete. A search eliminates one atom after another, the youngest first, by its symbolic bounds.
 import { INF, of, sub } from './arith.ts'
 import { constant, core, memo } from './core.ts'
+import { gcd } from './divide.ts'
 import type { Atom, Ix, IxLike, Term } from './records.ts'
 import { independent, leastOf } from './search.ts'
 import { negated } from './terms.ts'
@@ -72,7 +73,9 @@ export function atomInterval(a: Atom): Interval {
     case 'value':
       return { lo: lower(a.lo), hi: a.hi === INF ? Infinity : upper(a.hi) }
     case 'mod': {
-      const b = upper(a.b) - 1
+      const n = constant(a.b)
+      // A multiple of 4 leaves a multiple of 4 when divided by 8.
+      const b = n === undefined ? upper(a.b) - 1 : n - gcd(n, factor(a.a))
       return { lo: 0, hi: Math.max(0, lower(a.a) >= 0 ? Math.min(b, upper(a.a)) : b) }
     }
     case 'div':
@@ -82,6 +85,17 @@ export function atomInterval(a: Atom): Interval {
     case 'max':
       return { lo: Math.max(lower(a.a), lower(a.b)), hi: Math.max(upper(a.a), upper(a.b)) }
   }
+}
+
+/** A number that the polynomial is a multiple of, as far as its symbols say so. */
+function factor(x: Ix): number {
+  let out = 0
+  for (const t of core(x)) {
+    let n = Math.abs(t.coef)
+    for (const a of t.atoms) if (a.k === 'sym' && n * a.multipleOf <= SAFE) n *= a.multipleOf
+    out = gcd(n, out)
+  }
+  return out
 }
 
 function quotients(x: Interval, b: Interval): Interval {

@@ -8,6 +8,7 @@ import { offsetOf } from '../../../src/kernel/address.ts'
 import { arrange, naiveNest } from '../../../src/kernel/build.ts'
 import type { Buffer } from '../../../src/kernel/buffer.ts'
 import { newBuffer } from '../../../src/kernel/buffer.ts'
+import type { Expr } from '../../../src/kernel/expr.ts'
 import { bin, index, load, local } from '../../../src/kernel/expr.ts'
 import type { For, LoopKind, NestKernel, Stmt } from '../../../src/kernel/nest.ts'
 import { foldLanes, IllegalSchedule, jam, lanes } from '../../../src/kernel/schedule/index.ts'
@@ -43,7 +44,7 @@ export interface TileOptions {
 const BLOCK = 128
 /** Panels that are enough to share among threads; of fewer, rows are shared too, so many at a time. */
 const ENOUGH = 16
-const SHARE = 32
+const SHARE = 16
 
 type Rewrite = (nest: NestKernel) => NestKernel
 
@@ -111,67 +112,56 @@ function where(a: Ix, b: Ix, body: () => readonly Stmt[]): readonly Stmt[] {
 }
 
 function build(p: Plan): NestKernel {
-  const [N, M] = [extentOf(p.n), p.m === undefined ? con(1) : extentOf(p.m)]
-  const panels = ceilDiv(N, PANEL)
-  const outer = p.shared.map(extentOf)
-  // A number that is not known cannot be taken apart again: then panels are a loop of their own.
-  const apart = outer.length > 0 && isConst(panels) === undefined
-  const shape = apart ? outer : [...outer, panels]
-  const few = (isConst(elements(shape)) ?? ENOUGH) < ENOUGH && !proveLe(M, SHARE)
-  const all = few ? [ceilDiv(M, SHARE), ...shape] : shape
-  const g = loopSymbol(all.length === 1 && !apart ? 'panel' : 'part', elements(all))
-  const at = delinearise(of(g), all)
-  const parts = few ? at.slice(1) : at
-  const syms = new Map(p.shared.map((v, i): [Sym, Ix] => [v, parts[i]]))
+  const M = p.m === undefined ? con(1) : extentOf(p.m)
+  const panels = ceilDiv(extentOf(p.n), PANEL)
+  const panel = loopSymbol('panel', panels)
+  const shape = p.shared.map(extentOf)
+  const g = p.shared.length === 1 ? p.shared[0] : loopSymbol('part', elements(shape))
+  const at = p.shared.length === 1 ? [of(g)] : delinearise(of(g), shape)
+  const syms = new Map(p.shared.map((v, i): [Sym, Ix] => [v, at[i]]))
   const around = p.around.map((v) => ({ v, made: loopSymbol(v.name, extentOf(v)) }))
   for (const { v, made } of around) syms.set(v, of(made))
-
   const rewrites: Rewrite[] = []
-  const rowsFrom = (lo: Ix, size: number): For => {
-    const inner = loopSymbol('panel', panels)
-    const panel = apart ? of(inner) : parts[p.shared.length]
-    const body = around.reduceRight<readonly Stmt[]>(
-      (body, { made }) => [serial(made, 0, extentOf(made), 1, body)],
-      columnsOf(p, syms, panel, lo, size, rewrites),
-    )
-    return serial(g, 0, elements(all), 1, apart ? [serial(inner, 0, panels, 1, body)] : body, 'thread')
-  }
-  if (few) return rewritten(p, [rowsFrom(mul(SHARE, at[0]), SHARE)], rewrites)
-  if (proveLe(M, BLOCK)) return rewritten(p, [rowsFrom(con(0), BLOCK)], rewrites)
-  const block = sym('block', { lo: 0, hi: sub(M, 1), role: 'loop', multipleOf: BLOCK })
-  return rewritten(p, [serial(block, 0, M, BLOCK, [rowsFrom(of(block), BLOCK)])], rewrites)
-}
-
-const rewritten = (p: Plan, body: readonly Stmt[], rewrites: readonly Rewrite[]): NestKernel =>
-  rewrites.reduce((nest, rewrite) => rewrite(nest), { ...p.naive, body })
-
-/** One panel: a whole one, or what is left at the end. */
-function columnsOf(
-  p: Plan,
-  syms: ReadonlyMap<Sym, Ix>,
-  panel: Ix,
-  lo: Ix,
-  size: number,
-  rewrites: Rewrite[],
-): readonly Stmt[] {
   const N = extentOf(p.n)
-  const first = mul(PANEL, panel)
-  const whole = (): readonly Stmt[] => rowsOf(p, syms, { first, width: con(PANEL) }, lo, size, rewrites)
-  if (isConst(mod(N, PANEL)) === 0) return whole()
-  const count = isConst(N)
   const full = floorDiv(N, PANEL)
-  const left =
-    count === undefined
-      ? { first, width: min(PANEL, sub(N, first)) }
-      : { first: con(PANEL * Math.floor(count / PANEL)), width: con(count % PANEL) }
-  const part = (): readonly Stmt[] => rowsOf(p, syms, left, lo, size, rewrites)
-  if (count !== undefined && count < PANEL) return part()
-  return [...where(add(panel, 1), full, whole), ...where(full, panel, part)]
+  const panelsOf = (lo: Ix, size: number, kind: LoopKind): readonly Stmt[] => {
+    const within = (columns: Columns): readonly Stmt[] =>
+      around.reduceRight<readonly Stmt[]>(
+        (b, { made }) => [serial(made, 0, extentOf(made), 1, b)],
+        rowsOf(p, syms, columns, lo, size, rewrites),
+      )
+    const whole = { first: mul(PANEL, panel), end: add(mul(PANEL, panel), PANEL) }
+    const part = { first: mul(PANEL, full), end: N }
+    if (isConst(mod(N, PANEL)) === 0) return [serial(panel, 0, panels, 1, within(whole), kind)]
+    if (isConst(full) === 0) return kind === 'serial' ? within(part) : [serial(panel, 0, 1, 1, within(part), kind)]
+    if (kind === 'serial') return [serial(panel, 0, full, 1, within(whole)), ...within(part)]
+    const is = (f: 'lt' | 'eq'): Expr => bin(f, index(of(panel)), index(full))
+    const both: readonly Stmt[] = [
+      { k: 'if', c: is('lt'), body: within(whole) },
+      { k: 'if', c: is('eq'), body: within(part) },
+    ]
+    return [serial(panel, 0, panels, 1, both, kind)]
+  }
+  const blocks = (size: number, kind: LoopKind, inner: LoopKind): Stmt[] => {
+    if (proveLe(M, size)) return [...panelsOf(con(0), isConst(M) ?? size, inner)]
+    const block = loopSymbol('block', ceilDiv(M, size))
+    return [serial(block, 0, ceilDiv(M, size), 1, panelsOf(mul(size, block), size, inner), kind)]
+  }
+  // Of few or unknown numbers of panels, threads share the rows.
+  const most = isConst(M) ?? BLOCK
+  const few = (isConst(panels) ?? 0) < ENOUGH && !proveLe(M, SHARE) && (isConst(M) ?? 0) % SHARE === 0
+  const body =
+    p.shared.length > 0
+      ? [serial(g, 0, extentOf(g), 1, blocks(most, 'serial', 'serial'), 'thread')]
+      : few
+        ? blocks(SHARE, 'thread', 'serial')
+        : blocks(most, 'serial', 'thread')
+  return rewrites.reduce<NestKernel>((nest, rewrite) => rewrite(nest), { ...p.naive, body })
 }
 
 interface Columns {
   readonly first: Ix
-  readonly width: Ix
+  readonly end: Ix
 }
 
 /** The rows of a block in tiles: sums, then what follows them. */
@@ -187,10 +177,12 @@ function rowsOf(
   const height = Math.min(p.height, isConst(M) ?? p.height)
   const tile = newBuffer('tile', p.inside.start.v.of, 'private', [con(height), con(PANEL)])
   const count = min(size, sub(M, lo))
-  const i = sym(p.m?.name ?? 'm', { lo: 0, hi: sub(count, 1), role: 'loop', multipleOf: height })
+  const exact = isConst(mod(M, height)) === 0
+  const last = sub(count, exact ? height : 1)
+  const i = sym(p.m?.name ?? 'm', { lo: 0, hi: last, role: 'loop', multipleOf: height })
   const one = isConst(count) === height
   const at = one ? lo : add(lo, i)
-  const left = isConst(mod(M, height)) === 0 ? con(height) : min(height, sub(M, at))
+  const left = exact ? con(height) : one ? count : min(height, sub(count, i))
   const tiles: Tiles = { p, syms, columns, at, tile, rewrites }
   const single = (): readonly Stmt[] => {
     if (isConst(left) === 1) return sumsOf(tiles, con(0), 1)
@@ -198,8 +190,8 @@ function rowsOf(
     return [serial(r, 0, left, 1, sumsOf(tiles, of(r), 1))]
   }
   const sums =
-    height === 1
-      ? single()
+    isConst(left) === height
+      ? sumsOf(tiles, con(0), height)
       : [
           ...where(add(at, height), M, () => sumsOf(tiles, con(0), height)),
           ...where(add(M, 1), add(at, height), single),
@@ -219,8 +211,8 @@ interface Tiles {
 }
 
 /** The point of a tile in the naive nest. */
-function pointOf({ p, syms, columns, at }: Tiles, r: Ix, c: Ix): Map<Sym, Ix> {
-  const point = new Map(syms).set(p.n, add(columns.first, c))
+function pointOf({ p, syms, at }: Tiles, r: Ix, n: Ix): Map<Sym, Ix> {
+  const point = new Map(syms).set(p.n, n)
   return p.m === undefined ? point : point.set(p.m, add(at, r))
 }
 
@@ -228,45 +220,44 @@ function pointOf({ p, syms, columns, at }: Tiles, r: Ix, c: Ix): Map<Sym, Ix> {
 function sumsOf(t: Tiles, from: Ix, height: number): readonly Stmt[] {
   const { p, columns, tile, rewrites } = t
   const { start, sums } = p.inside
-  const whole = floorDiv(columns.width, 4)
-  const first = mul(4, whole)
-  /** Sums at column `c`, for all rows; the symbols of the loops over rows and k. */
-  const point = (
-    c: Ix,
-    inner: (body: readonly Stmt[]) => readonly Stmt[],
-  ): { body: readonly Stmt[]; r: Sym; k: Sym } => {
+  // Four columns at a time, and the rest one by one.
+  const middle = mul(4, floorDiv(columns.end, 4))
+  /** Sums at column `n`, for all rows; the symbols of the loops over rows and k. */
+  const point = (n: Ix, inner: (b: readonly Stmt[]) => readonly Stmt[]): { body: readonly Stmt[]; r: Sym; k: Sym } => {
     const r = loopSymbol('r', height)
     const row = add(from, r)
-    const copy = copier(pointOf(t, row, c))
+    const copy = copier(pointOf(t, row, n))
     const [made, loop] = [start, sums].map(copy.stmt)
     const s = made as Stmt & { k: 'var' }
-    const body = inner([made, loop, { k: 'store', buf: tile, at: [row, c], e: local(s.v) }])
+    const body = inner([made, loop, { k: 'store', buf: tile, at: [row, mod(n, PANEL)], e: local(s.v) }])
     return { body: [serial(r, 0, height, 1, body)], r, k: innermost(loop as For).v }
   }
+  const fours = (): readonly Stmt[] => {
+    const count = isConst(sub(middle, columns.first))
+    if (count === 0) return []
+    const q = sym('q', { lo: columns.first, hi: sub(middle, 4), role: 'loop', multipleOf: 4 })
+    const v = loopSymbol('v', 4)
+    if (p.along === 'depth') {
+      const { body, r, k } = point(add(q, v), (b) => b)
+      rewrites.push((nest) => jam(jam(nest, r), v), folded(k, 1))
+      return [serial(q, columns.first, middle, 4, [serial(v, 0, 4, 1, body)])]
+    }
+    const { body, r } = point(add(q, v), (b) => [serial(v, 0, 4, 1, b)])
+    rewrites.push((nest) => lanes(nest, v))
+    // Vector by vector, then row by row: as many registers as there are rows hold scalars, one a vector.
+    if (count !== undefined) rewrites.push((nest) => jam(nest, q))
+    rewrites.push((nest) => jam(nest, r))
+    return [serial(q, columns.first, middle, 4, body)]
+  }
   const rest = (): readonly Stmt[] => {
-    const count = sub(columns.width, first)
-    if (isConst(count) === 0) return []
-    const c = sym('c', { lo: first, hi: sub(columns.width, 1), role: 'loop' })
-    const { body, r, k } = point(of(c), (b) => b)
+    if (isConst(sub(columns.end, middle)) === 0) return []
+    const n = sym('n', { lo: middle, hi: sub(columns.end, 1), role: 'loop' })
+    const { body, r, k } = point(of(n), (b) => b)
     rewrites.push((nest) => jam(nest, r))
     if (p.along === 'depth') rewrites.push(folded(k, height === 1 ? 4 : 2))
-    return [serial(c, first, columns.width, 1, body)]
+    return [serial(n, middle, columns.end, 1, body)]
   }
-  if (p.along === 'depth') {
-    const [u, v] = [sym('u', { lo: 0, hi: sub(whole, 1), role: 'loop' }), loopSymbol('v', 4)]
-    if (isConst(whole) === 0) return rest()
-    const { body, r, k } = point(add(mul(4, of(u)), v), (b) => b)
-    rewrites.push((nest) => jam(jam(nest, r), v), folded(k, 1))
-    return [serial(u, 0, whole, 1, [serial(v, 0, 4, 1, body)]), ...rest()]
-  }
-  const count = isConst(whole)
-  if (count === 0) return rest()
-  const v = sym('v', { lo: 0, hi: sub(whole, 1), role: 'loop' })
-  const lane = loopSymbol('lane', 4)
-  const { body, r } = point(add(mul(4, of(v)), lane), (b) => [serial(lane, 0, 4, 1, b)])
-  rewrites.push((nest) => jam(lanes(nest, lane), r))
-  if (count !== undefined) rewrites.push((nest) => jam(nest, v))
-  return [serial(v, 0, whole, 1, body), ...rest()]
+  return [...fours(), ...rest()]
 }
 
 const innermost = (loop: For): For => {
@@ -284,15 +275,17 @@ const folded =
 function epilogueOf(t: Tiles, height: Ix): readonly Stmt[] {
   const { p, columns, tile, rewrites } = t
   const r = sym('r', { lo: 0, hi: sub(height, 1), role: 'loop' })
-  const c = sym('c', { lo: 0, hi: sub(columns.width, 1), role: 'loop' })
+  const { end } = columns
+  const n = sym(p.n.name, { lo: columns.first, hi: sub(end, 1), role: 'loop' })
   const row = isConst(height) === 1 ? con(0) : of(r)
-  const named = mapExprs(p.inside.rest, mapper({ locals: new Map([[p.inside.start.v, load(tile, [row, of(c)])]]) }))
-  const copy = copier(pointOf(t, row, of(c)))
-  const body = serial(c, 0, columns.width, 1, named.map(copy.stmt))
-  if (!proveLe(columns.width, 3))
+  const value = load(tile, [row, mod(n, PANEL)])
+  const named = mapExprs(p.inside.rest, mapper({ locals: new Map([[p.inside.start.v, value]]) }))
+  const copy = copier(pointOf(t, row, of(n)))
+  const body = serial(n, columns.first, end, 1, named.map(copy.stmt))
+  if (!proveLe(sub(end, columns.first), 3))
     rewrites.push((nest) => {
       try {
-        return foldLanes(nest, c, { lanes: 4, chains: 1 })
+        return foldLanes(nest, n, { lanes: 4, chains: 1 })
       } catch (e) {
         if (e instanceof IllegalSchedule) return nest
         throw e
