@@ -78,9 +78,9 @@ function batched(transposed: boolean, N: IxLike = T, K: IxLike = 12): StageKerne
 }
 
 const options: readonly ScheduleOptions[] = [{}, { wide: true }]
-const some = [1, 2, 3, 4, 5, 6, 7, 8, 15, 16, 17, 33, 64, 65]
+const some = [1, 2, 3, 4, 5, 7, 17, 34]
 
-async function check(make: () => StageKernel, sizes: readonly number[], threads = [1, 2]): Promise<void> {
+async function check(make: () => StageKernel, sizes: readonly number[], threads = [2]): Promise<void> {
   const k = make()
   for (const o of options) {
     const nest = schedule(k, o)
@@ -105,7 +105,7 @@ describe('contractions equal the naive nest', () => {
     [9, 50],
   ])('K = %i, N = %i', async (K, N) => {
     await check(() => linear(K, N, true), some)
-    await check(() => linear(K, N, false), some, [2])
+    await check(() => linear(K, N, false), some, [1])
   })
   test('any number of rows', async () => {
     const all = Array.from({ length: 130 }, (_, i) => i + 1)
