@@ -116,7 +116,7 @@ function build(p: Plan): NestKernel {
   const panels = ceilDiv(extentOf(p.n), PANEL)
   const panel = loopSymbol('panel', panels)
   const shape = p.shared.map(extentOf)
-  const g = p.shared.length === 1 ? p.shared[0] : loopSymbol('part', elements(shape))
+  const g = p.shared.length === 1 ? p.shared[0] : loopSymbol('shared', elements(shape))
   const at = p.shared.length === 1 ? [of(g)] : delinearise(of(g), shape)
   const syms = new Map(p.shared.map((v, i): [Sym, Ix] => [v, at[i]]))
   const around = p.around.map((v) => ({ v, made: loopSymbol(v.name, extentOf(v)) }))
