@@ -2,15 +2,15 @@
 import type { Sx } from './sexp.ts'
 import { flat, get, set } from './sexp.ts'
 
-/** A number in all lanes that is not 0. */
-export const isConstantVector = (x: Sx): boolean =>
-  typeof x !== 'string' &&
-  /^\w+\.splat$/.test(String(x[0])) &&
-  typeof x[1] !== 'string' &&
-  /^\w+\.const$/.test(String(x[1][0]))
+/** A vector of constants that is not 0. */
+export function isConstantVector(x: Sx): boolean {
+  if (typeof x === 'string') return false
+  if (x[0] === 'v128.const') return x.slice(2).some((n) => n !== '0')
+  return /^\w+\.splat$/.test(String(x[0])) && /^\w+\.const$/.test(String(x[1][0]))
+}
 
-/** Statements of a function with their constants set first. One that is 0 costs nothing and stays. */
-export function namedConstants(body: readonly Sx[], local: (wish: string) => string): readonly Sx[] {
+/** Statements of a function with their constants set first, each in a local of its name. One that is 0 costs nothing and stays. */
+export function namedConstants(body: readonly Sx[], local: (text: string) => string): readonly Sx[] {
   const known = new Map<string, string>()
   const first: Sx[] = []
   const go = (x: Sx, inLoop: boolean): Sx => {
@@ -19,7 +19,7 @@ export function namedConstants(body: readonly Sx[], local: (wish: string) => str
       const key = flat(x)
       let name = known.get(key)
       if (name === undefined) {
-        known.set(key, (name = local('c')))
+        known.set(key, (name = local(x[0] === 'v128.const' ? x.slice(2).join('_') : String(x[1][1]))))
         first.push(set(name, x))
       }
       return get(name)

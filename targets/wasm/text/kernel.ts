@@ -48,7 +48,7 @@ export function printKernel(kernel: NestKernel, p: Printer): PrintedKernel {
   const context: Context = { p, own, known, pointers: at, out: body, shared: () => 0 }
   if (!hasThreads(nest.body)) body.push(['if', ['global.get', globals.thread], ['then', ['return']]])
   statements(nest.body, context, hasThreads(nest.body))
-  const constants = namedConstants(body, (wish) => own.local(wish, 'v128'))
+  const constants = namedConstants(body, own.constant)
   const declared = own.declared().map(([n, t]): Sx => ['local', n, t])
   const lines = [
     ...kernel.doc.flatMap((l) => comment(l)),
@@ -253,9 +253,9 @@ function loop(s: For, around: Context, shares: boolean): void {
     const { base } = addressOf({ buf, rest: covers, constant: 0 }, { ...c, shared: () => 0 }, scope)
     point(buf, covers, base, c)
   }
-  // Pointers that move start where the first iteration is: of a thread's share, at its own.
+  // Pointers that move start where the first iteration is, which the symbol of the loop holds by now.
   const moving = moves.moving.map((m) => {
-    const start = s.kind === 'thread' ? m.covers : m.start
+    const start = s.kind === 'serial' && isConst(s.lo) !== undefined ? m.start : m.covers
     const { base } = addressOf({ buf: m.buf, rest: start, constant: 0 }, { ...c, shared: () => 0 }, scope)
     const local = c.own.local(`${m.buf.name}_at`, 'i32')
     out.push(set(local, base))

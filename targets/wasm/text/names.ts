@@ -5,16 +5,17 @@ export type WasmType = 'i32' | 'f32' | 'v128'
 /** Each wish becomes a name that is not taken. */
 export interface Names {
   readonly name: (wish: string) => string
+  /** The name of a number: `$0.5`. */
+  readonly number: (text: string) => string
 }
 export function names(taken: Iterable<string> = []): Names {
   const used = new Set(taken)
-  return {
-    name: (wish) => {
-      const made = free(`$${cleaned(wish)}`, (n) => used.has(n))
-      used.add(made)
-      return made
-    },
+  const take = (base: string): string => {
+    const made = free(base, (n) => used.has(n))
+    used.add(made)
+    return made
   }
+  return { name: (wish) => take(`$${cleaned(wish)}`), number: (text) => take(`$${text}`) }
 }
 
 function free(base: string, taken: (name: string) => boolean): string {
@@ -35,6 +36,8 @@ export interface Locals {
   readonly local: (wish: string, type: WasmType) => string
   /** A name that stands for the whole function (a parameter). */
   readonly param: (wish: string) => string
+  /** A vector of constants that stands for the whole function. */
+  readonly constant: (text: string) => string
   readonly open: () => void
   readonly close: () => void
   /** All that were made, in order. */
@@ -47,6 +50,11 @@ export function locals(): Locals {
   const open: (readonly [key: string, name: string])[][] = [[]]
   return {
     param: own.name,
+    constant: (text) => {
+      const made = own.number(text)
+      declared.push([made, 'v128'])
+      return made
+    },
     local: (wish, type) => {
       const key = `${cleaned(wish)}:${type}`
       let made = idle.get(key)?.pop()

@@ -88,12 +88,23 @@ function sum(terms: readonly Term[], scope: Scope, head?: Sx): Sx {
 const rank = (t: Term): number => (t.atoms.length === 0 ? 2 : t.coef < 0 ? 1 : 0)
 const product = (t: Term, scope: Scope): Sx =>
   t.atoms.length === 0 ? i32(1) : t.atoms.map((a) => atom(a, scope)).reduce((a, b) => ['i32.mul', a, b])
-const term = (t: Term, scope: Scope): Sx => (t.atoms.length === 0 ? i32(t.coef) : times(product(t, scope), t.coef))
+function term(t: Term, scope: Scope): Sx {
+  if (t.atoms.length === 0) return i32(t.coef)
+  // x div 8 * 8 is x without its lowest bits.
+  const at = t.atoms.findIndex((a) => a.k === 'div' && isPower(isConst(a.b)) && t.coef % isConst(a.b)! === 0)
+  const a = t.atoms[at]
+  if (a?.k !== 'div') return times(product(t, scope), t.coef)
+  const n = isConst(a.b)!
+  const whole: Sx = ['i32.and', ix(a.a, scope), i32(-n)]
+  const others = t.atoms.filter((_, i) => i !== at)
+  const all = others.length === 0 ? whole : (['i32.mul', product({ ...t, atoms: others }, scope), whole] as const)
+  return times(all, t.coef / n)
+}
+const isPower = (n: number | undefined): boolean => n !== undefined && n > 0 && Number.isInteger(Math.log2(n))
 function times(x: Sx, n: number): Sx {
   if (n === 1) return x
   if (typeof x !== 'string' && x[0] === 'i32.const') return i32(Number(x[1]) * n)
-  const shift = Math.log2(n)
-  return Number.isInteger(shift) ? ['i32.shl', x, i32(shift)] : ['i32.mul', x, i32(n)]
+  return isPower(n) ? ['i32.shl', x, i32(Math.log2(n))] : ['i32.mul', x, i32(n)]
 }
 
 function atom(a: Atom, scope: Scope): Sx {
@@ -114,7 +125,7 @@ function atom(a: Atom, scope: Scope): Sx {
 }
 /** `a div b` or `a mod b`, rounded down. */
 function quotient(k: 'div' | 'mod', a: Sx, b: Sx, n: number | undefined, natural: boolean, scope: Scope): Sx {
-  if (n !== undefined && n > 0 && Number.isInteger(Math.log2(n)))
+  if (n !== undefined && isPower(n))
     return k === 'mod' ? ['i32.and', a, i32(n - 1)] : [natural ? 'i32.shr_u' : 'i32.shr_s', a, i32(Math.log2(n))]
   if (natural) return [k === 'mod' ? 'i32.rem_u' : 'i32.div_u', a, b]
   return ['call', scope.p.helper(k === 'mod' ? 'floor_mod' : 'floor_div'), a, b]
@@ -187,6 +198,8 @@ function splatted(x: Expr, scope: Scope): Sx {
 }
 function vector(of: Scalar, xs: readonly Sx[]): Sx {
   const type = shapeOf(of)
+  const isNumber = (x: Sx): x is readonly Sx[] => x[0] === 'f32.const' || x[0] === 'i32.const'
+  if (of !== 'bool' && xs.every(isNumber)) return ['v128.const', type, ...xs.map((x) => x[1])]
   const lanes = of === 'bool' ? xs.map((x): Sx => ['i32.sub', i32(0), x]) : xs
   return lanes
     .slice(1)
@@ -277,12 +290,12 @@ const isProduct = (e: Expr): e is Expr & { k: 'bin' } => e.k === 'bin' && e.f ==
 function binary(e: Expr & { k: 'bin' }, scope: Scope): Sx {
   const { f, a, b } = e
   // A sum with a product, where they may be one instruction.
-  if (a.of === 'f32' && onLanes(a) && (f === 'add' || f === 'sub')) {
+  if (scope.p.relaxed && a.of === 'f32' && onLanes(a) && (f === 'add' || f === 'sub')) {
     const fused = f === 'add' ? madd : nmadd
     const [product, other] = isProduct(b) ? [b, a] : f === 'add' && isProduct(a) ? [a, b] : []
     if (product !== undefined && other !== undefined) {
       const rest = expr(other, scope)
-      return fused(scope.p.relaxed, expr(product.a, scope), expr(product.b, scope), rest)
+      return fused(true, expr(product.a, scope), expr(product.b, scope), rest)
     }
   }
   if (a.of === 'i32' && (f === 'floordiv' || f === 'mod')) return integerQuotient(f, e, scope)
@@ -296,7 +309,7 @@ function integerQuotient(f: 'floordiv' | 'mod', { a, b }: Expr & { k: 'bin' }, s
   const natural = a.k === 'index' && range(a.ix).lo >= 0 && n !== undefined && n > 0
   if (!onLanes(a)) return quotient(k, expr(a, scope), expr(b, scope), n, natural, scope)
   const [x, y] = [a, b].map((q) => named(expr(q, scope), 'v128', scope))
-  if (n !== undefined && n > 0 && Number.isInteger(Math.log2(n)))
+  if (n !== undefined && isPower(n))
     return k === 'mod' ? ['v128.and', x, ['i32x4.splat', i32(n - 1)]] : ['i32x4.shr_s', x, i32(Math.log2(n))]
   const lane = (v: Sx, i: number): Sx => ['i32x4.extract_lane', String(i), v]
   return vector('i32', [0, 1, 2, 3].map((i) => quotient(k, lane(x, i), lane(y, i), n, false, scope))) // prettier-ignore
