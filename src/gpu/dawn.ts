@@ -1,3 +1,4 @@
+import { waitPatiently } from './patience.ts'
 import { hasVulkanLoader, prepareSwiftShader } from './swiftshader.ts'
 import { GpuUnavailable, messageOf } from './unavailable.ts'
 
@@ -47,6 +48,7 @@ export async function openGpu(options: GpuOptions = {}): Promise<OpenGpu> {
   const found = await findAdapter(binding, flags)
   const opened = handle(found.gpu, found.adapter)
   const software = found.adapter.info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe/i.test(opened.description)
+  if (software) waitPatiently()
   return { ...opened, software }
 }
 

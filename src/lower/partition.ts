@@ -320,7 +320,8 @@ export function partition(flow: Flow, fuse: boolean): Partition {
     if (together.size > 0) storesLaw()
   }
   const groups = sortGroups([...new Set(members.map((n) => groupOf.get(n)!))], successors, loopOf, undefined)
-  receipts.push(...refused(groups, groupOf, flow))
+  // One by one: a large model has more of them than a call takes arguments.
+  for (const r of refused(groups, groupOf, flow)) receipts.push(r)
   return { groups, groupOf, receipts }
 }
 

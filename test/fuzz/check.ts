@@ -283,7 +283,9 @@ function bytesOf(graph: Graph, tensor: (name: string) => Float32Array): Uint8Arr
 }
 
 async function load(target: Target, compiled: Compiled, weights: Uint8Array, options: CheckOptions): Promise<Emitted> {
-  const { module, close } = await importArtifacts(await target.emit(compiled.lowered.module, { language: 'js' }))
+  const { module, close } = await importArtifacts(
+    await target.emit(compiled.lowered.module, { language: 'js', selftest: false }),
+  )
   const { load } = module as { load: (o: object) => Promise<Emitted> }
   try {
     return await load({ weights, ...(target.name === 'wgsl' ? { device: await options.device() } : {}) })
