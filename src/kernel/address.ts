@@ -32,7 +32,7 @@ export function flatten(nest: NestKernel): FlatKernel {
   const flatOf = (b: Buffer): Buffer => {
     let made = flat.get(b)
     if (made === undefined) {
-      made = b.shape.length === 1 && b.layout === undefined ? b : newBuffer(b.name, b.of, b.space, [storageOf(b)])
+      made = b.shape.length === 1 && b.layout === undefined ? b : newBuffer(b.name, b.of, b.space, [storageOf(b)], undefined, b.as)
       flat.set(b, made)
     }
     return made
@@ -68,7 +68,9 @@ export function flatten(nest: NestKernel): FlatKernel {
         return [s]
     }
   })
-  return { nest: { ...nest, args: nest.args.map((a) => ({ ...a, buffer: flatOf(a.buffer) })), body }, flat }
+  const views = nest.views?.map((v) => ({ buffer: flatOf(v.buffer), of: flatOf(v.of) }))
+  const args = nest.args.map((a) => ({ ...a, buffer: flatOf(a.buffer) }))
+  return { nest: { ...nest, args, body, ...(views ? { views } : {}) }, flat }
 }
 
 /** A place for bases: the start of a loop's body, or of the kernel. */

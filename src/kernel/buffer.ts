@@ -11,13 +11,23 @@ export interface Layout {
   readonly axes: readonly Sym[]
   readonly offset: Ix
   readonly size: Ix
+  /** Elements of weights that are kept in fewer bits than those they are computed with; a target's schedules know how that lies in memory. */
+  readonly kept?: KeptAs
 }
+
+export type KeptAs = 'f16' | 'bf16' | 'int8' | 'int4'
 
 /**
  * `global` buffers are kernel arguments; `workgroup` and `private` ones are allocated in a nest; `virtual` ones stand for the
  * value of a stage that is inlined or not yet placed. `bool` is stored as 0/1 in 32 bits.
  */
 export type Space = 'global' | 'workgroup' | 'private' | 'virtual'
+
+/**
+ * How an element lies in memory where it is not as it is computed with: `i8`, `u8` as i32; `f16`, `bf16` as f32; two bytes as a pair of
+ * integers with and without sign.
+ */
+export type Narrow = 'i8' | 'u8' | 'f16' | 'bf16' | 'i8x2' | 'u8x2'
 
 export interface Buffer {
   readonly id: number
@@ -26,9 +36,17 @@ export interface Buffer {
   readonly space: Space
   readonly shape: readonly Ix[]
   readonly layout?: Layout
+  readonly as?: Narrow
 }
 
 let nextBuffer = 0
-export function newBuffer(name: string, of: Scalar, space: Space, shape: readonly Ix[], layout?: Layout): Buffer {
-  return { id: nextBuffer++, name, of, space, shape, ...(layout ? { layout } : {}) }
+export function newBuffer(
+  name: string,
+  of: Scalar,
+  space: Space,
+  shape: readonly Ix[],
+  layout?: Layout,
+  as?: Narrow,
+): Buffer {
+  return { id: nextBuffer++, name, of, space, shape, ...(layout ? { layout } : {}), ...(as ? { as } : {}) }
 }

@@ -10,7 +10,8 @@ import type { Ix } from '../types/ix.ts'
 import { add, con, floorDiv, max, min, mod, mul, neg, range, sub, valueIx } from '../types/ix.ts'
 import type { Buffer } from './buffer.ts'
 
-export type Scalar = 'f32' | 'f64' | 'i32' | 'bool'
+/** A `pair` is two integers of 16 bits in 32: what instructions for sums of products take. */
+export type Scalar = 'f32' | 'f64' | 'i32' | 'bool' | 'pair'
 export type Lanes = 1 | 2 | 4
 
 /** Functions of one operand. `bool` for `not`, otherwise the operand's type. */
@@ -56,6 +57,13 @@ export type Expr =
   | (Common & { readonly k: 'vec'; readonly xs: readonly Expr[] })
   | (Common & { readonly k: 'lane'; readonly x: Expr; readonly i: number })
   | (Common & { readonly k: 'across'; readonly f: LaneFold; readonly x: Expr })
+  /** Arithmetic of pairs. */
+  | (Common & { readonly k: 'pairs'; readonly f: PairFn; readonly xs: readonly Expr[] })
+/**
+ * `even`, `odd`: one of the integers of a pair, i32. `low4`, `high4`: the lower and the upper four bits of both bytes of a pair, as a pair. `dot` of two
+ * pairs: a0 b0 + a1 b1, i32. `narrow`: four i32 and four more, each within 16 bits, as (a0, a1), (a2, a3), (b0, b1), (b2, b3).
+ */
+export type PairFn = 'even' | 'odd' | 'low4' | 'high4' | 'dot' | 'narrow'
 /** Folds over the lanes of a vector. */
 export type LaneFold = Exclude<Fold, 'argmax'>
 
@@ -68,10 +76,10 @@ const memos: Map<Expr, unknown>[] = []
 let nextId = 0
 let firstId = 0
 let nextLocal = 0
-const pairs = 2 ** 26
+const idPairs = 2 ** 26
 
 function newId(): number {
-  if (nextId - firstId >= pairs) throw new Error('internal: more expressions than a compilation can have')
+  if (nextId - firstId >= idPairs) throw new Error('internal: more expressions than a compilation can have')
   return nextId++
 }
 function tableOf(kind: string): Map<number | string, Expr> {
@@ -84,7 +92,7 @@ function made(table: Map<number | string, Expr>, key: number | string, expr: Exp
   table.set(key, expr)
   return expr
 }
-const pairKey = (a: Expr, b: Expr): number => (a.id - firstId) * pairs + (b.id - firstId)
+const pairKey = (a: Expr, b: Expr): number => (a.id - firstId) * idPairs + (b.id - firstId)
 
 /** Forgets all interned expressions. Only between compilations: expressions made before and after must not be mixed. */
 export function resetExpressions(): void {
@@ -167,6 +175,16 @@ export function across(f: LaneFold, x: Expr): Expr {
   const table = tableOf(`across ${f}`)
   return table.get(x.id) ?? made(table, x.id, { id: newId(), k: 'across', of: x.of, lanes: 1, f, x })
 }
+export function pairs(f: PairFn, ...xs: readonly Expr[]): Expr {
+  const from = f === 'narrow' ? 'i32' : 'pair'
+  const [{ lanes }] = xs
+  if (xs.length !== (f === 'dot' || f === 'narrow' ? 2 : 1) || xs.some((x) => x.of !== from || x.lanes !== lanes) || (f === 'narrow' && lanes !== 4))
+    throw new Error(`internal: ${f} of ${xs.map((x) => `${x.of} x ${x.lanes}`).join(' and ')}`)
+  const table = tableOf(f)
+  const key = xs.map((x) => x.id).join()
+  const of = f === 'low4' || f === 'high4' || f === 'narrow' ? 'pair' : 'i32'
+  return table.get(key) ?? made(table, key, { id: newId(), k: 'pairs', of, lanes, f, xs })
+}
 export function un(f: UnaryFn, x: Expr): Expr {
   const position = f === 'neg' ? asIx(x) : undefined
   if (position !== undefined) return index(neg(position))
@@ -222,7 +240,7 @@ export function select(c: Expr, x: Expr, y: Expr): Expr {
   const key = `${c.id},${x.id},${y.id}`
   return table.get(key) ?? made(table, key, { id: newId(), k: 'select', of: x.of, lanes: x.lanes, c, x, y })
 }
-const casts = { f32: 'to f32', f64: 'to f64', i32: 'to i32', bool: 'to bool' } as const
+const casts = { f32: 'to f32', f64: 'to f64', i32: 'to i32', bool: 'to bool', pair: 'to pair' } as const
 export function cast(of: Scalar, x: Expr): Expr {
   if (x.of === of) return x
   const table = tableOf(casts[of])
@@ -301,6 +319,10 @@ export function rebuild(e: Expr, go: (e: Expr) => Expr, ix: (x: Ix) => Ix = (x) 
       const xs = mapSame(e.xs, go)
       return xs === e.xs ? e : vec(xs)
     }
+    case 'pairs': {
+      const xs = mapSame(e.xs, go)
+      return xs === e.xs ? e : pairs(e.f, ...xs)
+    }
     case 'lane': {
       const x = go(e.x)
       return x === e.x ? e : lane(x, e.i)
@@ -340,6 +362,7 @@ export function operands(e: Expr): readonly Expr[] {
     case 'across':
       return [e.x]
     case 'vec':
+    case 'pairs':
       return e.xs
     case 'bin':
       return [e.a, e.b]

@@ -45,10 +45,17 @@ export interface For {
   readonly body: readonly Stmt[]
 }
 
+/** Another way to look at the memory of an argument: `buffer` holds elements of its own type, from the argument's first byte on. */
+export interface View {
+  readonly buffer: Buffer
+  readonly of: Buffer
+}
+
 export interface NestKernel {
   readonly name: string
   readonly doc: readonly string[]
   readonly args: readonly KernelArg[]
   readonly params: readonly Sym[]
   readonly body: readonly Stmt[]
+  readonly views?: readonly View[]
 }

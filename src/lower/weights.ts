@@ -93,7 +93,8 @@ function pulledBack(param: Node, views: readonly Node[], seen: Layout): Layout |
   if (landing.guard !== undefined) return undefined
   const offset = substitute(seen.offset, new Map<Sym, Ix>(seen.axes.map((s, i) => [s, landing.at[i]])))
   const how = views.map((v) => `${v.op}(${attrsKey(v.attrs)})`).join('.')
-  return { name: how === '' ? seen.name : `${seen.name}:${how}`, axes, offset, size: seen.size }
+  const kept = seen.kept === undefined ? {} : { kept: seen.kept }
+  return { name: how === '' ? seen.name : `${seen.name}:${how}`, axes, offset, size: seen.size, ...kept }
 }
 
 export const rowMajor = (shape: readonly Ix[]): Layout => {
