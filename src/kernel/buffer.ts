@@ -11,8 +11,11 @@ export interface Layout {
   readonly axes: readonly Sym[]
   readonly offset: Ix
   readonly size: Ix
-  /** Elements of weights that are kept in fewer bits than those they are computed with; a target's schedules know how that lies in memory. */
-  readonly kept?: KeptAs
+  /**
+   * Elements of weights that are kept in fewer bits than those they are computed with, in the panels of the target, `rows` high with padding; its
+   * schedules know how they lie in memory.
+   */
+  readonly kept?: { readonly as: KeptAs; readonly rows: number }
 }
 
 export type KeptAs = 'f16' | 'bf16' | 'int8' | 'int4'

@@ -347,7 +347,7 @@ export function mapSame<X>(list: readonly X[], f: (x: X) => X): readonly X[] {
   return list
 }
 
-/** Where only scalars may stand: `expandLanes` takes vectors apart. */
+/** Where only scalars may stand: `expandLanes` takes vectors apart. Nor do pairs. */
 export function noVectors(e: Expr): never {
   throw new Error(`internal: ${e.k} of ${e.lanes} lanes where only scalars are known`)
 }

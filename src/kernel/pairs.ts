@@ -138,6 +138,7 @@ export function pairCode(
       case 'vec':
       case 'lane':
       case 'across':
+      case 'pairs':
         return noVectors(e)
       case 'select': {
         const c = expr(e.c)

@@ -50,6 +50,8 @@ export function makePrinter(name: Namer = makeNamer()): Printer {
         return [`vec(${e.xs.map((x) => go(x)[0]).join(', ')})`, 9]
       case 'lane':
         return [`${at(e.x, 9)}.${e.i}`, 9]
+      case 'pairs':
+        return [`${e.f}(${e.xs.map((x) => go(x)[0]).join(', ')})`, 9]
       case 'across':
         return [`across.${e.f}(${go(e.x)[0]})`, 9]
       case 'cast':

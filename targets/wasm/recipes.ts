@@ -4,7 +4,9 @@ import type { NestKernel } from '../../src/kernel/nest.ts'
 import { cse, hoist, IllegalSchedule, mapTo, scalarise, simplify, tighten } from '../../src/kernel/schedule/index.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { structureOf } from '../../src/kernel/structure.ts'
+import { stagePanels, widenKept } from './kept.ts'
 import { tiledContraction } from './recipes/contraction.ts'
+import { dotContraction } from './recipes/dots.ts'
 
 export interface ScheduleOptions {
   /** Few rows: a contraction is limited by reading its weights. */
@@ -18,12 +20,14 @@ type Rewrite = (nest: NestKernel) => NestKernel
 const finish: readonly Rewrite[] = [simplify, scalarise, tighten, cse, hoist, cse]
 
 export function schedule(kernel: StageKernel, options: ScheduleOptions = {}): NestKernel {
-  return finish.reduce((nest, rewrite) => rewrite(nest), shape(kernel, options))
+  return finish.reduce((nest, rewrite) => rewrite(nest), widenKept(shape(kernel, options)))
 }
 
-function shape(kernel: StageKernel, { wide = false }: ScheduleOptions): NestKernel {
+function shape(kernel: StageKernel, { short = false, wide = false }: ScheduleOptions): NestKernel {
+  const few = short ? dotContraction(kernel) : undefined
+  if (few !== undefined) return few
   const made = structureOf(kernel).k === 'contraction' ? tiledContraction(kernel, { rows: wide ? 4 : 2 }) : undefined
-  return made ?? threaded(naiveNest(kernel))
+  return stagePanels(made ?? threaded(naiveNest(kernel)))
 }
 
 /** The outermost loop is shared out among threads, where its iterations may run in any order. */

@@ -148,6 +148,7 @@ function expr(e: Expr, env: Env, context: Context): number {
     case 'vec':
     case 'lane':
     case 'across':
+    case 'pairs':
       return noVectors(e)
     case 'cast':
       return e.of === 'i32' ? Math.trunc(go(e.x)) : go(e.x)

@@ -51,6 +51,7 @@ export function widen(nest: NestKernel): NestKernel {
       case 'vec':
       case 'lane':
       case 'across':
+      case 'pairs':
         return rebuild(e, wide)
     }
   }

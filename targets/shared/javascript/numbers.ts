@@ -165,6 +165,7 @@ function expr(e: Expr, scope: Scope): Text {
     case 'vec':
     case 'lane':
     case 'across':
+    case 'pairs':
       return noVectors(e)
     case 'cast':
       return castText(e.of, e.x, scope)

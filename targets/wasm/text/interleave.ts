@@ -118,6 +118,7 @@ function shapeOf(e: Expr): string {
     case 'un':
     case 'bin':
     case 'across':
+    case 'pairs':
       return `${e.f}(${operands(e).map(shapeOf).join()})`
     default:
       return `${e.k}:${e.of}:${e.lanes}(${operands(e).map(shapeOf).join()})`

@@ -12,7 +12,7 @@ import { locals } from './names.ts'
 import { interleaved } from './interleave.ts'
 import { namedConstants } from './constants.ts'
 import type { Scope } from './numbers.ts'
-import { expr, ix, named, place, storageOf, storedExpr, wasmType } from './numbers.ts'
+import { bytesOf, expr, ix, named, place, storageOf, storedExpr, wasmType } from './numbers.ts'
 import type { Access, Pointers } from './pointers.ts'
 import { accessesOf, accessOf, nearest, pointers, stepping } from './pointers.ts'
 import type { Printer } from './printer.ts'
@@ -40,6 +40,7 @@ export function printKernel(kernel: NestKernel, p: Printer): PrintedKernel {
     const suffix = access === 'read' ? '' : access === 'write' ? ', result' : ', updated'
     return [['param', made, 'i32'], ...comment(shapeText(buffer) + suffix)]
   })
+  for (const { buffer, of } of nest.views ?? []) at.add(buffer, { local: at.of(of)[0].local, covers: con(0) })
   const dims = nest.params.map((s): Sx => {
     known.set(s, own.param(s.name))
     return ['param', known.get(s)!, 'i32']
@@ -97,7 +98,7 @@ function scopeOf(c: Context): Scope {
 
 /** The address of an access; made into a pointer where the block needs it more than once. */
 function addressOf(a: Access, c: Context, scope: Scope): { readonly base: Sx; readonly offset: number } {
-  const bytes = storageOf(a.buf.of).bytes
+  const bytes = bytesOf(a.buf)
   const from = nearest(c.pointers.of(a.buf), a.rest)
   if (from === undefined) throw new Error(`internal: ${a.buf.name} has no address`)
   const missing = sub(a.rest, from.covers)
@@ -133,7 +134,7 @@ function allocations(nest: NestKernel, own: Locals, at: Pointers, p: Printer, ke
     const base: Sx = ['global.get', globals.scratch]
     lines.push(set(local, bytes === 0 ? base : ['i32.add', base, i32(bytes)]))
     at.add(s.buf, { local, covers: con(0) })
-    bytes += Math.ceil((n * storageOf(s.buf.of).bytes) / 16) * 16
+    bytes += Math.ceil((n * bytesOf(s.buf)) / 16) * 16
   })
   p.scratch(bytes)
   return lines
@@ -246,7 +247,7 @@ function loop(s: For, around: Context, shares: boolean): void {
   const c: Context = { ...around, pointers: around.pointers.inside() }
   const { out } = c
   const scope = scopeOf(c)
-  const bytes = (b: Buffer, x: Ix): Ix => mul(x, storageOf(b.of).bytes)
+  const bytes = (b: Buffer, x: Ix): Ix => mul(x, bytesOf(b))
   const first = rangeOf(s, c, scope)
   const moves = stepping(s, c.pointers.of)
   for (const { buf, covers } of moves.fixed) {

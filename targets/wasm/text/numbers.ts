@@ -1,6 +1,6 @@
 /** Index polynomials and expressions as folded instructions: i32 positions, f32 and i32 values, truth values as 0 or 1, masks on lanes. */
-import type { Buffer } from '../../../src/kernel/buffer.ts'
-import type { BinaryFn, Expr, Lanes, LaneFold, Local, Scalar, UnaryFn } from '../../../src/kernel/expr.ts'
+import type { Buffer, Narrow } from '../../../src/kernel/buffer.ts'
+import type { BinaryFn, Expr, Lanes, LaneFold, Local, PairFn, Scalar, UnaryFn } from '../../../src/kernel/expr.ts'
 import { operands } from '../../../src/kernel/expr.ts'
 import { inRange } from '../../../src/kernel/ranges.ts'
 import { loadsOf } from '../../../src/kernel/walk.ts'
@@ -38,7 +38,11 @@ const storages: Readonly<Partial<Record<Scalar, Storage>>> = {
   f32: { bytes: 4, type: 'f32' },
   i32: { bytes: 4, type: 'i32' },
   bool: { bytes: 4, type: 'i32' },
+  pair: { bytes: 4, type: 'i32' },
 }
+const narrowBytes: Readonly<Record<Narrow, number>> = { i8: 1, u8: 1, f16: 2, bf16: 2, i8x2: 2, u8x2: 2 }
+/** Bytes of an element in memory. */
+export const bytesOf = (b: Buffer): number => (b.as ? narrowBytes[b.as] : storageOf(b.of).bytes)
 export function storageOf(of: Scalar): Storage {
   const found = storages[of]
   if (found === undefined) throw new Error(`internal: no ${of} in WebAssembly kernels`)
@@ -173,17 +177,72 @@ export function expr(e: Expr, scope: Scope): Sx {
     }
     case 'across':
       return across(e.f, e.x, scope)
+    case 'pairs':
+      return ofPairs(e.f, e.xs, scope)
   }
 }
 
 function loaded(e: Expr & { k: 'load' }, scope: Scope): Sx {
   const where = place(e.buf, e.at[0], scope)
+  if (e.buf.as) return widened(e.buf.as, wasmType(e.of, e.lanes) === 'v128', where)
   if (wasmType(e.of, e.lanes) !== 'v128') {
     const value: Sx = [`${storageOf(e.of).type}.load`, ...where]
     return e.of === 'bool' ? ['i32.ne', value, i32(0)] : value
   }
   const value: Sx = ['v128.load', ...where]
   return e.of === 'bool' ? ['i32x4.ne', value, zeros] : value
+}
+/** The elements of narrow storage as what they are computed with. */
+function widened(as: Narrow, lanes: boolean, where: readonly Sx[]): Sx {
+  if (!lanes)
+    switch (as) {
+      case 'i8':
+        return ['i32.load8_s', ...where]
+      case 'u8':
+        return ['i32.load8_u', ...where]
+      case 'bf16':
+        return ['f32.reinterpret_i32', ['i32.shl', ['i32.load16_u', ...where], i32(16)]]
+      case 'f16':
+        return ['f32.mul', ['f32.reinterpret_i32', ['i32.and', ['i32.shl', ['i32.load16_s', ...where], i32(13)], i32(halfBits)]], ['f32.const', f32Text(2 ** 112)]] // prettier-ignore
+      default:
+        throw new Error(`internal: one element of ${as}`)
+    }
+  switch (as) {
+    case 'i8x2':
+      return ['v128.load8x8_s', ...where]
+    case 'u8x2':
+      return ['v128.load8x8_u', ...where]
+    case 'bf16':
+      return ['i32x4.shl', ['v128.load16x4_u', ...where], i32(16)]
+    case 'f16':
+      return ['f32x4.mul', ['v128.and', ['i32x4.shl', ['v128.load16x4_s', ...where], i32(13)], ['v128.const', 'i32x4', ...Array<string>(4).fill(String(halfBits))]], f32x4(2 ** 112)] // prettier-ignore
+    default:
+      throw new Error(`internal: vectors of ${as}`)
+  }
+}
+/** Sign, exponent and fraction of a finite half, sign-extended and moved by 13; its exponent is off by 112. */
+const halfBits = 0x8fffe000 | 0
+
+function ofPairs(f: PairFn, xs: readonly Expr[], scope: Scope): Sx {
+  const lanes = wasmType(xs[0].of, xs[0].lanes) === 'v128'
+  const [a, b] = xs.map((x) => expr(x, scope))
+  const type = lanes ? 'i32x4' : 'i32'
+  switch (f) {
+    case 'odd':
+      return [`${type}.shr_s`, a, i32(16)]
+    case 'even':
+      return [`${type}.shr_s`, [`${type}.shl`, a, i32(16)], i32(16)]
+    case 'low4':
+      return lanes ? ['v128.and', a, ['v128.const', 'i16x8', ...Array<string>(8).fill('15')]] : ['i32.and', a, i32(0x000f000f)] // prettier-ignore
+    case 'high4':
+      return lanes ? ['i16x8.shr_u', a, i32(4)] : ['i32.and', ['i32.shr_u', a, i32(4)], i32(0x000f000f)]
+    case 'dot':
+      if (!lanes) break
+      return ['i32x4.dot_i16x8_s', a, b]
+    case 'narrow':
+      return ['i16x8.narrow_i32x4_s', a, b]
+  }
+  throw new Error(`internal: ${f} of scalars`)
 }
 const zeros: Sx = ['v128.const', 'i32x4', '0', '0', '0', '0']
 const ones: Sx = ['i32x4.splat', i32(1)]
@@ -192,7 +251,7 @@ function splatted(x: Expr, scope: Scope): Sx {
   if (x.k === 'const' && Object.is(x.value, 0)) return zeros
   if (x.k === 'const' && x.of === 'f32') return f32x4(x.value)
   if (x.k === 'const') return ['i32x4.splat', i32(x.of === 'bool' ? -1 : x.value)]
-  if (x.k === 'load' && x.of !== 'bool') return ['v128.load32_splat', ...place(x.buf, x.at[0], scope)]
+  if (x.k === 'load' && x.of !== 'bool' && !x.buf.as) return ['v128.load32_splat', ...place(x.buf, x.at[0], scope)]
   const value = expr(x, scope)
   return [`${shapeOf(x.of)}.splat`, x.of === 'bool' ? ['i32.sub', i32(0), value] : value]
 }
