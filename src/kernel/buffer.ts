@@ -27,10 +27,10 @@ export type KeptAs = 'f16' | 'bf16' | 'int8' | 'int4'
 export type Space = 'global' | 'workgroup' | 'private' | 'virtual'
 
 /**
- * How an element lies in memory where it is not as it is computed with: `i8`, `u8` as i32; `f16`, `bf16` as f32; two bytes as a pair of
- * integers with and without sign.
+ * How an element lies in memory where it is not as it is computed with: a byte `u8` as i32; `f16`, `bf16` as f32; two bytes `u8x2` as a pair of
+ * integers.
  */
-export type Narrow = 'i8' | 'u8' | 'f16' | 'bf16' | 'i8x2' | 'u8x2'
+export type Narrow = 'u8' | 'f16' | 'bf16' | 'u8x2'
 
 export interface Buffer {
   readonly id: number

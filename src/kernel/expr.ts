@@ -60,10 +60,11 @@ export type Expr =
   /** Arithmetic of pairs. */
   | (Common & { readonly k: 'pairs'; readonly f: PairFn; readonly xs: readonly Expr[] })
 /**
- * `even`, `odd`: one of the integers of a pair, i32. `low4`, `high4`: the lower and the upper four bits of both bytes of a pair, as a pair. `dot` of two
+ * `even`, `odd`: one of the integers of a pair, i32. `low4`, `high4`, `low8`, `high8`: the lower and the upper half of
+ * both bytes, or of both integers, of a pair, without sign, as a pair. `dot` of two
  * pairs: a0 b0 + a1 b1, i32. `narrow`: four i32 and four more, each within 16 bits, as (a0, a1), (a2, a3), (b0, b1), (b2, b3).
  */
-export type PairFn = 'even' | 'odd' | 'low4' | 'high4' | 'dot' | 'narrow'
+export type PairFn = 'even' | 'odd' | 'low4' | 'high4' | 'low8' | 'high8' | 'dot' | 'narrow'
 /** Folds over the lanes of a vector. */
 export type LaneFold = Exclude<Fold, 'argmax'>
 
@@ -182,7 +183,7 @@ export function pairs(f: PairFn, ...xs: readonly Expr[]): Expr {
     throw new Error(`internal: ${f} of ${xs.map((x) => `${x.of} x ${x.lanes}`).join(' and ')}`)
   const table = tableOf(f)
   const key = xs.map((x) => x.id).join()
-  const of = f === 'low4' || f === 'high4' || f === 'narrow' ? 'pair' : 'i32'
+  const of = f === 'dot' || f === 'even' || f === 'odd' ? 'i32' : 'pair'
   return table.get(key) ?? made(table, key, { id: newId(), k: 'pairs', of, lanes, f, xs })
 }
 export function un(f: UnaryFn, x: Expr): Expr {

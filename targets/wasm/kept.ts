@@ -3,8 +3,8 @@
  *
  * - `f16`, `bf16`: two bytes each, widened where they are loaded.
  * - `int8`, `int4`: in blocks of 32 rows of a panel, 512 numbers from a multiple of 512 on, each with a scale for every column. Rows are padded to
- *   whole blocks with zeros. A block of 8 bits is 16 × 16 pairs of rows (k/2, n, k%2), then 16 scales in f32: 576 bytes. One of 4 bits holds two such
- *   pairs in two bytes, rows k and k + 1 in the low halves, k + 2 and k + 3 in the high ones (k/4, n, k%2), levels from 0 to 15 for −8 … 7: 320 bytes.
+ *   whole blocks with zeros. Four rows of a column are two pairs, one in the low halves of two integers of 16 bits (of two bytes), the other in the
+ *   high ones: (k/4, n, k%2, k/2%2). Levels have no sign: 128 (8) stands for 0. After the levels come 16 scales in f32: 576 bytes a block, or 320.
  */
 import { offsetOf } from '../../src/kernel/address.ts'
 import type { Buffer, KeptAs, Layout } from '../../src/kernel/buffer.ts'
@@ -49,7 +49,7 @@ export interface Looks {
   readonly views: readonly View[]
   /** Levels, one by one, as i32; of f16 and bf16 the numbers. */
   readonly single: Buffer
-  /** Two bytes at a time. */
+  /** Four rows of a column: two pairs. */
   readonly double: Buffer
   readonly scale: Buffer
 }
@@ -60,15 +60,20 @@ export function looksAt(b: Buffer): Looks {
   const view = (name: string, of: Buffer['of'], bytes: number, as?: Buffer['as']): Buffer =>
     newBuffer(name, of, 'global', [con(keptBytes(kept, size) / bytes)], undefined, as)
   const wide = isQuantised(kept) ? undefined : kept
-  const single = view(b.name, wide ? 'f32' : 'i32', wide ? 2 : 1, wide ?? (kept === 'int8' ? 'i8' : 'u8'))
-  const double = view(b.name, 'pair', 2, kept === 'int8' ? 'i8x2' : 'u8x2')
+  const single = view(b.name, wide ? 'f32' : 'i32', wide ? 2 : 1, wide ?? 'u8')
+  const double = kept === 'int8' ? view(b.name, 'pair', 4) : view(b.name, 'pair', 2, 'u8x2')
   const scale = view(`${b.name}_scale`, 'f32', 4)
   const own = isQuantised(kept) ? [single, double, scale] : [single]
   return { views: own.map((buffer) => ({ buffer, of: b })), single, double, scale }
 }
 
+/** What stands for 0. */
+export const zeroLevel = { int8: 128, int4: 8 } as const
+/** The pair of rows k, k + 1 of four, and that of rows k + 2, k + 3. */
+export const pairsOf = (kept: Quantised, stored: Expr): readonly [Expr, Expr] =>
+  kept === 'int8' ? [pairs('low8', stored), pairs('high8', stored)] : [pairs('low4', stored), pairs('high4', stored)]
 /** Where a block of levels and its scales begin, in elements of the looks. */
-export const doubleAt = (kept: Quantised, block: Ix): Ix => mul(block, blockBytes[kept] / 2)
+export const doubleAt = (kept: Quantised, block: Ix): Ix => mul(block, blockBytes[kept] / (kept === 'int8' ? 4 : 2))
 export const scaleAt = (kept: Quantised, block: Ix): Ix => add(mul(block, blockBytes[kept] / 4), (blockBytes[kept] - 64) / 4) // prettier-ignore
 
 /** The number at place `L`. */
@@ -78,14 +83,15 @@ function element(kept: KeptAs, { single, scale }: Looks, L: Ix): Expr {
   const k = floorDiv(mod(L, NUMBERS), PANEL)
   const c = mod(L, PANEL)
   const factor = load(scale, [add(scaleAt(kept, block), c)])
-  const group = kept === 'int8' ? 2 : 4
-  const at = add(mul(block, blockBytes[kept]), mul(32, floorDiv(k, group)), mul(2, c), mod(k, 2))
-  const stored = load(single, [at])
-  if (kept === 'int8') return bin('mul', cast('f32', stored), factor)
+  const [four, odd, high] = [floorDiv(k, 4), mod(k, 2), mod(floorDiv(k, 2), 2)]
+  const first = mul(block, blockBytes[kept])
+  const zero = constant(zeroLevel[kept], 'i32')
+  const scaled = (level: Expr): Expr => bin('mul', cast('f32', bin('sub', level, zero)), factor)
+  if (kept === 'int8') return scaled(load(single, [add(first, mul(64, four), mul(4, c), mul(2, odd), high)]))
+  const byte = load(single, [add(first, mul(32, four), mul(2, c), odd)])
   const sixteen = constant(16, 'i32')
-  const high = bin('eq', index(mod(floorDiv(k, 2), 2)), index(con(1)))
-  const level = select(high, bin('floordiv', stored, sixteen), bin('mod', stored, sixteen))
-  return bin('mul', cast('f32', bin('sub', level, constant(8, 'i32'))), factor)
+  const isHigh = bin('eq', index(high), index(con(1)))
+  return scaled(select(isHigh, bin('floordiv', byte, sixteen), bin('mod', byte, sixteen)))
 }
 
 /** Loads of kept weights become loads of what there is, widened and scaled. */
@@ -173,22 +179,25 @@ function filled(kept: Quantised, look: Looks, panel: Ix, rows: number, scratch: 
   const four = { lanes: 4, axis: 0 } as const
   const columns = [0, 1, 2, 3]
   const scales = columns.map((i) => newLocal(`scale${i}`, 'f32', 4 as Lanes))
-  const group = kept === 'int8' ? 2 : 4
-  const p = loopSymbol('p', BLOCK / group)
+  const g = loopSymbol('g', BLOCK / 4)
+  const zero = splat(constant(zeroLevel[kept], 'i32'), 4)
   const steps = columns.flatMap((i): Stmt[] => {
     const raw = newLocal('levels', 'pair', 4)
-    const stored = local(raw)
-    const both = kept === 'int8' ? [stored] : [pairs('low4', stored), pairs('high4', stored)]
-    const levels = both.flatMap((x) => [pairs('even', x), pairs('odd', x)])
+    const levels = pairsOf(kept, local(raw)).flatMap((x) => [pairs('even', x), pairs('odd', x)])
     return [
-      { k: 'let', v: raw, e: load(look.double, [add(doubleAt(kept, block), mul(16, of(p)), 4 * i)], four) },
+      { k: 'let', v: raw, e: load(look.double, [add(doubleAt(kept, block), mul(PANEL, of(g)), 4 * i)], four) },
       ...levels.map((q, j): Stmt => {
-        const level = kept === 'int8' ? q : bin('sub', q, splat(constant(8, 'i32'), 4))
-        const at = add(mul(NUMBERS, of(b)), mul(PANEL * group, of(p)), PANEL * j + 4 * i)
-        return { k: 'store', buf: scratch, at: [at], e: bin('mul', cast('f32', level), local(scales[i])), axis: 0 }
+        const at = add(mul(NUMBERS, of(b)), mul(PANEL * 4, of(g)), PANEL * j + 4 * i)
+        return {
+          k: 'store',
+          buf: scratch,
+          at: [at],
+          e: bin('mul', cast('f32', bin('sub', q, zero)), local(scales[i])),
+          axis: 0,
+        }
       }),
     ]
   })
   const lets = columns.map((i): Stmt => ({ k: 'let', v: scales[i], e: load(look.scale, [add(scaleAt(kept, block), 4 * i)], four) })) // prettier-ignore
-  return [serial(b, rows / BLOCK, [...lets, serial(p, BLOCK / group, steps)])]
+  return [serial(b, rows / BLOCK, [...lets, serial(g, BLOCK / 4, steps)])]
 }

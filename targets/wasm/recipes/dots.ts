@@ -19,7 +19,7 @@ import { copier, extentOf, findLoop, loopSymbol, mapExprs, mapper } from '../../
 import type { Ix, IxLike, Sym } from '../../../src/types/ix.ts'
 import { add, ceilDiv, con, isConst, min, mul, of, proveLe, sub, substitute, sym } from '../../../src/types/ix.ts'
 import type { Looks, Quantised } from '../kept.ts'
-import { BLOCK, doubleAt, isQuantised, looksAt, scaleAt } from '../kept.ts'
+import { BLOCK, doubleAt, isQuantised, looksAt, pairsOf, scaleAt, zeroLevel } from '../kept.ts'
 
 const PANEL = 16
 /** Rows whose rounded values are held at a time. */
@@ -29,7 +29,7 @@ const MOST = 32767
 /** Below, a block counts as zeros: its reciprocal would not be finite. */
 const LEAST = 1e-30
 
-const four = (axis: number): { readonly lanes: 4; readonly axis: number } => ({ lanes: 4, axis })
+const fourAlong = (axis: number): { readonly lanes: 4; readonly axis: number } => ({ lanes: 4, axis })
 const loop = (v: Sym, hi: IxLike, body: readonly Stmt[], kind: LoopKind = 'serial', step = 1): For => ({ k: 'for', v, lo: con(0), hi: of(hi), step, kind, body }) // prettier-ignore
 
 /** Undefined where it is no plain product with quantised weights. */
@@ -87,7 +87,7 @@ interface Plan {
 }
 type Rewrite = (nest: NestKernel) => NestKernel
 
-/** Rounded rows: pairs of levels, scales, and for 4 bits −8 times the sum of a block's levels, since those of the weights are 8 too large. */
+/** Rounded rows: pairs of levels, scales, and what a block of sums starts with: minus its levels times the level that stands for 0 in the weights. */
 interface Rounded {
   readonly levels: Buffer
   readonly scale: Buffer
@@ -126,14 +126,16 @@ function build(p: Plan): { body: readonly Stmt[]; rewrites: readonly Rewrite[] }
   }
   const panel = loopSymbol('panel', ceilDiv(extentOf(p.n), PANEL))
   const inPanel = each((r) => [...products(p, rounded, tile, of(panel), r), ...epilogue(p, tile, point(r), of(panel), r, rewrites)]) // prettier-ignore
-  const used = p.kept === 'int4' ? [rounded.levels, rounded.scale, rounded.offset] : [rounded.levels, rounded.scale]
   const body: readonly Stmt[] = [
     ...each((r) => roundedRow(p, rounded, ownPoint(r), r)),
     loop(panel, extentOf(panel), inPanel, 'thread'),
   ]
   const chunks = one ? body : [loop(chunk, M, body, 'serial', height)]
   const all = around.reduceRight<readonly Stmt[]>((body, { made }) => [loop(made, extentOf(made), body)], chunks)
-  return { body: [...[...used, tile].map((buf): Stmt => ({ k: 'alloc', buf })), ...all], rewrites }
+  return {
+    body: [...[rounded.levels, rounded.scale, rounded.offset, tile].map((buf): Stmt => ({ k: 'alloc', buf })), ...all],
+    rewrites,
+  }
 }
 
 /** Rounds one row to integers of 16 bits. */
@@ -148,7 +150,7 @@ function roundedRow(p: Plan, { levels, scale, offset }: Rounded, point: Readonly
   const beside = (k: Ix): boolean => [1, 2, 3].every((i) => isConst(sub(offsetOf(p.x.buf, at(add(k, i))), offsetOf(p.x.buf, at(k)))) === i) // prettier-ignore
   const vector = (k: Ix): Expr => {
     const axis = p.x.at.findIndex((x) => x === of(p.k))
-    if (K % BLOCK === 0 && axis >= 0 && beside(k)) return load(p.x.buf, at(k), four(axis))
+    if (K % BLOCK === 0 && axis >= 0 && beside(k)) return load(p.x.buf, at(k), fourAlong(axis))
     return vec([0, 1, 2, 3].map((i) => value(add(k, i))))
   }
   const eight = [0, 1, 2, 3, 4, 5, 6, 7]
@@ -158,6 +160,7 @@ function roundedRow(p: Plan, { levels, scale, offset }: Rounded, point: Readonly
   const qs = eight.map((i) => newLocal(`q${i}`, 'i32', 4))
   const total = (list: readonly Expr[], f: 'max' | 'add'): Expr => list.reduce((a, e) => bin(f, a, e))
   const sizes = xs.map((x) => un('abs', local(x)))
+  const sum = across('add', total(qs.map((q) => local(q)), 'add')) // prettier-ignore
   const rounding: Stmt[] = [
     ...eight.map((i): Stmt => ({ k: 'let', v: xs[i], e: vector(add(mul(BLOCK, of(b)), 4 * i)) })),
     { k: 'let', v: most, e: across('max', total(sizes, 'max')) },
@@ -165,11 +168,8 @@ function roundedRow(p: Plan, { levels, scale, offset }: Rounded, point: Readonly
     { k: 'let', v: times, e: select(bin('gt', local(most), constant(LEAST)), bin('div', constant(MOST), local(most)), constant(0)) }, // prettier-ignore
     ...eight.map((i): Stmt => ({ k: 'let', v: qs[i], e: cast('i32', un('round', bin('mul', local(xs[i]), splat(local(times), 4)))) })), // prettier-ignore
     ...[0, 1, 2, 3].map((i): Stmt => ({ k: 'store', buf: levels, at: [r, add(mul(BLOCK / 2, of(b)), 4 * i)], e: pairs('narrow', local(qs[2 * i]), local(qs[2 * i + 1])), axis: 1 })), // prettier-ignore
+    { k: 'store', buf: offset, at: [r, of(b)], e: bin('mul', sum, constant(-zeroLevel[p.kept], 'i32')) },
   ]
-  if (p.kept === 'int4') {
-    const sum = across('add', total(qs.map((q) => local(q)), 'add')) // prettier-ignore
-    rounding.push({ k: 'store', buf: offset, at: [r, of(b)], e: bin('mul', sum, constant(-8, 'i32')) })
-  }
   return [loop(b, p.blocks, rounding)]
 }
 
@@ -180,28 +180,34 @@ function products(p: Plan, { levels, scale, offset }: Rounded, tile: Buffer, pan
   const columns = [0, 1, 2, 3]
   const vars = (name: string, of: Local['of']): readonly Local[] => columns.map((i) => newLocal(`${name}${i}`, of, 4 as Lanes)) // prettier-ignore
   const [outer, inner] = [vars('y', 'f32'), vars('dot', 'i32')]
-  const first = p.kept === 'int4' ? splat(load(offset, [r, of(b)]), 4) : splat(constant(0, 'i32'), 4)
-  const x = newLocal('x', 'pair', 4)
-  const pairAt = (i: number): Stmt[] => {
-    const v = newLocal(`${x.name}`, 'pair', 4)
-    const more = (weights: (c: number) => Expr): Stmt[] => columns.map((c) => ({ k: 'assign', v: inner[c], e: bin('add', local(inner[c]), pairs('dot', weights(c), local(v))) })) // prettier-ignore
-    const set: Stmt = { k: 'let', v, e: splat(load(levels, [r, add(mul(BLOCK / 2, of(b)), i)]), 4) }
-    const stored = (row: number, c: number): Expr => load(p.look.double, [add(doubleAt(p.kept, block), 16 * row + 4 * c)], four(0)) // prettier-ignore
-    if (p.kept === 'int8') return [set, ...more((c) => stored(i, c))]
-    return [set, ...more((c) => pairs(i % 2 === 0 ? 'low4' : 'high4', stored(Math.floor(i / 2), c)))]
-  }
+  const start = splat(load(offset, [r, of(b)]), 4)
+  const g = loopSymbol('g', BLOCK / 4)
+  const first = add(mul(BLOCK / 2, of(b)), mul(2, of(g)))
+  const rows = [newLocal('x', 'pair', 4), newLocal('x', 'pair', 4)]
+  const four: Stmt[] = [
+    ...rows.map((v, i): Stmt => ({ k: 'let', v, e: splat(load(levels, [r, add(first, i)]), 4) })),
+    ...columns.flatMap((c): Stmt[] => {
+      const stored = newLocal('w', 'pair', 4)
+      const e = load(p.look.double, [add(doubleAt(p.kept, block), mul(PANEL, of(g)), 4 * c)], fourAlong(0))
+      const dots = pairsOf(p.kept, local(stored)).map((w, i) => pairs('dot', w, local(rows[i])))
+      return [
+        { k: 'let', v: stored, e },
+        ...dots.map((dot): Stmt => ({ k: 'assign', v: inner[c], e: bin('add', local(inner[c]), dot) })),
+      ]
+    }),
+  ]
   const f = newLocal('f', 'f32', 4)
   const scaled: Stmt[] = [
     { k: 'let', v: f, e: splat(load(scale, [r, of(b)]), 4) },
     ...columns.map((c): Stmt => {
-      const weight = load(p.look.scale, [add(scaleAt(p.kept, block), 4 * c)], four(0))
+      const weight = load(p.look.scale, [add(scaleAt(p.kept, block), 4 * c)], fourAlong(0))
       const sum = bin('mul', cast('f32', local(inner[c])), bin('mul', local(f), weight))
       return { k: 'assign', v: outer[c], e: bin('add', local(outer[c]), sum) }
     }),
   ]
   const body: Stmt[] = [
-    ...inner.map((v): Stmt => ({ k: 'var', v, e: first })),
-    ...Array.from({ length: BLOCK / 2 }, (_, i) => pairAt(i)).flat(),
+    ...inner.map((v): Stmt => ({ k: 'var', v, e: start })),
+    { ...loop(g, extentOf(g), four), reduces: true },
     ...scaled,
   ]
   return [

@@ -51,7 +51,7 @@ export function keepBlocks(from: Float32Array, to: Uint8Array, bits: 8 | 4): voi
       view.setFloat32(block * bytes + bytes - 64 + 4 * c, scale, true)
       for (let k = 0; k < 32; k++) {
         const q = scale ? level(column[k], scale) : 0
-        if (bits === 8) to[block * 576 + (k >> 1) * 32 + 2 * c + (k & 1)] = q
+        if (bits === 8) to[block * 576 + (k >> 2) * 64 + 4 * c + 2 * (k & 1) + ((k >> 1) & 1)] = q + 128
         else to[block * 320 + (k >> 2) * 32 + 2 * c + (k & 1)] |= (q + 8) << (k & 2 ? 4 : 0)
       }
     }

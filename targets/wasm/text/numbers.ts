@@ -40,7 +40,7 @@ const storages: Readonly<Partial<Record<Scalar, Storage>>> = {
   bool: { bytes: 4, type: 'i32' },
   pair: { bytes: 4, type: 'i32' },
 }
-const narrowBytes: Readonly<Record<Narrow, number>> = { i8: 1, u8: 1, f16: 2, bf16: 2, i8x2: 2, u8x2: 2 }
+const narrowBytes: Readonly<Record<Narrow, number>> = { u8: 1, f16: 2, bf16: 2, u8x2: 2 }
 /** Bytes of an element in memory. */
 export const bytesOf = (b: Buffer): number => (b.as ? narrowBytes[b.as] : storageOf(b.of).bytes)
 export function storageOf(of: Scalar): Storage {
@@ -196,8 +196,6 @@ function loaded(e: Expr & { k: 'load' }, scope: Scope): Sx {
 function widened(as: Narrow, lanes: boolean, where: readonly Sx[]): Sx {
   if (!lanes)
     switch (as) {
-      case 'i8':
-        return ['i32.load8_s', ...where]
       case 'u8':
         return ['i32.load8_u', ...where]
       case 'bf16':
@@ -208,8 +206,6 @@ function widened(as: Narrow, lanes: boolean, where: readonly Sx[]): Sx {
         throw new Error(`internal: one element of ${as}`)
     }
   switch (as) {
-    case 'i8x2':
-      return ['v128.load8x8_s', ...where]
     case 'u8x2':
       return ['v128.load8x8_u', ...where]
     case 'bf16':
@@ -224,25 +220,27 @@ function widened(as: Narrow, lanes: boolean, where: readonly Sx[]): Sx {
 const halfBits = 0x8fffe000 | 0
 
 function ofPairs(f: PairFn, xs: readonly Expr[], scope: Scope): Sx {
-  const lanes = wasmType(xs[0].of, xs[0].lanes) === 'v128'
+  if (!onLanes(xs[0])) throw new Error(`internal: ${f} of scalars`)
   const [a, b] = xs.map((x) => expr(x, scope))
-  const type = lanes ? 'i32x4' : 'i32'
+  const all = (n: number): Sx => ['v128.const', 'i16x8', ...Array<string>(8).fill(String(n))]
   switch (f) {
     case 'odd':
-      return [`${type}.shr_s`, a, i32(16)]
+      return ['i32x4.shr_s', a, i32(16)]
     case 'even':
-      return [`${type}.shr_s`, [`${type}.shl`, a, i32(16)], i32(16)]
+      return ['i32x4.shr_s', ['i32x4.shl', a, i32(16)], i32(16)]
     case 'low4':
-      return lanes ? ['v128.and', a, ['v128.const', 'i16x8', ...Array<string>(8).fill('15')]] : ['i32.and', a, i32(0x000f000f)] // prettier-ignore
+      return ['v128.and', a, all(15)]
     case 'high4':
-      return lanes ? ['i16x8.shr_u', a, i32(4)] : ['i32.and', ['i32.shr_u', a, i32(4)], i32(0x000f000f)]
+      return ['i16x8.shr_u', a, i32(4)]
+    case 'low8':
+      return ['v128.and', a, all(255)]
+    case 'high8':
+      return ['i16x8.shr_u', a, i32(8)]
     case 'dot':
-      if (!lanes) break
       return ['i32x4.dot_i16x8_s', a, b]
     case 'narrow':
       return ['i16x8.narrow_i32x4_s', a, b]
   }
-  throw new Error(`internal: ${f} of scalars`)
 }
 const zeros: Sx = ['v128.const', 'i32x4', '0', '0', '0', '0']
 const ones: Sx = ['i32x4.splat', i32(1)]

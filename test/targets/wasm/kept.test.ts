@@ -44,7 +44,8 @@ function keep(as: KeptAs, K: number, N: number, w: (k: number, n: number) => num
     const [block, size] = [Math.floor(place / 512), as === 'int8' ? 576 : 320]
     const scale = view.getFloat32(block * size + size - 64 + 4 * (n & 15), true)
     const [kk, c] = [k % 32, n & 15]
-    if (as === 'int8') return Math.fround(scale * view.getInt8(block * size + (kk >> 1) * 32 + 2 * c + (kk & 1)))
+    if (as === 'int8')
+      return Math.fround(scale * (bytes[block * size + (kk >> 2) * 64 + 4 * c + 2 * (kk & 1) + ((kk >> 1) & 1)] - 128))
     const byte = bytes[block * size + (kk >> 2) * 32 + 2 * c + (kk & 1)]
     return Math.fround(scale * ((kk & 2 ? byte >> 4 : byte & 15) - 8))
   }
