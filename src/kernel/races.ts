@@ -10,7 +10,6 @@ import {
   con,
   floorDiv,
   isConst,
-  mod,
   mul,
   of,
   proveLe,
@@ -186,15 +185,15 @@ function narrowed(digits: readonly Digit[], facts: Facts, values: ReadonlyMap<Sy
   })
 }
 
-/** Coordinates x div n and x mod n together tell x. */
+/** Coordinates x div n and x mod n (or a multiple of it, and a constant) together tell x. */
 function joined(at: readonly Ix[]): readonly Ix[] {
   const out = [...at]
   for (const y of at) {
-    const [t] = y.terms
-    const a = y.terms.length === 1 && t.coef === 1 && t.atoms.length === 1 ? t.atoms[0] : undefined
+    const varying = y.terms.filter((t) => t.atoms.length > 0)
+    const a = varying.length === 1 && varying[0].atoms.length === 1 ? varying[0].atoms[0] : undefined
     if (a?.k !== 'mod') continue
     const i = out.findIndex((x) => x === floorDiv(a.a, a.b))
-    const j = out.findIndex((x) => x === mod(a.a, a.b))
+    const j = out.indexOf(y)
     if (i >= 0 && j >= 0) {
       out[i] = a.a
       out.splice(j, 1)

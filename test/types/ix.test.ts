@@ -104,6 +104,15 @@ test('multiples', () => {
   expect(ix.range(floorDiv(sym('P', { lo: 64, hi: 256, multipleOf: 64 }), 16))).toEqual({ lo: 4, hi: 16 })
 })
 
+test('remainders of multiples keep a distance', () => {
+  const T = sym('T')
+  const i = sym('i', { lo: 0, hi: sub(mul(T, 768), 4), multipleOf: 4, role: 'loop' })
+  expect(ix.proveLt(add(mod(i, 768), 3), 768)).toBe(true)
+  expect(ix.proveLt(add(mod(i, 768), 4), 768)).toBe(false)
+  expect(ix.proveLt(add(mod(i, 770), 2), 770)).toBe(false)
+  expect(ix.range(mod(add(i, 2), 768))).toEqual({ lo: 2, hi: 766 })
+})
+
 test('exact division', () => {
   same(ix.exactDiv(mul(T, h, d), d), mul(T, h))
   same(ix.exactDiv(mul(3, d), 3), d)

@@ -10,6 +10,7 @@ import { copier, exprsOf, localsOf, ownIndices, visitStmts } from '../walk.ts'
 import { IllegalSchedule, outerAssigns, replaceLoop } from './edit.ts'
 import type { Partial } from './lanes.ts'
 import { asLanes, factsAt } from './lanes.ts'
+import { jamLoop } from './unroll.ts'
 
 export interface Strips {
   readonly lanes: 2 | 4
@@ -27,7 +28,7 @@ export function foldLanes(nest: NestKernel, v: Sym, strips: Strips): NestKernel 
   return replaceLoop(nest, v, (loop) => inStrips(loop, facts, strips))
 }
 
-/** `foldLanes` of a loop, in place. */
+/** `foldLanes` of a loop, in place; `facts` are those around it. */
 export function inStrips(loop: For, facts: Facts, strips: Strips): readonly Stmt[] {
   if (loop.step !== 1) throw new IllegalSchedule('foldLanes', `${loop.v.name} has step ${loop.step}`)
   const { lanes: n } = strips
@@ -54,21 +55,28 @@ export function inStrips(loop: For, facts: Facts, strips: Strips): readonly Stmt
     const end = mod(left, width) === con(0) ? loop.hi : add(from, mul(floorDiv(left, width), width))
     const times = isConst(floorDiv(left, width))
     if (times === 0) return
-    const body = (start: Ix, known: Facts, source: For): readonly Stmt[] =>
-      Array.from({ length: count }, (_, c) => {
+    const body = (start: Ix, known: Facts): readonly Stmt[] => {
+      const vector = (first: Ix, facts: Facts, c: number): readonly Stmt[] => {
         const copy = copier(new Map(), (name) => name)
-        const own: For = { ...source, body: source.body.map(copy.stmt) }
-        return asLanes(own, add(start, c * n), n, known, partials[c])
-      }).flat()
+        const own: For = { ...loop, body: loop.body.map(copy.stmt) }
+        return asLanes(own, first, n, facts, partials[c])
+      }
+      if (count === 1 || folds.size > 0 || !loop.body.some((s) => s.k === 'for'))
+        return Array.from({ length: count }, (_, c) => vector(add(start, c * n), known, c)).flat()
+      // Loops inside are run once for all vectors.
+      const c = sym('c', { lo: 0, hi: count - 1, role: 'loop' })
+      const each: For = { k: 'for', v: c, lo: con(0), hi: con(count), step: 1, kind: 'serial', body: [] }
+      return jamLoop({ ...each, body: vector(add(start, mul(c, n)), known.enter(each), 0) })
+    }
     if (times === 1) {
-      out.push(...body(from, facts.enter({ ...loop, lo: from, hi: end }), loop))
+      out.push(...body(from, facts.enter({ ...loop, lo: from, hi: end })))
     } else {
       const multipleOf = mod(from, width) === con(0) ? width : 1
       const v = sym(loop.v.name, { lo: from, hi: sub(end, width), role: 'loop', multipleOf })
       const strip: For = { ...loop, v, lo: from, hi: end, step: width, body: [] }
       // Inside, the loop's own symbol is one of the elements of this step.
       const known = facts.enter(strip).enter({ ...loop, lo: of(v), hi: add(v, width) })
-      out.push({ ...strip, body: body(of(v), known, loop) })
+      out.push({ ...strip, body: body(of(v), known) })
     }
     from = end
   }

@@ -26,10 +26,13 @@ export function unroll(nest: NestKernel, v: Sym): NestKernel {
  * independent iterations.
  */
 export function jam(nest: NestKernel, v: Sym): NestKernel {
-  return replaceLoop(nest, v, (loop) => {
-    requireIndependent('jam', loop)
-    return jamBody(loop.body, copiers('jam', loop))
-  })
+  return replaceLoop(nest, v, jamLoop)
+}
+
+/** `jam` of a loop, in place. */
+export function jamLoop(loop: For): readonly Stmt[] {
+  requireIndependent('jam', loop)
+  return jamBody(loop.body, copiers('jam', loop))
 }
 
 function jamBody(body: readonly Stmt[], copies: readonly Copier[]): readonly Stmt[] {

@@ -67,15 +67,24 @@ function product(a: number, b: number): number {
   return a === 0 || b === 0 ? 0 : a * b
 }
 
+/** A number that divides every value of the terms and `of`, as far as symbols say so. */
+export function divisorOf(terms: readonly Term[], of: number): number {
+  for (const t of terms) {
+    let n = Math.abs(t.coef)
+    for (const a of t.atoms) if (a.k === 'sym' && n * a.multipleOf <= SAFE) n *= a.multipleOf
+    of = gcd(n, of)
+  }
+  return of
+}
+
 export function atomInterval(a: Atom): Interval {
   switch (a.k) {
     case 'sym':
     case 'value':
       return { lo: lower(a.lo), hi: a.hi === INF ? Infinity : upper(a.hi) }
     case 'mod': {
-      const n = constant(a.b)
       // A multiple of 4 leaves a multiple of 4 when divided by 8.
-      const b = n === undefined ? upper(a.b) - 1 : n - gcd(n, factor(a.a))
+      const b = upper(a.b) - divisorOf(a.a.terms, divisorOf(a.b.terms, 0))
       return { lo: 0, hi: Math.max(0, lower(a.a) >= 0 ? Math.min(b, upper(a.a)) : b) }
     }
     case 'div':
@@ -85,17 +94,6 @@ export function atomInterval(a: Atom): Interval {
     case 'max':
       return { lo: Math.max(lower(a.a), lower(a.b)), hi: Math.max(upper(a.a), upper(a.b)) }
   }
-}
-
-/** A number that the polynomial is a multiple of, as far as its symbols say so. */
-function factor(x: Ix): number {
-  let out = 0
-  for (const t of core(x)) {
-    let n = Math.abs(t.coef)
-    for (const a of t.atoms) if (a.k === 'sym' && n * a.multipleOf <= SAFE) n *= a.multipleOf
-    out = gcd(n, out)
-  }
-  return out
 }
 
 function quotients(x: Interval, b: Interval): Interval {

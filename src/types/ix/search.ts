@@ -1,13 +1,11 @@
 // The search for the least value of a polynomial. It eliminates one atom after another, the youngest first, by its
 // symbolic bounds, on plain lists of terms: nothing that it makes on the way is interned.
 import { INF, sub } from './arith.ts'
-import { atomInterval, interval, lower, range } from './bounds.ts'
+import { atomInterval, divisorOf, interval, lower, range } from './bounds.ts'
 import { atomIx, con, constant, core, isExact, memo } from './core.ts'
 import { IxOverflow, type Atom, type DivMod, type Ix, type MinMax, type Sym, type Term, type Value } from './records.ts'
 import { rebuildTerms } from './rewrite.ts'
 import { addTerms, mulTerms, negated } from './terms.ts'
-
-const ONE: readonly Term[] = [{ coef: 1, atoms: [] }]
 
 type Terms = readonly Term[]
 type Holder = DivMod | MinMax
@@ -238,7 +236,7 @@ function byHolder(terms: Terms, a: Holder, fuel: Fuel): number {
     }
     case 'mod': {
       if (up) return at([])
-      const high = at(sub(a.b, 1).terms)
+      const high = at(sub(a.b, divisorOf(a.a.terms, divisorOf(a.b.terms, 0))).terms)
       if (!down) return Math.min(high, at([]))
       return lower(a.a) >= 0 ? Math.max(high, at(a.a.terms)) : high
     }
@@ -247,10 +245,11 @@ function byHolder(terms: Terms, a: Holder, fuel: Fuel): number {
   }
 }
 
-/** rest + c*(x div b), by `x - b + 1 <= b*(x div b) <= x`. */
+/** rest + c*(x div b), by `x - b + g <= b*(x div b) <= x`, where g divides x and b. */
 function byQuotient(a: Holder, rest: Terms, c: Terms, up: boolean, at: (x: Terms) => number, fuel: Fuel): number {
   const whole = a.k === 'div' && isExact(a)
-  const end = up && !whole ? addTerms(addTerms(a.a.terms, negated(a.b.terms)), ONE) : a.a.terms
+  const g = divisorOf(a.a.terms, divisorOf(a.b.terms, 0))
+  const end = up && !whole ? addTerms(addTerms(a.a.terms, negated(a.b.terms)), [{ coef: g, atoms: [] }]) : a.a.terms
   const scaled = search(linear(c, end, mulTerms(a.b.terms, rest)), fuel)
   const n = constant(a.b)
   // b*d >= 1 - b is enough for d >= 0.
