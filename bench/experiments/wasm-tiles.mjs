@@ -24,7 +24,7 @@ const mad = (fused, acc, a, b) =>
  * order: 'b' loads all of B first, then rows; 'r' loads one row's scalar, then multiplies with B named; 'v' goes vector by vector.
  * loop: 'ptr' steps two pointers, ends on one; 'down' counts k down; 'index' adds k to bases.
  */
-export function tile(name, { R, V, fused = false, unroll = 1, order = 'b', loop = 'ptr', splat = 'load', rows = 'imm', split = 0, M, K, N }) {
+export function tile(name, { R, V, fused = false, unroll = 1, order = 'b', loop = 'ptr', splat = 'load', rows = 'imm', split = 0, cutK = false, M, K, N }) {
   const L = []
   const at = (ptr, off) => `offset=${off} ${ptr}`
   const aPtr = (r) => (rows === 'imm' ? '(local.get $pa)' : `(local.get $pa${r})`)
@@ -71,7 +71,7 @@ export function tile(name, { R, V, fused = false, unroll = 1, order = 'b', loop 
    (local.set $end (i32.add (local.get $pb) (i32.const ${K * 64})))
    (local.set $k (i32.const ${K / unroll}))
    (block $done (loop $k
-     ${range(unroll).map(step).join('\n')}
+     ${range(unroll).map(step).join(cutK ? `(br_if $done (i32.eqz (local.get $C)))` : '\n')}
      ${rows === 'imm' ? `(local.set $pa (i32.add (local.get $pa) (i32.const ${4 * unroll})))` : range(R).map((r) => `(local.set $pa${r} (i32.add (local.get $pa${r}) (i32.const ${4 * unroll})))`).join('\n')}
      (local.set $pb (i32.add (local.get $pb) (i32.const ${64 * unroll})))
      ${loop === 'down'

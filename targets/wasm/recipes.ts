@@ -26,6 +26,6 @@ export function schedule(kernel: StageKernel, options: ScheduleOptions = {}): Ne
 function shape(kernel: StageKernel, { short = false, wide = false }: ScheduleOptions): NestKernel {
   const few = short ? dotContraction(kernel) : undefined
   if (few !== undefined) return few
-  const made = structureOf(kernel).k === 'contraction' ? tiledContraction(kernel, { rows: wide ? 4 : 2 }) : undefined
+  const made = structureOf(kernel).k === 'contraction' ? tiledContraction(kernel, { wide }) : undefined
   return stagePanels(made ?? rowsNest(kernel))
 }

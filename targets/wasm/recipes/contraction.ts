@@ -36,8 +36,8 @@ import { delinearise, elements } from '../../../src/types/shape.ts'
 import { PANEL } from '../panels.ts'
 
 export interface TileOptions {
-  /** Rows of a tile. */
-  readonly rows: number
+  /** Whether pairs of neighbouring vectors become one: tiles of four rows instead of two. */
+  readonly wide: boolean
 }
 
 /** Rows that pass by all panels before the next ones do: their left operand stays in the cache. */
@@ -72,7 +72,8 @@ export function tiledContraction(kernel: StageKernel, options: TileOptions): Nes
     around: c.m.slice(0, -1).map(loopOf),
     shared: [...c.batch, ...c.n.filter((v) => v !== column)].map(loopOf),
     along,
-    height: options.rows,
+    height: options.wide ? 4 : 2,
+    wide: options.wide,
   }
   try {
     return build(plan)
@@ -102,6 +103,7 @@ interface Plan {
   /** What vectors run along. */
   readonly along: 'columns' | 'depth'
   readonly height: number
+  readonly wide: boolean
 }
 
 const serial = (v: Sym, lo: IxLike, hi: IxLike, step: number, body: readonly Stmt[], kind: LoopKind = 'serial'): For => ({ k: 'for', v, lo: of(lo), hi: of(hi), step, kind, body }) // prettier-ignore
@@ -244,9 +246,10 @@ function sumsOf(t: Tiles, from: Ix, height: number): readonly Stmt[] {
     }
     const { body, r } = point(add(q, v), (b) => [serial(v, 0, 4, 1, b)])
     rewrites.push((nest) => lanes(nest, v))
-    // Vector by vector, then row by row: as many registers as there are rows hold scalars, one a vector.
-    if (count !== undefined) rewrites.push((nest) => jam(nest, q))
-    rewrites.push((nest) => jam(nest, r))
+    const unrolled = (nest: NestKernel): NestKernel => (count === undefined ? nest : jam(nest, q))
+    // Vector by vector: as many registers as there are rows hold scalars, one a vector. Row by row where pairs of vectors are to be found: V8
+    // looks for stores that follow each other.
+    rewrites.push((nest) => (p.wide ? unrolled(jam(nest, r)) : jam(unrolled(nest), r)))
     return [serial(q, columns.first, middle, 4, body)]
   }
   const rest = (): readonly Stmt[] => {
