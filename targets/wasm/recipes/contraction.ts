@@ -34,6 +34,7 @@ import {
 } from '../../../src/types/ix.ts'
 import { delinearise, elements } from '../../../src/types/shape.ts'
 import { PANEL } from '../panels.ts'
+import { chainsOf } from './chains.ts'
 
 export interface TileOptions {
   /** Whether pairs of neighbouring vectors become one: tiles of four rows instead of two. */
@@ -288,7 +289,7 @@ function epilogueOf(t: Tiles, height: Ix): readonly Stmt[] {
   if (!proveLe(sub(end, columns.first), 3))
     rewrites.push((nest) => {
       try {
-        return foldLanes(nest, n, { lanes: 4, chains: 1 })
+        return foldLanes(nest, n, { lanes: 4, chains: chainsOf(named) })
       } catch (e) {
         if (e instanceof IllegalSchedule) return nest
         throw e

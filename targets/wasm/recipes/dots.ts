@@ -20,6 +20,7 @@ import type { Ix, IxLike, Sym } from '../../../src/types/ix.ts'
 import { add, ceilDiv, con, isConst, min, mul, of, proveLe, sub, substitute, sym } from '../../../src/types/ix.ts'
 import type { Looks, Quantised } from '../kept.ts'
 import { BLOCK, doubleAt, isQuantised, looksAt, pairsOf, scaleAt, zeroLevel } from '../kept.ts'
+import { chainsOf } from './chains.ts'
 
 const PANEL = 16
 /** Rows whose rounded values are held at a time. */
@@ -236,7 +237,7 @@ function epilogue(
   if (!proveLe(width, 3))
     rewrites.push((nest) => {
       try {
-        return foldLanes(nest, c, { lanes: 4, chains: 1 })
+        return foldLanes(nest, c, { lanes: 4, chains: chainsOf(named) })
       } catch (e) {
         if (e instanceof IllegalSchedule) return nest
         throw e
