@@ -54,6 +54,8 @@ const shown: Readonly<Record<string, readonly Shown[]>> = {
     { argv: [translate, '--no-kernels', '--no-unfused', '--dims', 'T=4,S=5'], about: 'Trained weights, outputs only:' },
   ],
   explain: [{ argv: [shakespeare], about: 'Kernels, dispatches and bytes of each program, before and after fusion, and memory:', most: 60 }],
+  bench: [{ argv: [shakespeare, '--prompt', '32', '--tokens', '8', '--rounds', '3'], about: 'Each target has its turn in each round; kernels are those of the last call:', most: 40 }],
+  doctor: [{ argv: [], about: 'What is missing, what that costs, and what to do:' }],
   ir: [
     { argv: ['examples/residual-block/model.tfm', '--at', 'checked'], about: 'The checked graph; `tfmc ir --at optimised` and `--after <pass>` print later ones in the same form:', most: 14 },
     { argv: [layer, '--at', 'stages', '--kernel', 'norm1'], about: 'A fused kernel as stages:' },

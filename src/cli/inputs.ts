@@ -129,6 +129,19 @@ function specOf(port: Port, compiled: Compiled): PortSpec {
   }
 }
 
+export type MadeUp = Record<string, { readonly data: readonly number[]; readonly shape: readonly number[] }>
+
+/** Inputs for ports that must be given; sizes of dims that `dims` lacks are chosen and added to it. */
+export function makeUp(ports: readonly Port[], dims: Record<string, number>, seed: number): MadeUp {
+  const made: MadeUp = {}
+  for (const port of ports) {
+    if (port.optional) continue
+    for (const s of port.shape.flatMap((x) => [...symbolsOf(x)])) dims[s.name] ??= usual(s)
+    made[port.name] = madeUp(port, dims, seed)
+  }
+  return made
+}
+
 /** A small size that the dim allows. */
 function usual(s: Sym): number {
   const wanted = s.name === 'B' ? 1 : 8

@@ -1,6 +1,6 @@
 /** A compiled model brought to life in this process: emitted as JavaScript, imported from memory, given weights and, for WGSL, a device. */
 import type { Compiled } from '../compile.ts'
-import type { EmitOptions, Target } from '../target.ts'
+import type { Artifact, EmitOptions, Target } from '../target.ts'
 import type { Context } from './context.ts'
 import { device } from './device.ts'
 import { importArtifacts } from './emitted.ts'
@@ -52,6 +52,8 @@ export interface ThreadOptions {
 
 export interface LoadedTarget {
   readonly model: LoadedModel
+  /** What the module exports. */
+  readonly module: unknown
   /** What it runs on, for people. */
   readonly device: string
   readonly close: () => void
@@ -64,9 +66,11 @@ export async function loadModel(
   weights: Weights,
   options: Partial<EmitOptions> = {},
   { threads, wide }: ThreadOptions = {},
+  /** Changes what was emitted before it is imported. */
+  change: (artifacts: readonly Artifact[]) => readonly Artifact[] = (artifacts) => artifacts,
 ): Promise<LoadedTarget> {
   const read = weights.quantised ? { weights: 'int8' as const } : {}
-  const artifacts = await target.emit(compiled.lowered.module, { language: 'js', ...read, ...options })
+  const artifacts = change(await target.emit(compiled.lowered.module, { language: 'js', ...read, ...options }))
   const { module, close } = await importArtifacts(artifacts)
   const gpu = target.name === 'wgsl' ? await device() : undefined
   const model = await ctx.progress.task(`loading ${weights.label} for ${target.name}`, (report) =>
@@ -83,6 +87,7 @@ export async function loadModel(
   )
   return {
     model,
+    module,
     device: gpu?.description ?? `Node ${process.versions.node}${threadsOf(model)}`,
     close: () => {
       model.dispose()

@@ -213,6 +213,33 @@ const commands: Readonly<Record<string, Shape>> = {
     ],
     load: async () => (await import('./commands/explain.ts')).explain,
   },
+  bench: {
+    summary: 'time a model on targets, in turns',
+    args: file,
+    options: [
+      ...source, weights, random, dims,
+      target('targets, such as typescript,wasm,wgsl, or all', 'typescript,wasm'),
+      ...threads,
+      option('--prompt <n>', 'length of the prompt (default: 64, or what the model takes)').argParser(wholeNumber),
+      option('-n, --tokens <n>', 'tokens after the prompt, one by one').argParser(wholeNumber).default(16),
+      option('--rounds <n>', 'how often each target has its turn').argParser(wholeNumber).default(5),
+      option('--no-kernels', 'without the table of kernels'),
+      option('--seed <n>', 'seed of the inputs').argParser(wholeNumber).default(1),
+    ], // prettier-ignore
+    examples: [
+      ['tfmc bench model.tfm', 'random weights, if there are none beside it'],
+      ['tfmc bench model.tfm --target wasm --threads 2 --prompt 128 --tokens 32', ''],
+      ['tfmc bench --hf folder --json', ''],
+    ],
+    load: async () => (await import('./commands/bench.ts')).bench,
+  },
+  doctor: {
+    summary: 'say what this machine offers to compiled models',
+    args: [],
+    options: [],
+    examples: [['tfmc doctor', '']],
+    load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
   ir: {
     summary: 'print a model at a level of the compiler',
     args: file,

@@ -11,5 +11,5 @@ const page = readFileSync(join(packageRoot(), 'docs/cli.md'), 'utf8')
 test.each(commandNames)('tfmc %s is shown as it is; else run `npm run docs:cli`', async (name) => {
   const { out } = await tfmc([name, '--help'])
   expect(page).toContain(out.slice(0, out.indexOf('\nExamples:')).trim())
-  expect(page).toContain(`$ tfmc ${name} `)
+  expect(page).toMatch(new RegExp(`^\\$ tfmc ${name}\\b`, 'm'))
 })

@@ -244,7 +244,10 @@ describe('diff', () => {
     const emit = vi
       .spyOn(typescript, 'emit')
       .mockImplementation(async (module, options) =>
-        (await real(module, options)).map((f) => ({ ...f, text: f.text.replaceAll('Math.sqrt(', '1.01 * Math.sqrt(') })),
+        (await real(module, options)).map((f) => ({
+          ...f,
+          text: f.text.replaceAll('Math.sqrt(', '1.01 * Math.sqrt('),
+        })),
       )
     const cwd = folder(files())
     const ran = await tfmc(['diff', ...withWeights, '--targets', 'typescript', '--no-kernels', '--no-unfused'], { cwd })
