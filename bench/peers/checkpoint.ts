@@ -1,5 +1,5 @@
 /** Seeded checkpoints: one safetensors file that ours loads and that the peers' graphs refer to. */
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readSync, renameSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { safetensorsChunks } from '../../src/weights/index.ts'
 import type { TensorToWrite } from '../../src/weights/index.ts'
@@ -52,24 +52,27 @@ export function entriesOf(path: string): ReadonlyMap<string, Entry> {
   )
 }
 
+/** The bytes of a tensor of a file. */
+export function bytesOf(path: string, name: string, entries = entriesOf(path)): Uint8Array<ArrayBuffer> {
+  const entry = entries.get(name)
+  if (entry === undefined) throw new Error(`internal: ${path} has no tensor ${name}`)
+  const bytes = new Uint8Array(entry.length)
+  const file = openSync(path, 'r')
+  readSync(file, bytes, 0, entry.length, entry.offset)
+  closeSync(file)
+  return bytes
+}
+
 /** The f32 tensors of a file, read when they are asked for. */
 export function tensorsOf(
   path: string,
 ): (name: string) => { readonly data: Float32Array; readonly shape: readonly number[] } {
   const entries = entriesOf(path)
   return (name) => {
-    const entry = entries.get(name)
-    if (entry === undefined) throw new Error(`internal: ${path} has no tensor ${name}`)
-    const data = new Float32Array(entry.length / 4)
-    const file = openSync(path, 'r')
-    readSync(file, new Uint8Array(data.buffer), 0, entry.length, entry.offset)
-    closeSync(file)
-    return { data, shape: entry.shape }
+    const { buffer } = bytesOf(path, name, entries)
+    return { data: new Float32Array(buffer), shape: entries.get(name)!.shape }
   }
 }
-
-/** A whole file, for peers that take bytes. */
-export const bytesOf = (path: string): Uint8Array => readFileSync(path)
 
 /** [rows, columns] → [columns, rows]. */
 export function transposed(data: Float32Array, rows: number, columns: number): Float32Array {

@@ -60,7 +60,7 @@ async function prepare(w: Workload): Promise<TaskOf> {
   for (const target of new Set(contendersFor(w).flatMap((c) => targetOf(c) ?? []))) {
     const { path, bytes } = await prepareModule(w, target)
     modules.set(target.name, path)
-    sizes.set(`${w.checkpoint} ${target.name}`, bytes)
+    if (w.bits === undefined) sizes.set(`${w.checkpoint} ${target.name}`, bytes)
   }
   return (c) => ({ variants, ...(targetOf(c) ? { module: modules.get(targetOf(c)!.name)! } : {}) })
 }

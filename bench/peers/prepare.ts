@@ -1,5 +1,6 @@
 /** Makes what a workload needs, once: the checkpoint, the peers' copy of it in their layout, their graphs, our emitted modules. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { compile } from '../../src/compile.ts'
 import { sourceFile } from '../../src/diagnostics/index.ts'
@@ -15,7 +16,7 @@ import { kernels } from './onnx/kernels.ts'
 import type { Variants } from './onnx/kernels.ts'
 import { bertVariants, gpt2Variants } from './onnx/transformers.ts'
 import { cache } from './places.ts'
-import { quantised } from './quantise.ts'
+import { forPeers } from './quantise.ts'
 import { bert, gpt2 } from './workloads.ts'
 import type { Workload } from './workloads.ts'
 
@@ -23,10 +24,13 @@ export const checkpointOf = (w: Workload): string => join(cache, `${w.checkpoint
 /** The same weights as the peers want them: matrices as [in, out], queries, keys and values side by side. */
 export const peersCheckpointOf = (w: Workload): string =>
   'gpt2,encoder,bert'.includes(w.graph) ? join(cache, `${w.checkpoint}-peers.safetensors`) : checkpointOf(w)
-export const quantisedCheckpointOf = (w: Workload): string => join(cache, `${w.checkpoint}-int${w.bits}.safetensors`)
+/** What ours loads: the checkpoint, or what `tfmc quantize` makes of it. */
+export const weightsOf = (w: Workload): string =>
+  w.bits === undefined ? checkpointOf(w) : join(cache, `${w.checkpoint}-int${w.bits}.safetensors`)
+const quantisedForPeersOf = (w: Workload): string => join(cache, `${w.checkpoint}-int${w.bits}-peers.safetensors`)
 /** Files that the graphs of a workload refer to. */
 export const externalFilesOf = (w: Workload): string[] => [
-  ...new Set([checkpointOf(w), peersCheckpointOf(w), ...(w.bits ? [quantisedCheckpointOf(w)] : [])]),
+  ...new Set([checkpointOf(w), peersCheckpointOf(w), ...(w.bits ? [quantisedForPeersOf(w)] : [])]),
 ]
 /** Path of a graph; beside it lies `<path>.json`, the list of the checkpoints it refers to. */
 export const graphPath = (w: Workload, variant: string): string =>
@@ -69,10 +73,25 @@ export function prepareWeights(w: Workload): void {
   if (w.graph === 'bert') writeOnce(peersCheckpointOf(w), () => bertForPeers(tensor, turned, same))
   const { bits } = w
   if (bits === undefined) return
-  writeOnce(quantisedCheckpointOf(w), () => {
+  const path = weightsOf(w)
+  if (!existsSync(path)) {
+    const cli = join(packageRoot(), 'dist/src/cli/main.js')
+    const args = [
+      'quantize',
+      join(packageRoot(), w.model),
+      '--weights',
+      checkpointOf(w),
+      '--to',
+      `int${bits}`,
+      '-o',
+      path,
+    ]
+    execFileSync(process.execPath, [cli, ...args], { stdio: ['ignore', 'ignore', 'inherit'] })
+  }
+  writeOnce(quantisedForPeersOf(w), () => {
     const { d, ff, layers, vocab } = gpt2
-    const dense = (name: string, k: number, n: number) =>
-      quantised(`${name}.weight`, bits, k, n, false, () => tensor(`${name}.weight`).data)
+    const dense = (name: string, rows: number, columns: number) =>
+      forPeers(path, `${name}.weight`, bits, { rows, columns })
     return [
       ...Array.from({ length: layers }, (_, i) => [
         ...dense(`h.${i}.attn.c_attn`, d, 3 * d),
@@ -80,7 +99,7 @@ export function prepareWeights(w: Workload): void {
         ...dense(`h.${i}.mlp.c_fc`, d, ff),
         ...dense(`h.${i}.mlp.c_proj`, ff, d),
       ]).flat(),
-      ...quantised('wte.weight', bits, d, vocab, true, () => tensor('wte.weight').data),
+      ...forPeers(path, 'wte.weight', bits, { rows: d, columns: vocab, turned: true }),
     ]
   })
 }
@@ -142,9 +161,10 @@ export async function prepareModule(
   target: Target,
 ): Promise<{ readonly path: string; readonly bytes: number }> {
   const compiled = compiling(w, target)
-  const folder = join(cache, 'emitted', `${w.checkpoint}-${target.name}`)
+  const weights = w.bits === 8 ? 'int8' : w.bits === 4 ? 'int4' : 'f32'
+  const folder = join(cache, 'emitted', `${w.checkpoint}-${target.name}-${weights}`)
   mkdirSync(folder, { recursive: true })
-  const files = await target.emit(compiled.lowered.module, { language: 'js' })
+  const files = await target.emit(compiled.lowered.module, { language: 'js', weights })
   for (const file of files) {
     const path = join(folder, file.path)
     writeFileSync(`${path}.new`, contentsOf(file))

@@ -1,61 +1,41 @@
 /**
- * Weights in the layout of ONNX Runtime's MatMulNBits: for each output column blocks of 32 numbers along the input, unsigned with the middle
- * as zero (128 of 8 bits, 8 of 4 bits, two to a byte, the earlier in the low half), and one f32 scale each, the largest magnitude over 127 or 7.
+ * The levels and scales of a file of `tfmc quantize` (docs/quantisation.md) in the layout of ONNX Runtime's MatMulNBits: for each output column
+ * blocks of 32 numbers along the input, unsigned with the middle as zero (128 of 8 bits, 8 of 4 bits, two to a byte, the even one low), and
+ * one f32 scale for each. So both compute with the same numbers.
  */
+import { toFloat32 } from '../../targets/runtime/safetensors.ts'
 import type { TensorToWrite } from '../../src/weights/index.ts'
+import { bytesOf } from './checkpoint.ts'
 import { quantisedName, scaleName } from './onnx/transformers.ts'
 
 const block = 32
 
-/** Two tensors of `columns` × `rows / 32` blocks from a matrix [rows, columns], or [columns, rows] where it is transposed. */
-export function quantised(
+/** Two tensors, [columns, blocks, bytes] and [columns · blocks], of a matrix that is stored as [rows, columns], or turned. */
+export function forPeers(
+  path: string,
   name: string,
   bits: 4 | 8,
-  rows: number,
-  columns: number,
-  isTransposed: boolean,
-  read: () => Float32Array,
+  { rows, columns, turned = false }: { readonly rows: number; readonly columns: number; readonly turned?: boolean },
 ): TensorToWrite[] {
   const blocks = rows / block
-  let made: { codes: Uint8Array; scales: Float32Array } | undefined
-  const make = () => {
-    if (made) return made
-    const data = read()
-    const codes = new Uint8Array((columns * rows * bits) / 8)
-    const scales = new Float32Array(columns * blocks)
-    const values = new Float32Array(block)
-    const [middle, most] = bits === 8 ? [128, 127] : [8, 7]
+  /** The place of (k, n) among `count` entries along the rows. */
+  const place = (k: number, n: number, count: number): number => (turned ? n * count + k : k * columns + n)
+  const codes = (): Uint8Array => {
+    const from = bytesOf(path, `${name}:q${bits}`)
+    const to = new Uint8Array(from.length)
+    const entries = (rows * bits) / 8
     for (let n = 0; n < columns; n++)
-      for (let b = 0; b < blocks; b++) {
-        let largest = 0
-        for (let i = 0; i < block; i++) {
-          const k = b * block + i
-          values[i] = isTransposed ? data[n * rows + k] : data[k * columns + n]
-          largest = Math.max(largest, Math.abs(values[i]))
-        }
-        const scale = Math.fround(largest / most)
-        scales[n * blocks + b] = scale
-        const at = (n * blocks + b) * block
-        for (let i = 0; i < block; i++) {
-          const code = scale === 0 ? middle : Math.round(values[i] / scale) + middle
-          if (bits === 8) codes[at + i] = code
-          else codes[(at + i) >> 1] |= code << (4 * (i & 1))
-        }
-      }
-    return (made = { codes, scales })
+      for (let k = 0; k < entries; k++) to[n * entries + k] = from[place(k, n, entries)] ^ (bits === 8 ? 0x80 : 0)
+    return to
+  }
+  const scales = (): Float32Array => {
+    const from = toFloat32('F16', bytesOf(path, `${name}:scale`))!
+    const to = new Float32Array(from.length)
+    for (let n = 0; n < columns; n++) for (let b = 0; b < blocks; b++) to[n * blocks + b] = from[place(b, n, blocks)]
+    return to
   }
   return [
-    {
-      name: quantisedName(name, bits), dtype: 'U8', shape: [columns, blocks, (block * bits) / 8],
-      data: () => make().codes,
-    },
-    {
-      name: scaleName(name, bits), shape: [columns * blocks],
-      data: () => {
-        const { scales } = make()
-        made = undefined
-        return scales
-      },
-    },
-  ] // prettier-ignore
+    { name: scaleName(name, bits), shape: [columns * blocks], data: scales },
+    { name: quantisedName(name, bits), dtype: 'U8', shape: [columns, blocks, (block * bits) / 8], data: codes },
+  ]
 }

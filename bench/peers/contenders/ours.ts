@@ -1,6 +1,6 @@
 /** The emitted module, through its public interface. */
 import { pathToFileURL } from 'node:url'
-import { checkpointOf } from '../prepare.ts'
+import { weightsOf } from '../prepare.ts'
 import { gpt2, ids } from '../workloads.ts'
 import type { Data } from '../workloads.ts'
 import type { Open } from './contender.ts'
@@ -19,7 +19,7 @@ interface Emitted {
 
 export const ours: Open = async ({ workload: w, threads, module }) => {
   const emitted = (await import(pathToFileURL(module!).href)) as Emitted
-  const model = await emitted.load({ weights: checkpointOf(w), threads })
+  const model = await emitted.load({ weights: weightsOf(w), threads })
   const result = async (outputs: Outputs) => (await outputs)[w.output].data
   if (w.program === 'run') return { run: () => result(model.run(w.inputs)) }
   if (w.program === 'prefill')
