@@ -50,7 +50,7 @@ export function rowsOf({ measured, colds, sizes }: Results): Row[] {
   const rows: Row[] = []
   const add = (what: string, value: string, bar: string, met: boolean): void => void rows.push({ what, measured: value, bar, met }) // prettier-ignore
   const of = (id: string, contender: string, threads = 1): Measured | undefined =>
-    measured.find((m) => m.workload === id && m.contender === contender && m.threads === threads && !m.failed)
+    measured.find((m) => m.workload === id && m.contender === contender && m.threads === threads && m.calls > 0)
   const rate = (m: Measured, flops = workload(m.workload).flops): number => flops / m.best / 1e6
 
   for (const [ids, ours, theirs, threads, least] of ratios)

@@ -8,7 +8,7 @@ import { workload } from './workloads.ts'
 export type Request =
   | { readonly k: 'open'; readonly contender: string; readonly workload: string; readonly task: Omit<Task, 'workload'> }
   /** Writes the cache that a step begins with. */
-  | { readonly k: 'past'; readonly workload: string }
+  | { readonly k: 'past'; readonly workload: string; readonly variants: readonly string[] }
   | { readonly k: 'check' }
   | { readonly k: 'turn'; readonly ms: number }
   | { readonly k: 'memory' }
@@ -35,7 +35,7 @@ let opened: Opened | undefined
 async function answer(request: Request): Promise<Reply> {
   if (request.k === 'past') {
     const { writePast } = await import('./contenders/ort.ts')
-    await writePast({ workload: workload(request.workload), threads: 1, variants: [] })
+    await writePast({ workload: workload(request.workload), threads: 1, variants: request.variants })
     return { k: 'done' }
   }
   if (request.k === 'open') {

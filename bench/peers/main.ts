@@ -1,10 +1,11 @@
 /**
- * `npm run bench:peers`: ours and the peers side by side. `--only id,…` (beginnings of names), `--quick`, `--without contender,…`, `--save`
+ * `npm run bench:peers`: ours and the peers side by side. `--only id,…` (beginnings of names), `--quick`, `--without contender,…`, `--check`
+ * (agreement only), `--save`
  * (bench/results/peers.md). What was measured before Ctrl-C is printed.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { cpus, totalmem } from 'node:os'
+import { cpus, loadavg, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { packageRoot } from '../../src/package-root.ts'
@@ -21,12 +22,13 @@ import { workload, workloads } from './workloads.ts'
 import type { Workload } from './workloads.ts'
 
 const {
-  values: { only, without, quick, save },
+  values: { only, without, quick, check, save },
 } = parseArgs({
   options: {
     only: { type: 'string' },
     without: { type: 'string' },
     quick: { type: 'boolean', default: false },
+    check: { type: 'boolean', default: false },
     save: { type: 'boolean', default: false },
   },
 })
@@ -34,6 +36,7 @@ const tty = process.stderr.isTTY
 const say = (text: string): void =>
   void process.stderr.write(tty ? `\r\x1b[K${text.slice(0, process.stderr.columns - 1)}` : `${text}\n`)
 
+const load = loadavg()[0].toFixed(1)
 const measured: Measured[] = []
 const colds: Cold[] = []
 const sizes = new Map<string, number>()
@@ -56,32 +59,39 @@ async function prepare(w: Workload): Promise<TaskOf> {
   prepareWeights(w)
   await prepareGraphs(w)
   const variants = Object.keys(variantsOf(w))
-  const modules = new Map<string, string>()
+  const modules = new Map<string, string | Error>()
   for (const target of new Set(contendersFor(w).flatMap((c) => targetOf(c) ?? []))) {
-    const { path, bytes } = await prepareModule(w, target)
-    modules.set(target.name, path)
-    if (w.bits === undefined) sizes.set(`${w.checkpoint} ${target.name}`, bytes)
+    try {
+      const { path, bytes } = await prepareModule(w, target)
+      modules.set(target.name, path)
+      if (w.bits === undefined) sizes.set(`${w.checkpoint} ${target.name}`, bytes)
+    } catch (thrown) {
+      modules.set(target.name, thrown as Error)
+    }
   }
-  return (c) => ({ variants, ...(targetOf(c) ? { module: modules.get(targetOf(c)!.name)! } : {}) })
+  return (c) => {
+    const target = targetOf(c)
+    const module = target && modules.get(target.name)
+    if (module instanceof Error) throw module
+    return { variants, ...(module === undefined ? {} : { module }) }
+  }
 }
 
 /** The cache that a step begins with, from the prefill of as many tokens. */
 async function preparePast(w: Workload): Promise<void> {
-  if (w.past === 0 || existsSync(pastPath(w.past))) return
-  const before = workload(`gpt2-prefill-${w.past}`)
+  if (w.past === 0 || existsSync(pastPath(w.past, w.bits))) return
+  const before = workload(w.id.replace('step', 'prefill'))
   await prepareGraphs(before)
   const child = start(native)
-  await child.ask<'done'>({ k: 'past', workload: before.id })
+  await child.ask<'done'>({ k: 'past', workload: before.id, variants: Object.keys(variantsOf(before)) })
   child.stop()
 }
 
 async function timing(w: Workload): Promise<void> {
   const taskOf = await prepare(w)
   await preparePast(w)
-  const exact = w.bits === undefined ? w : workload(w.id.replace(/int\d-/, ''))
-  if (exact !== w) await prepareGraphs(exact)
-  const reference = await resultOf(exact, native, () => ({ variants: ['plain'] }))
-  const plan = { rounds: quick ? 3 : 8, turn: quick ? 100 : 250 }
+  const reference = await resultOf(w, native, () => ({ variants: Object.keys(variantsOf(w)).slice(0, 1) }))
+  const plan = { rounds: check ? 0 : quick ? 3 : 8, turn: quick ? 100 : 250 }
   measured.push(...(await measure(w, contendersFor(w).filter(taken), plan, taskOf, reference, say)))
 }
 
@@ -116,7 +126,7 @@ function print(): void {
     `Node ${process.versions.node} (--wide: ${newerVersion})`,
     ...names.map((name) => `${name} ${versionOf(name)}`),
   ]
-  const about = `${new Date().toISOString().slice(0, 10)}; ${machine}; ${versions.join(', ')}.`
+  const about = `${new Date().toISOString().slice(0, 10)}; ${machine}, load average ${load} before; ${versions.join(', ')}.`
   const text = tables({ about, measured, colds, rows: rowsOf({ measured, colds, sizes }) })
   console.log(text)
   mkdirSync(cache, { recursive: true })
@@ -136,5 +146,5 @@ process.on('exit', stopAll)
 
 install()
 for (const w of workloads.filter(wanted)) await timing(w)
-if (!only || 'start'.startsWith(only)) await starts()
+if (!check && (!only || 'start'.startsWith(only))) await starts()
 print()

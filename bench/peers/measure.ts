@@ -19,6 +19,7 @@ export interface Measured {
 }
 
 export interface Plan {
+  /** 0 compares the results only. */
   readonly rounds: number
   /** Milliseconds of a turn; every turn has one call at least. */
   readonly turn: number
@@ -79,7 +80,7 @@ export async function measure(
       fail(contender, (thrown as Error).message, thrown instanceof Disagrees ? thrown.off : NaN)
     }
   }
-  for (let round = -1; round < plan.rounds; round++) {
+  for (let round = plan.rounds === 0 ? 0 : -1; round < plan.rounds; round++) {
     say(`${w.id}: ${round < 0 ? 'warming up' : `round ${round + 1} of ${plan.rounds}`}`)
     for (const { process, times } of ready) {
       const reply = await process.ask<'times'>({ k: 'turn', ms: round < 0 ? plan.turn / 2 : plan.turn })
@@ -92,7 +93,7 @@ export async function measure(
     process.stop()
     times.sort((a, b) => a - b)
     results.push({
-      workload: w.id, contender: contender.name, threads: contender.threads, best: times[0], median: times[times.length >> 1],
+      workload: w.id, contender: contender.name, threads: contender.threads, best: times[0] ?? NaN, median: times[times.length >> 1] ?? NaN,
       calls: times.length, deviation, ...(note === undefined ? {} : { note }),
     }) // prettier-ignore
   }
@@ -112,7 +113,7 @@ const open = (process: Running, contender: Contender, w: Workload, taskOf: TaskO
     k: 'open',
     contender: contender.kind,
     workload: w.id,
-    task: { threads: contender.threads, ...taskOf(contender) },
+    task: { threads: contender.threads, wide: contender.wide ?? false, ...taskOf(contender) },
   })
 
 async function check(process: Running): Promise<Float32Array> {

@@ -14,9 +14,9 @@ import { tensorsOf, transposed, writeOnce } from './checkpoint.ts'
 import { onnxGraph } from './onnx/graph.ts'
 import { kernels } from './onnx/kernels.ts'
 import type { Variants } from './onnx/kernels.ts'
-import { bertVariants, gpt2Variants } from './onnx/transformers.ts'
+import { bertVariants, gpt2Variants, quantisedVariants } from './onnx/transformers.ts'
 import { cache } from './places.ts'
-import { forPeers } from './quantise.ts'
+import { forPeers, lookup } from './quantise.ts'
 import { bert, gpt2 } from './workloads.ts'
 import type { Workload } from './workloads.ts'
 
@@ -40,9 +40,7 @@ export const graphPath = (w: Workload, variant: string): string =>
 export function variantsOf(w: Workload): Variants {
   if (w.graph === 'bert') return bertVariants
   if (w.graph !== 'gpt2') return kernels[w.graph]
-  // `Attention` holds the projection of its input, so quantised weights cannot go through it.
-  const fits = ([name]: [string, unknown]) => w.bits === undefined || name !== 'Attention'
-  return Object.fromEntries(Object.entries(gpt2Variants).filter(fits))
+  return w.bits === undefined ? gpt2Variants : quantisedVariants
 }
 
 const compiling = (w: Workload, target: Target) => {
@@ -99,6 +97,7 @@ export function prepareWeights(w: Workload): void {
         ...dense(`h.${i}.mlp.c_fc`, d, ff),
         ...dense(`h.${i}.mlp.c_proj`, ff, d),
       ]).flat(),
+      lookup(path, 'wte.weight', bits, vocab, d),
       ...forPeers(path, 'wte.weight', bits, { rows: d, columns: vocab, turned: true }),
     ]
   })
@@ -143,7 +142,8 @@ function bertForPeers(
 }
 
 /** The keys and values that a step finds: f32, for each layer first keys, then values, [heads, past, width]. */
-export const pastPath = (past: number): string => join(cache, `gpt2-past-${past}.bin`)
+export const pastPath = (past: number, bits: 4 | 8 | undefined): string =>
+  join(cache, `gpt2${bits === undefined ? '' : `-int${bits}`}-past-${past}.bin`)
 
 /** The ONNX graphs of a workload. */
 export async function prepareGraphs(w: Workload): Promise<void> {

@@ -10,9 +10,10 @@ export interface Contender {
   /** Which code runs: see child.ts. */
   readonly kind: string
   readonly threads: number
-  /** Another Node, and flags of it. */
+  /** Another Node. */
   readonly node?: string
-  readonly flags?: readonly string[]
+  /** Of ours: `load` is asked for wide vectors. */
+  readonly wide?: boolean
 }
 
 export interface Running {
@@ -27,10 +28,10 @@ export function stopAll(): void {
   for (const child of children) child.kill('SIGKILL')
 }
 
-export function start({ node, flags = [] }: Contender): Running {
+export function start({ node }: Contender): Running {
   const child = fork(fileURLToPath(import.meta.resolve('./child.js')), {
     ...(node === undefined ? {} : { execPath: node }),
-    execArgv: ['--max-old-space-size=8192', ...flags],
+    execArgv: ['--max-old-space-size=8192'],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   children.add(child)

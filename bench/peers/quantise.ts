@@ -6,7 +6,7 @@
 import { toFloat32 } from '../../targets/runtime/safetensors.ts'
 import type { TensorToWrite } from '../../src/weights/index.ts'
 import { bytesOf } from './checkpoint.ts'
-import { quantisedName, scaleName } from './onnx/transformers.ts'
+import { lookupName, quantisedName, scaleName } from './onnx/transformers.ts'
 
 const block = 32
 
@@ -38,4 +38,18 @@ export function forPeers(
     { name: scaleName(name, bits), shape: [columns * blocks], data: scales },
     { name: quantisedName(name, bits), dtype: 'U8', shape: [columns, blocks, (block * bits) / 8], data: codes },
   ]
+}
+
+/** The table [rows, width] that the levels of `name` stand for, which have their blocks along the width: what embeddings are looked up in. */
+export function lookup(path: string, name: string, bits: 4 | 8, rows: number, width: number): TensorToWrite {
+  return {
+    name: lookupName, shape: [rows, width],
+    data: () => {
+      const levels = bytesOf(path, `${name}:q${bits}`)
+      const scales = toFloat32('F16', bytesOf(path, `${name}:scale`))!
+      const level = (i: number): number =>
+        bits === 8 ? (levels[i] << 24) >> 24 : ((levels[i >> 1] >> (4 * (i & 1))) & 15) - 8
+      return Float32Array.from({ length: rows * width }, (_, i) => scales[Math.floor(i / block)] * level(i))
+    },
+  } // prettier-ignore
 }

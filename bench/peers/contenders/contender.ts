@@ -6,6 +6,7 @@ export interface Task {
   readonly threads: number
   /** Of ours: the emitted module. */
   readonly module?: string
+  readonly wide?: boolean
   /** Of ONNX Runtime: the graphs to try; the fastest stays. */
   readonly variants: readonly string[]
 }

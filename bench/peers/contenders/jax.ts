@@ -194,7 +194,7 @@ function programs({ numpy: np, nn }: Jax, w: Workload): Program {
 
   /** Keys and values before a step, [1, past, heads, width]. */
   function pastOf(past: number): { k: Arr; v: Arr }[] {
-    const bytes = readFileSync(pastPath(past))
+    const bytes = readFileSync(pastPath(past, w.bits))
     const all = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
     const size = gpt2.d * past
     const at = (i: number): Arr =>

@@ -61,7 +61,7 @@ function feedsOf(ort: Ort, session: Session, w: Workload): Record<string, OrtTen
   for (const [name, { data, shape }] of Object.entries(w.inputs))
     feeds[name] = new ort.Tensor(data instanceof Int32Array ? 'int32' : 'float32', data, shape)
   if (w.past === 0) return feeds
-  const bytes = readFileSync(pastPath(w.past))
+  const bytes = readFileSync(pastPath(w.past, w.bits))
   const all = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
   const width = gpt2.d / gpt2.heads
   const size = gpt2.d * w.past
@@ -81,13 +81,13 @@ function feedsOf(ort: Ort, session: Session, w: Workload): Record<string, OrtTen
 /** Writes the keys and values after `prefill`'s tokens to `pastPath`, as native ONNX Runtime computes them. */
 export async function writePast(task: Task): Promise<void> {
   const ort = await peer<Ort>('onnxruntime-node')
-  const session = await sessionOf(ort, 'onnxruntime-node', task, 'plain')
+  const session = await sessionOf(ort, 'onnxruntime-node', task, task.variants[0])
   const results = await session.run(feedsOf(ort, session, task.workload))
   const parts = Array.from({ length: gpt2.layers }, (_, i) =>
     ['k', 'v'].map((part) => results[`present_${part}.${i}`].data),
   )
   const bytes = parts.flat().map((part) => new Uint8Array(part.buffer, part.byteOffset, part.byteLength))
-  writeFileSync(pastPath(task.workload.inputs.ids.shape[1]), Buffer.concat(bytes))
+  writeFileSync(pastPath(task.workload.inputs.ids.shape[1], task.workload.bits), Buffer.concat(bytes))
 }
 
 async function fastest(run: () => Promise<unknown>): Promise<number> {

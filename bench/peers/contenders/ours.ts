@@ -17,9 +17,9 @@ interface Emitted {
   readonly load: (options: Readonly<Record<string, unknown>>) => Promise<Model>
 }
 
-export const ours: Open = async ({ workload: w, threads, module }) => {
+export const ours: Open = async ({ workload: w, threads, module, wide = false }) => {
   const emitted = (await import(pathToFileURL(module!).href)) as Emitted
-  const model = await emitted.load({ weights: weightsOf(w), threads })
+  const model = await emitted.load({ weights: weightsOf(w), threads, ...(wide ? { wide } : {}) })
   const result = async (outputs: Outputs) => (await outputs)[w.output].data
   if (w.program === 'run') return { run: () => result(model.run(w.inputs)) }
   if (w.program === 'prefill')

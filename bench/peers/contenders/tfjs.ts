@@ -153,7 +153,7 @@ function programs(tf: Tf, w: Workload): (inputs: readonly T[]) => T[] {
   }
 
   function pastOf(past: number): T[] {
-    const bytes = readFileSync(pastPath(past))
+    const bytes = readFileSync(pastPath(past, w.bits))
     const all = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
     const size = gpt2.d * past
     return Array.from({ length: 2 * gpt2.layers }, (_, i) =>

@@ -9,14 +9,19 @@ type Style = 'plain' | 'Attention' | 'MultiHeadAttention' | 'GroupQueryAttention
 
 /** The names under which quantised tensors lie in their file (see quantise.ts). */
 export const quantisedName = (name: string, bits: number): string => `${name}.q${bits}`
+/** The table of embeddings as its levels mean it. */
+export const lookupName = 'wte.lookup'
 export const scaleName = (name: string, bits: number): string => `${name}.scale${bits}`
 
-interface Head {
-  readonly transposed: boolean
+interface Ways {
+  /** The table of the logits is turned before the run, not read by its rows. */
+  readonly transposed?: boolean
+  /** Of quantised weights: 4 takes activations in int8, 1 leaves them in f32. */
+  readonly accuracy?: 1 | 4
 }
 
 /** Logits of the last position, and the cache of every layer, which the next step needs. */
-function decoder(g: OnnxGraph, w: Workload, style: Style, head: Head): void {
+function decoder(g: OnnxGraph, w: Workload, style: Style, { transposed = false, accuracy = 4 }: Ways = {}): void {
   const { d, heads, layers, vocab, ff } = gpt2
   const width = d / heads
   const rows = w.inputs.ids.shape[1]
@@ -27,7 +32,7 @@ function decoder(g: OnnxGraph, w: Workload, style: Style, head: Head): void {
     w.bits === undefined ? g.op('MatMul', [x, g.weight(`${name}.weight`)]) : quantised(x, `${name}.weight`, k, n)
   const quantised = (x: string, name: string, k: number, n: number): string =>
     g.op('MatMulNBits', [x, g.weight(quantisedName(name, w.bits!)), g.weight(scaleName(name, w.bits!))], {
-      K: k, N: n, bits: w.bits!, block_size: 32, accuracy_level: 4,
+      K: k, N: n, bits: w.bits!, block_size: 32, accuracy_level: accuracy,
     }) // prettier-ignore
   const biased = (x: string, name: string, k: number, n: number): string =>
     g.op('Add', [dense(x, name, k, n), g.weight(`${name}.bias`)])
@@ -35,7 +40,7 @@ function decoder(g: OnnxGraph, w: Workload, style: Style, head: Head): void {
   const tokens = g.input('ids', 'i32', [1, rows])
   const mask = style === 'plain' && rows > 1 ? g.op('Unsqueeze', [causalMask(g, rows), g.ints([0, 1])]) : undefined
   const places = g.op('Slice', [g.weight('wpe.weight'), g.ints([w.past]), g.ints([keys]), g.ints([0])])
-  let x = g.op('Add', [g.op('Gather', [g.weight('wte.weight'), tokens]), places])
+  let x = g.op('Add', [g.op('Gather', [g.weight(w.bits === undefined ? 'wte.weight' : lookupName), tokens]), places])
   let y = g.op('LayerNormalization', [x, ...norm('h.0.ln_1')], { axis: -1, ...eps })
 
   const grown = (i: number) => (part: 'k' | 'v', now: string): string => {
@@ -98,7 +103,7 @@ function decoder(g: OnnxGraph, w: Workload, style: Style, head: Head): void {
   const logits =
     w.bits !== undefined
       ? quantised(last, 'wte.weight', d, vocab)
-      : head.transposed
+      : transposed
         ? g.op('MatMul', [last, g.weight('wte.transposed')])
         : g.op('Gemm', [last, g.weight('wte.weight')], { transB: 1 })
   g.output('logits', logits, 'f32', [1, vocab])
@@ -152,11 +157,16 @@ function encoder(g: OnnxGraph, w: Workload, fused: boolean): void {
 }
 
 export const gpt2Variants: Variants = {
-  plain: (g, w) => decoder(g, w, 'plain', { transposed: false }),
-  Attention: (g, w) => decoder(g, w, 'Attention', { transposed: false }),
+  plain: (g, w) => decoder(g, w, 'plain'),
+  Attention: (g, w) => decoder(g, w, 'Attention'),
   'MultiHeadAttention, head transposed': (g, w) =>
     decoder(g, w, 'MultiHeadAttention', { transposed: w.bits === undefined }),
-  GroupQueryAttention: (g, w) => decoder(g, w, 'GroupQueryAttention', { transposed: false }),
+  GroupQueryAttention: (g, w) => decoder(g, w, 'GroupQueryAttention'),
+}
+/** Without those that do not fit quantised weights: `Attention` holds the projection of its input. The first sums in f32. */
+export const quantisedVariants: Variants = {
+  'f32 sums': (g, w) => decoder(g, w, 'plain', { accuracy: 1 }),
+  ...Object.fromEntries(Object.entries(gpt2Variants).filter(([name]) => name !== 'Attention')),
 }
 export const bertVariants: Variants = {
   plain: (g, w) => encoder(g, w, false),
