@@ -18,7 +18,7 @@ import { pipeline } from './passes/pipeline.ts'
 import type { Derived, Refusal } from './sequence/derive.ts'
 import { derive, isRefusal } from './sequence/derive.ts'
 import { reorder } from './sequence/reorder.ts'
-import type { Target } from './target.ts'
+import type { Target, WeightFormat } from './target.ts'
 
 export interface CheckedModel {
   readonly graph: CheckedGraph
@@ -33,6 +33,8 @@ export interface CompileOptions {
   /** Adds the program `reorder`, which beam search and several samples of a prompt need. Default false. */
   readonly reorder?: boolean
   readonly onPass?: Observer
+  /** How matrices are kept in memory, by the checkpoint tensors they are made of, where the target can. Default `f32`. */
+  readonly weights?: (from: readonly string[]) => WeightFormat
 }
 
 export interface Compiled {
@@ -80,7 +82,7 @@ export function compileGraph(
       graph, source: source.path, programs, state,
       ...(derived ? { sequence: { T: derived.T, past: derived.past, max: derived.max, ...(rows ? { batch: rows.batch } : {}) } } : {}),
       ...(refusal ? { notSteppable: refusal.message } : {}),
-    }, target, fuse,
+    }, { panelLayout: (k, n, from) => target.panelLayout(k, n, options.weights?.(from)) }, fuse,
   ) // prettier-ignore
   return {
     graph,

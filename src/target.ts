@@ -54,7 +54,12 @@ export interface Target {
   readonly name: 'typescript' | 'wgsl' | 'wasm'
   readonly description: string
   readonly floats: FloatRules
-  /** The layout of a constant right operand [K, N] of a contraction, whose logical axes are `[K, N]`. */
-  readonly panelLayout: (k: number, n: number) => Layout
+  /**
+   * The layout of a constant right operand [K, N] of a contraction, whose logical axes are `[K, N]`; `as` says how it is to be kept in memory,
+   * where the target can.
+   */
+  readonly panelLayout: (k: number, n: number, as?: WeightFormat) => Layout
+  /** Whether it computes with matrices that stay in fewer bits in memory, as `panelLayout` is told. */
+  readonly keeps?: boolean
   readonly emit: (module: Module, options: EmitOptions) => Promise<readonly Artifact[]>
 }

@@ -22,6 +22,8 @@ export async function typescriptKernels(compiled: Compiled): Promise<KernelRunne
 /** Of the WebAssembly target, on one thread: arguments are copied in and back out. */
 export async function wasmKernels(compiled: Compiled): Promise<KernelRunner> {
   const { kernelsBinary } = await import('../../targets/wasm/wat.ts')
+  const { keptBytes } = await import('../../targets/wasm/kept.ts')
+  const { keepWeights } = await import('../../targets/wasm/runtime/keep.ts')
   const { names, scratch, bytes } = await kernelsBinary(compiled.lowered.module.kernels)
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: true })
   const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } })
@@ -29,7 +31,15 @@ export async function wasmKernels(compiled: Compiled): Promise<KernelRunner> {
   const aligned = (n: number): number => Math.ceil(n / 64) * 64
   const start = 1024
   functions.place(0, 1, start)
-  return (index, args, params) => {
+  return (index, given, params) => {
+    const kept = compiled.lowered.module.kernels[index].args.map((a) => a.buffer.layout?.kept?.as)
+    const args = given.map((a, i) => {
+      const as = kept[i]
+      if (!as || !(a instanceof Float32Array)) return a
+      const bytes = new Uint8Array(keptBytes(as, a.length))
+      keepWeights(a, bytes, as)
+      return bytes
+    })
     let end = start + aligned(scratch)
     const places = args.map(({ byteLength }) => {
       const at = end
@@ -41,7 +51,7 @@ export async function wasmKernels(compiled: Compiled): Promise<KernelRunner> {
     const bytesAt = (i: number): Uint8Array => new Uint8Array(memory.buffer, places[i], args[i].byteLength)
     args.forEach((a, i) => bytesAt(i).set(new Uint8Array(a.buffer, a.byteOffset, a.byteLength)))
     functions[names[index]](...places, ...params)
-    args.forEach((a, i) => new Uint8Array(a.buffer, a.byteOffset, a.byteLength).set(bytesAt(i)))
+    args.forEach((a, i) => kept[i] ?? new Uint8Array(a.buffer, a.byteOffset, a.byteLength).set(bytesAt(i)))
     return Promise.resolve()
   }
 }

@@ -78,7 +78,10 @@ const commands: Readonly<Record<string, Shape>> = {
       option('--generation <level>', 'basic: generate(); full: with all its options, texts, batches and beam search')
         .choices(['none', 'basic', 'full'])
         .default('basic'),
-      option('--weights-as <format>', 'int8, int4: load() reads quantised files too (see tfmc quantize)')
+      option(
+        '--weights-as <format>',
+        'what wasm keeps matrices as in memory; with int8 and int4 load() reads quantised files too',
+      )
         .choices([...weightFormats])
         .default('f32'),
     ],

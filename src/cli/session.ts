@@ -5,7 +5,7 @@ import { bindGiven, type BoundInputs, type Given } from './inputs.ts'
 import type { OpenedModel } from './model.ts'
 import { targetOf, type TargetName } from './targets.ts'
 import type { ThreadOptions } from './load.ts'
-import { openWeightsOf, type WeightOptions } from './weights.ts'
+import { compiledFor, openWeightsOf, type WeightOptions } from './weights.ts'
 
 export interface Output {
   readonly name: string
@@ -34,7 +34,9 @@ export async function openSession(
   let close = (): void => undefined
   const onTarget = async () => {
     const weights = await openWeightsOf(ctx, model, options)
-    const loaded = await (await import('./load.ts')).loadModel(ctx, target, compiled, weights, {}, options)
+    const loaded = await (
+      await import('./load.ts')
+    ).loadModel(ctx, target, compiledFor(model, weights, target, compiled), weights, {}, options)
     close = loaded.close
     return async ({ values }: BoundInputs): Promise<Output[]> => {
       const results = await loaded.model.run(values)

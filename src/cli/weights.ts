@@ -1,6 +1,9 @@
 /** Weights of a command: a checkpoint, or made-up ones. */
 import { resolve } from 'node:path'
+import { modelName } from '../../targets/runtime/weights.ts'
 import { DiagnosticError, say, type Diagnostic } from '../diagnostics/index.ts'
+import { compileGraph, type Compiled, type CompileOptions } from '../compile.ts'
+import type { Target, WeightFormat } from '../target.ts'
 import type { Tensor } from '../types/tensor.ts'
 import type { WeightsFile } from '../weights/index.ts'
 import type { Context } from './context.ts'
@@ -23,6 +26,8 @@ export interface Weights {
   readonly quantised: boolean
   /** The checkpoint, if it is one. */
   readonly file?: WeightsFile
+  /** How matrices are kept, by targets that can. */
+  readonly kept?: CompileOptions['weights']
   /** For `load` of an emitted module; new for each call. */
   readonly source: () => string | readonly string[] | ReadableStream<Uint8Array>
   /** All parameters by the model's names, for the reference. */
@@ -54,9 +59,11 @@ export async function openWeightsOf(ctx: Context, model: OpenedModel, options: W
   const file = await openWeights(full)
   await warnOfTies(ctx, model, file)
   const { files } = file
+  const kept = keptOf(model, file)
   return {
     label: path,
     file,
+    ...(kept ? { kept } : {}),
     quantised: [...file.tensors.values()].some((t) => t.quantised),
     source: () => files,
     tensors: () =>
@@ -68,6 +75,35 @@ export async function openWeightsOf(ctx: Context, model: OpenedModel, options: W
         }),
       ),
     onWarning,
+  }
+}
+
+/** The model for these weights: `compiled` as it is, unless matrices are to be kept in fewer bits. */
+export const compiledFor = (
+  { graph, file }: OpenedModel,
+  { kept }: Weights,
+  target: Target,
+  compiled: Compiled,
+  options: CompileOptions = {},
+): Compiled => (kept && target.keeps ? compileGraph(graph, file, target, { ...options, weights: kept }) : compiled)
+
+/**
+ * How the matrices of a quantised checkpoint are kept by targets that compute with them as they are: exactly, so that levels with a zero point
+ * take a wider form. Undefined where nothing is quantised.
+ */
+function keptOf({ graph: { rules } }: OpenedModel, file: WeightsFile): CompileOptions['weights'] {
+  // prettier-ignore
+  const formats = new Map<string, WeightFormat>()
+  for (const { name, quantised } of file.tensors.values()) {
+    const known = modelName(name, rules)
+    if (known === undefined || !quantised) continue
+    const wider = quantised.parts.has('zero') ? { 4: 'int8', 8: 'f32' } as const : { 4: 'int4', 8: 'int8' } as const // prettier-ignore
+    formats.set(known, wider[quantised.bits])
+  }
+  if (formats.size === 0) return undefined
+  return (from) => {
+    const all = from.map((name) => formats.get(name) ?? 'f32')
+    return all.find((f) => f === 'f32') ?? all.find((f) => f === 'int8') ?? all[0] ?? 'f32'
   }
 }
 

@@ -27,8 +27,8 @@ export interface Weights {
   readonly slots: () => readonly WeightSlot[]
 }
 
-/** How a target stores a constant operand [K, N]. */
-export type PanelLayout = (k: number, n: number) => Layout
+/** How a target stores a constant operand [K, N] that is made of these checkpoint tensors. */
+export type PanelLayout = (k: number, n: number, from: readonly string[]) => Layout
 
 /** Identifies equal load-time expressions across programs. */
 function makeKey(): (n: Node) => string {
@@ -68,8 +68,10 @@ function constantOperand(flow: Flow, n: Node): { readonly node: Node; readonly o
 }
 
 /** The target's panel layout for a buffer whose logical axes are [K, N] or [N, K]. */
-function oriented(panel: PanelLayout, shape: readonly number[], order: 'kn' | 'nk'): Layout {
-  const layout = order === 'kn' ? panel(shape[0], shape[1]) : panel(shape[1], shape[0])
+function oriented(panel: PanelLayout, node: Node, order: 'kn' | 'nk'): Layout {
+  const [rows, columns] = staticShape(node)
+  const from = paramNames(node)
+  const layout = order === 'kn' ? panel(rows, columns, from) : panel(columns, rows, from)
   return {
     ...layout,
     name: `${layout.name}:${order}`,
@@ -114,7 +116,7 @@ export function planWeights(flows: readonly Flow[], panel: PanelLayout): Weights
       if (flow.kind(n) !== 'contraction') continue
       const operand = constantOperand(flow, n)
       if (operand === undefined) continue
-      const layout = oriented(panel, staticShape(operand.node), operand.order)
+      const layout = oriented(panel, operand.node, operand.order)
       const views: Node[] = []
       let base = operand.node
       while (flow.kind(base) === 'view') {

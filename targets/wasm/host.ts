@@ -54,10 +54,12 @@ export function printModule(given: Module, file: string, options: HostOptions): 
   const selftest = options.selftest ?? true
   const generation = options.generation ?? 'basic'
   const quantised = readsQuantised(options.weights)
+  const keeps = module.weights.some((w) => w.layout.kept)
   const pieces = [
     ...always,
     ...(quantised ? ['runtime/quantised.ts'] : []),
     ...ours,
+    ...(keeps ? ['wasm/runtime/keep.ts'] : []),
     ...generationPieces(module, generation, 'wasm'),
     ...(selftest ? ['runtime/sample.ts', 'wasm/runtime/selftest.ts'] : []),
   ]
@@ -123,7 +125,7 @@ export function printModule(given: Module, file: string, options: HostOptions): 
     ...rulesLines(module, p), '',
     ...p.support(),
     ...tests,
-    ...loadLines(module, p, { selftest, generation, runByPrefill, quantised }), '',
+    ...loadLines(module, p, { selftest, generation, runByPrefill, quantised, keeps }), '',
   ] // prettier-ignore
   return {
     text: moduleText(sections, needed(pieces), p.language, types),
@@ -178,7 +180,8 @@ function packField(module: Module, packs: Packs): (slot: number) => string | und
   return (slot) => {
     const pack = packs.of[slot]
     if (pack === undefined) return undefined
-    return `${first + pack}${packs.sliced(pack) ? ', sliced: true' : ''}`
+    const { kept } = module.weights[slot].layout
+    return `${first + pack}${packs.sliced(pack) ? ', sliced: true' : ''}${kept ? `, keep: ${quote(kept.as)}` : ''}`
   }
 }
 
@@ -202,9 +205,10 @@ interface LoadParts {
   readonly generation: GenerationLevel
   readonly runByPrefill: boolean
   readonly quantised: boolean
+  readonly keeps: boolean
 }
 function loadLines(module: Module, p: Printer, parts: LoadParts): string[] {
-  const { selftest, generation, runByPrefill, quantised } = parts
+  const { selftest, generation, runByPrefill, quantised, keeps } = parts
   const as = (type: string): string => (p.language === 'ts' ? ` as unknown as ${type}` : '')
   const method = (name: string, input: string, output: string, call: string): string =>
     `${name}: async (inputs${p.type(input)}) => session.${call}${as(output)},`
@@ -224,7 +228,15 @@ function loadLines(module: Module, p: Printer, parts: LoadParts): string[] {
   methods.push(...generating.methods)
   if (selftest) methods.push('selftest: async () => selftest(machine, session.engine.end, tests),')
   methods.push('dispose: () => session.dispose(),')
-  const fields = ['layout', 'specs', 'rules', 'slots', 'files', ...(quantised ? ['read: readQuantised'] : [])]
+  const fields = [
+    'layout',
+    'specs',
+    'rules',
+    'slots',
+    'files',
+    ...(quantised ? ['read: readQuantised'] : []),
+    ...(keeps ? ['keep: keepWeights'] : []),
+  ]
   return [
     ...docComment(['Starts the threads, compiles the binary and reads the weights (safetensors: URL, path, bytes, File or stream), all at once.']),
     `export async function load(options${p.type('WasmOptions')})${p.type('Promise<Model>')} {`,

@@ -4,6 +4,7 @@ import type { Module } from '../../src/program/types.ts'
 import { assemble } from './assemble.ts'
 import { floats } from './floats.ts'
 import { printModule } from './host.ts'
+import { keptLayout } from './kept.ts'
 import { panelLayout } from './panels.ts'
 import { workerText } from './worker.ts'
 
@@ -29,6 +30,7 @@ export const wasm: Target = {
   name: 'wasm',
   description: 'WebAssembly with SIMD and threads: a binary, its text, and a host module, for browsers and Node',
   floats,
-  panelLayout,
+  keeps: true,
+  panelLayout: (k, n, as = 'f32') => (as === 'f32' ? undefined : keptLayout(k, n, as)) ?? panelLayout(k, n),
   emit,
 }

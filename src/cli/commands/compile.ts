@@ -36,6 +36,7 @@ export async function compile(
     const target = await targetOf(name)
     const compiled = compileGraph(model.graph, publicSource(model.file), target, {
       reorder: options.generation === 'full',
+      ...(options.weightsAs === 'f32' ? {} : { weights: () => options.weightsAs }),
     })
     unstepped = compiled.notSteppable
     const emitted = await target.emit(compiled.lowered.module, {

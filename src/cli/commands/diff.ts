@@ -18,7 +18,7 @@ import { loadModel, type ThreadOptions } from '../load.ts'
 import { openModel, type ModelOptions, type OpenedModel } from '../model.ts'
 import { small, table, value, wantsColor, type Cell } from '../output.ts'
 import { targetList, targetNames, targetOf, type TargetName } from '../targets.ts'
-import { openWeightsOf, type WeightOptions, type Weights } from '../weights.ts'
+import { compiledFor, openWeightsOf, type WeightOptions, type Weights } from '../weights.ts'
 
 export interface DiffCommandOptions extends ModelOptions, WeightOptions, ThreadOptions {
   readonly weights?: string
@@ -98,7 +98,8 @@ async function subjectOf(
   options: ThreadOptions,
 ): Promise<Subject & { readonly close: () => void }> {
   const target = await targetOf(name)
-  const compiled = compileGraph(model.graph, model.file, target, { fuse: fused })
+  const plain = compileGraph(model.graph, model.file, target, { fuse: fused })
+  const compiled = compiledFor(model, weights, target, plain, { fuse: fused })
   const loaded = await loadModel(ctx, target, compiled, weights, {}, options)
   let kernels: Promise<NonNullable<Subject['kernel']>> | undefined
   return {

@@ -11,7 +11,7 @@ import { openModel, type ModelOptions, type OpenedModel } from '../model.ts'
 import { plural, seconds } from '../output.ts'
 import { promptOf, sourceIds, stopOf, tokenizerOf, type Prompt, type PromptOptions } from '../prompt.ts'
 import { targetList, targetNames, targetOf } from '../targets.ts'
-import { openWeightsOf, type WeightOptions } from '../weights.ts'
+import { compiledFor, openWeightsOf, type WeightOptions } from '../weights.ts'
 
 export interface GenerateCommandOptions
   extends ModelOptions, WeightOptions, Omit<PromptOptions, 'prompt'>, ThreadOptions {
@@ -74,7 +74,8 @@ export async function generate(
   const stop = stopOf(model, rest(options))
   const chosen = { ...samplingOf(options, prompts.length, tokenizer !== undefined), stop, signal: ctx.io.signal }
   const weights = await openWeightsOf(ctx, model, options)
-  const loaded = await loadModel(ctx, target, compiled, weights, { generation: 'full' }, options)
+  const own = compiledFor(model, weights, target, compiled, { reorder: true })
+  const loaded = await loadModel(ctx, target, own, weights, { generation: 'full' }, options)
   const count = prompts.length * (options.num ?? 1)
   try {
     const common = { model: model.graph.name, target: name, device: loaded.device }

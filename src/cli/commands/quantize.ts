@@ -11,7 +11,7 @@ import { openModel, type ModelOptions, type OpenedModel } from '../model.ts'
 import { bytes, plural, small, table } from '../output.ts'
 import { tokenizerOf } from '../prompt.ts'
 import { targetList, targetNames, targetOf } from '../targets.ts'
-import { openWeightsOf, type WeightOptions } from '../weights.ts'
+import { compiledFor, openWeightsOf, type WeightOptions } from '../weights.ts'
 
 export interface QuantizeOptions extends ModelOptions, WeightOptions {
   readonly weights?: string
@@ -123,7 +123,12 @@ async function compared(ctx: Context, model: OpenedModel, options: QuantizeOptio
   const found = []
   for (const which of [before, after]) {
     const weights = await openWeightsOf(ctx, model, which)
-    const { model: loaded, close } = await loadModel(ctx, target, compiled, weights)
+    const { model: loaded, close } = await loadModel(
+      ctx,
+      target,
+      compiledFor(model, weights, target, compiled),
+      weights,
+    )
     try {
       const what = `perplexity with ${weights.label}`
       found.push(await ctx.progress.task(what, (report) => perplexityOf(loaded, how, ids, Math.min(how.most, 1024), report))) // prettier-ignore

@@ -1,5 +1,13 @@
 // Weights in fewer bits, from panels of floats: the other side of `kept.ts`.
 
+export type Keep = 'int8' | 'int4' | 'f16' | 'bf16'
+
+/** Writes what was packed as floats in the bytes it is kept in. */
+export function keepWeights(from: Float32Array, to: Uint8Array, as: Keep): void {
+  if (as === 'f16' || as === 'bf16') keepHalves(from, to, as)
+  else keepBlocks(from, to, as === 'int8' ? 8 : 4)
+}
+
 /** Half the width of a 4-bit search: the scale that just covers a block, and smaller ones that clip it. */
 const parts = [1, 0.92, 0.84, 0.76]
 

@@ -4,6 +4,7 @@ import type { readTensors, WeightSource } from '../../runtime/source.ts'
 import type { LoadOptions, WeightRules, WeightSpec } from '../../runtime/weights.ts'
 import { loadWeights } from '../../runtime/weights.ts'
 import { aligned, Machine, type Files, type Layout } from './machine.ts'
+import type { Keep, keepWeights } from './keep.ts'
 import { nodeModule } from './pool.ts'
 
 /** How a slot is filled: `pack` is a program, after `rows` of it a program that packs some rows; without one it is the tensor as it is. */
@@ -13,6 +14,8 @@ interface Packing {
   sliced?: boolean
   /** Elements, where there are more than the tensor's. */
   length?: number
+  /** What it is kept as after packing. */
+  keep?: Keep
 }
 /** A tensor, and the slot of that name unless it is only for others. */
 export type PackedSpec = WeightSpec & Packing & { other?: boolean }
@@ -35,6 +38,7 @@ export interface Parts {
   slots: readonly WeightSlot[]
   files: Files
   read?: typeof readTensors
+  keep?: typeof keepWeights
 }
 /** A function with one fused multiply-add. */
 const probe = [
@@ -108,22 +112,29 @@ function ownMemory(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
 /** Bytes of a tensor that are read, then packed while the next are read. */
 const piece = 2 ** 23
 
-async function packWeights(machine: Machine, { layout, specs, rules, slots, read }: Parts, options: WasmOptions) {
+async function packWeights(
+  machine: Machine,
+  { layout, specs, rules, slots, read, keep: keepAs }: Parts,
+  options: WasmOptions,
+) {
   const all: (WeightSlot & { shape?: readonly number[] })[] = [...specs.filter((s) => !s.other), ...slots]
   const sizes = new Map(specs.map((s) => [s.name, s.shape.reduce((a, b) => a * b, 1)]))
   const sources = (slot: WeightSlot) => slot.from ?? [slot.name]
   const lengthOf = (slot: WeightSlot) => slot.length ?? sizes.get(sources(slot)[0])!
+  /** Blocks of 512 numbers and 16 scales, or two bytes a number. */
+  const bytesOf = (slot: WeightSlot) =>
+    lengthOf(slot) * ({ int8: 576 / 512, int4: 320 / 512, f16: 2, bf16: 2 }[slot.keep!] ?? 4)
   const places = new Map<WeightSlot, number>()
   let end = machine.start
   all.forEach((slot, i) => {
     places.set(slot, end)
     machine.point(i, end)
-    end += aligned(4 * lengthOf(slot))
+    end += aligned(bytesOf(slot))
   })
   machine.reach(end)
   let done = Promise.resolve()
-  const pack = (slot: WeightSlot, arrays: number[], dims: Readonly<Record<string, number>>) => {
-    for (const [i, at] of [...arrays, places.get(slot)!].entries()) machine.point(layout.ports + i, at)
+  const pack = (slot: WeightSlot, arrays: number[], dims: Readonly<Record<string, number>>, to = places.get(slot)!) => {
+    for (const [i, at] of [...arrays, to].entries()) machine.point(layout.ports + i, at)
     machine.call(slot.pack!, dims)
   }
   /** From arrays: what is made of several tensors, stored in another type, or shared. */
@@ -135,11 +146,17 @@ async function packWeights(machine: Machine, { layout, specs, rules, slots, read
       top += aligned(4 * a.length)
       return from
     })
-    machine.reach(top)
+    const length = lengthOf(slot)
+    machine.reach(top + (slot.keep ? 4 * length : 0))
     arrays.forEach((a, i) => machine.f32(at[i], a.length).set(a))
-    pack(slot, at, { from: 0, rows: slot.sliced ? shapeOf(slot)[0] : 0 })
+    const dims = { from: 0, rows: slot.sliced ? shapeOf(slot)[0] : 0 }
+    if (!slot.keep) return pack(slot, at, dims)
+    const floats = machine.f32(top, length).fill(0)
+    pack(slot, at, dims, top)
+    keepAs!(floats, bytesAt(places.get(slot)!, bytesOf(slot)), slot.keep)
   }
   const shapeOf = (slot: WeightSlot) => specs.find((s) => s.name === sources(slot)[0])!.shape
+  const bytesAt = (at: number, length: number) => new Uint8Array(machine.memory.buffer, at, length)
   const raw = new Map<string, Float32Array>()
   const open = new Set(all)
   const tied = new Set(specs.map((s) => s.fallback))
@@ -158,7 +175,6 @@ async function packWeights(machine: Machine, { layout, specs, rules, slots, read
     settleAll()
   }
   settleAll()
-  const bytesAt = (at: number, length: number) => new Uint8Array(machine.memory.buffer, at, length)
   const aliases = await loadWeights(
     options.weights,
     specs,
@@ -171,7 +187,7 @@ async function packWeights(machine: Machine, { layout, specs, rules, slots, read
       const [slot] = users
       if (shared || users.length > 1) return
       if (!slot) return (async () => void (await into(new Uint8Array(4 * sizes.get(spec.name)!))))()
-      if (sources(slot).length > 1 || (slot.pack !== undefined && !slot.sliced)) return
+      if (sources(slot).length > 1 || slot.keep || (slot.pack !== undefined && !slot.sliced)) return
       open.delete(slot)
       const length = sizes.get(spec.name)!
       const [count = 1] = spec.shape
