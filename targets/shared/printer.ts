@@ -1,7 +1,7 @@
 /** What is shared by everything printed into one module: the language, names at top level, helper functions and scratch. */
 import type { Scalar } from '../../src/kernel/expr.ts'
-import type { MathHelper } from './javascript/math.ts'
-import { mathHelpers } from './javascript/math.ts'
+import type { MathHelper, MathTable } from './javascript/math.ts'
+import { isTable, mathHelpers, mathTables } from './javascript/math.ts'
 import type { Names } from './text.ts'
 import { docComment, indent, names } from './text.ts'
 
@@ -27,21 +27,34 @@ export interface Printer {
 export function printer(language: Language, taken: Iterable<string> = []): Printer {
   const top = names(taken)
   const helpers = new Map<MathHelper, string>()
+  const tables = new Map<MathTable, string>()
   const functions = new Map<string, { readonly name: string; readonly lines: readonly string[] }>()
   const scratches = new Map<string, string>()
   const views = new Map<string, string>()
   const type = (t: string): string => (language === 'ts' ? `: ${t}` : '')
+  const helper = (h: MathHelper): string => {
+    const known = helpers.get(h)
+    if (known !== undefined) return known
+    const name = top.late(h)
+    helpers.set(h, name)
+    for (const used of mathHelpers[h].uses ?? []) {
+      if (!isTable(used)) helper(used)
+      else if (!tables.has(used)) tables.set(used, top.late(used))
+    }
+    return name
+  }
+  /** Names in the body of a helper as they are in this module. */
+  const renamed = (line: string, uses: readonly (MathHelper | MathTable)[]): string =>
+    uses.reduce(
+      (text, used) =>
+        text.replace(new RegExp(`(?<![.\\w])${used}\\b`, 'g'), isTable(used) ? tables.get(used)! : helpers.get(used)!),
+      line,
+    )
   return {
     language,
     names: top,
     type,
-    helper: (h) => {
-      const known = helpers.get(h)
-      if (known !== undefined) return known
-      const name = top.late(h)
-      helpers.set(h, name)
-      return name
-    },
+    helper,
     scratch: (wish, array, length) => {
       // Kernels do not run inside one another, so scratch of one name, kind and size is shared.
       const key = `${wish}:${array}:${length}`
@@ -70,10 +83,11 @@ export function printer(language: Language, taken: Iterable<string> = []): Print
     support: () => {
       const lines: string[] = []
       for (const [h, name] of helpers) {
-        const { doc, params, body } = mathHelpers[h]
+        const { doc, params, body, uses = [] } = mathHelpers[h]
         const head = `function ${name}(${params.map((p) => `${p}${type('number')}`).join(', ')})${type('number')} {`
-        lines.push(...docComment([doc]), head, ...indent(body), '}')
+        lines.push(...docComment([doc]), head, ...indent(body.map((l) => renamed(l, uses))), '}')
       }
+      for (const [table, name] of tables) lines.push(`const ${name} = ${mathTables[table]}`)
       for (const f of functions.values()) lines.push(...f.lines)
       if (scratches.size > 0) lines.push('// Scratch of the kernels, so that no call allocates.')
       for (const [key, name] of scratches) {

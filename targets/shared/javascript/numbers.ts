@@ -124,8 +124,8 @@ function literal(x: number): string {
 }
 
 const plainUnary: Partial<Record<UnaryFn, string>> = {
-  abs: 'Math.abs', sign: 'Math.sign', floor: 'Math.floor', ceil: 'Math.ceil', exp: 'Math.exp', expm1: 'Math.expm1', log: 'Math.log',
-  log1p: 'Math.log1p', sqrt: 'Math.sqrt', sin: 'Math.sin', cos: 'Math.cos', tanh: 'Math.tanh',
+  abs: 'Math.abs', sign: 'Math.sign', floor: 'Math.floor', ceil: 'Math.ceil', log: 'Math.log',
+  log1p: 'Math.log1p', sqrt: 'Math.sqrt', sin: 'Math.sin', cos: 'Math.cos',
 } // prettier-ignore
 const operators: Partial<Record<BinaryFn, readonly [string, number]>> = {
   add: ['+', P.add], sub: ['-', P.add], mul: ['*', P.mul], div: ['/', P.mul], eq: ['===', P.equal], ne: ['!==', P.equal], lt: ['<', P.compare],
