@@ -71,3 +71,11 @@ test('long lines are folded', () => {
 test('text that is wrong is an internal error with its line', async () => {
   await expect(assemble('(module\n  (func $f (result i32) (i32.wrong))\n)')).rejects.toThrow(/internal[^]*i32\.wrong/)
 })
+
+test('binaries name functions, not locals', async () => {
+  const { binary } = await wasmKernels([examples.layernorm(8).kernel])
+  const text = new TextDecoder('latin1').decode(binary)
+  expect(text).toContain('layernorm')
+  expect(text).not.toContain('x_at')
+  expect(text).not.toContain('s_at')
+})
