@@ -1,4 +1,7 @@
-/** `npm run demo`: two compiled models at work on the TypeScript target, then the proof that all targets agree. Exits with 1 where anything fails. */
+/**
+ * `npm run demo`: two compiled models at work on the fastest target here, how fast each target is, then the proof that all agree. Exits with 1
+ * where anything fails.
+ */
 import { join, relative } from 'node:path'
 import { packageRoot } from '../package-root.ts'
 import { run } from './cli.ts'
@@ -39,10 +42,12 @@ const shown = (argument: string): string => (/[\s"]/.test(argument) ? `"${argume
 
 const started = performance.now()
 await section(
-  'A GPT-2 of 3 million parameters writes Shakespeare (TypeScript, one thread)',
+  'A GPT-2 of 3 million parameters writes Shakespeare (WebAssembly)',
   [
     'generate',
     shakespeare,
+    '--target',
+    'wasm',
     '--prompt',
     'ROMEO:',
     '--max-tokens',
@@ -56,18 +61,23 @@ await section(
   /^ROMEO:\n[\s\S]{150}/,
 )
 await section(
-  'An encoder–decoder translates numbers (TypeScript)',
-  ['generate', translate, '--source', 'doscientos treinta y cuatro mil quinientos seis'],
+  'An encoder–decoder translates numbers (WebAssembly)',
+  ['generate', translate, '--target', 'wasm', '--source', 'doscientos treinta y cuatro mil quinientos seis'],
   /^two hundred and thirty four thousand five hundred and six$/m,
+)
+await section(
+  'Tokens per second of Shakespeare on each target',
+  ['bench', shakespeare, '--target', 'all', '--prompt', '8', '--tokens', '8', '--rounds', '1', '--no-kernels'],
+  /^typescript .*\n.*^wgsl .*\n.*^wasm |^typescript .*\n.*^wasm .*\n.*^wgsl /ms,
 )
 const quick = ['--dims', 'T=8,S=8', '--no-kernels', '--no-unfused']
 await section(
-  'Shakespeare: reference, TypeScript and WGSL',
+  'Shakespeare: the reference and every target',
   ['diff', shakespeare, ...quick],
   /typescript[\s\S]*wgsl[\s\S]*ok all/,
 )
 await section(
-  'Translation: reference, TypeScript and WGSL',
+  'Translation: the reference and every target',
   ['diff', translate, ...quick],
   /typescript[\s\S]*wgsl[\s\S]*ok all/,
 )
