@@ -99,7 +99,7 @@ export function printModule(given: Module, file: string, options: HostOptions): 
     ...indent([
       `wasm: () => new URL(${quote(`./${file}.wasm`)}, import.meta.url),`,
       ...(relaxed ? [`relaxed: () => new URL(${quote(`./${file}.relaxed.wasm`)}, import.meta.url),`] : []),
-      `worker: (Worker) => new Worker(new URL(${quote(`./${file}.worker.js`)}, import.meta.url), { type: 'module' }),`,
+      `worker: (Worker) => new Worker(new URL(${quote(`./${file}.worker.js`)}, import.meta.url), { type: 'module', execArgv: [] }),`,
     ]),
     '}', '',
     ...title('Programs'),

@@ -280,35 +280,34 @@ export function controlLines(programs: readonly string[]): readonly (readonly st
     [
       ...comment('How many of the floats from here on are NaN or infinite.'),
       '(func $strange (export "strange") (param $at i32) (param $end i32) (result i32)',
-      '  (local $found i32) (local $x f32)',
+      '  (local $found v128) (local $x v128) (local $one f32)',
       ...[
-        ...loopOver('$at', '$end', 4, [
-          set('$x', ['f32.load', get('$at')]),
-          [
-            'if',
-            ['f32.ne', ['f32.sub', get('$x'), get('$x')], ['f32.const', '0']],
-            ['then', set('$found', ['i32.add', get('$found'), i32(1)])],
-          ],
+        ...loopUpTo('$fours', '$at', ['i32.sub', get('$end'), i32(15)], 16, [
+          set('$x', ['v128.load', get('$at')]),
+          // A mask is -1: what is taken away counts.
+          set('$found', ['i32x4.sub', get('$found'), strange('f32x4', get('$x'))]),
         ]),
-        get('$found'),
-      ].flatMap((s) => format(s as Sx, 1)),
+        ...loopUpTo('$rest', '$at', get('$end'), 4, [
+          set('$one', ['f32.load', get('$at')]),
+          set('$found', ['i32x4.add', get('$found'), ['i32x4.replace_lane', '0', zeros, strange('f32', get('$one'))]]),
+        ]),
+        [0, 1, 2, 3]
+          .map((l): Sx => ['i32x4.extract_lane', String(l), get('$found')])
+          .reduce((a, b) => ['i32.add', a, b]),
+      ].flatMap((s) => format(s, 1)),
       ')',
     ],
   ]
 }
-function loopOver(v: string, end: string, step: number, body: readonly Sx[]): Sx[] {
-  return [
-    [
-      'block',
-      '$end',
-      [
-        'loop',
-        '$each',
-        ['br_if', '$end', ['i32.ge_u', get(v), get(end)]],
-        ...body,
-        set(v, ['i32.add', get(v), i32(step)]),
-        ['br', '$each'],
-      ],
-    ],
-  ]
+const zeros: Sx = ['v128.const', 'i32x4', '0', '0', '0', '0']
+/** Only of numbers is the difference with itself 0. */
+const strange = (type: 'f32' | 'f32x4', x: Sx): Sx => [
+  `${type}.ne`,
+  [`${type}.sub`, x, x],
+  type === 'f32' ? ['f32.const', '0'] : zeros,
+]
+function loopUpTo(label: string, v: string, end: Sx, step: number, body: readonly Sx[]): Sx[] {
+  const out = `${label}_end`
+  const next: Sx[] = [set(v, ['i32.add', get(v), i32(step)]), ['br', label]]
+  return [['block', out, ['loop', label, ['br_if', out, ['i32.ge_u', get(v), end]], ...body, ...next]]]
 }

@@ -27,7 +27,8 @@ interface Exports {
 export interface Files {
   wasm(): URL
   relaxed?(): URL
-  worker(Kind: new (file: URL, options: { type: 'module' }) => object): object
+  /** Flags of this process (`--input-type`, say) are not for a thread of Node. */
+  worker(Kind: new (file: URL, options: { type: 'module'; execArgv: [] }) => object): object
 }
 
 export class Machine {

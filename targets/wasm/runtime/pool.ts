@@ -23,7 +23,7 @@ export async function openPool(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
   threads: number,
-  open: (Kind: new (file: URL, options: { type: 'module' }) => object) => object,
+  open: (Kind: new (file: URL, options: { type: 'module'; execArgv: [] }) => object) => object,
   scratch: (thread: number) => number,
   lost: (why: string) => void,
 ): Promise<Pool> {
