@@ -175,12 +175,14 @@ const notify = (at: number): Sx => ['drop', ['memory.atomic.notify', `offset=${a
 const maySleep: Sx = ['i32.or', ['i32.ne', ['global.get', '$thread'], i32(0)], load(control.sleeps)]
 /** Rounds of looking before a thread sleeps: some tens of microseconds. */
 const patience = 4096
+/** Nanoseconds after which a thread in the barrier looks whether another one failed meanwhile. */
+const soon = '100000000'
 
 /**
  * Waits while the number at `at` is `old`: looks at it for a while, then sleeps. Thread 0 of a page may not sleep. A thread that
  * failed ends the wait.
  */
-function waitLines(name: string, at: number, asleep: number): string[] {
+function waitLines(name: string, at: number, asleep: number, timeout: string): string[] {
   const body: Sx[] = [
     [
       'loop',
@@ -194,7 +196,7 @@ function waitLines(name: string, at: number, asleep: number): string[] {
         [
           'then',
           ['drop', increase(asleep, 1)],
-          ['drop', ['memory.atomic.wait32', `offset=${at}`, i32(0), get('$old'), ['i64.const', '-1']]],
+          ['drop', ['memory.atomic.wait32', `offset=${at}`, i32(0), get('$old'), ['i64.const', timeout]]],
           ['drop', increase(asleep, -1)],
         ],
       ],
@@ -209,8 +211,8 @@ export function controlLines(programs: readonly string[]): readonly (readonly st
   const alone: Sx = ['i32.eq', ['global.get', '$threads'], i32(1)]
   const phase = '$phase'
   return [
-    [...comment('Waits for the next phase.'), ...waitLines('$next_phase', control.phase, control.asleep)],
-    [...comment('Waits for the next call.'), ...waitLines('$next_call', control.epoch, control.idle)],
+    [...comment('Waits for the next phase.'), ...waitLines('$next_phase', control.phase, control.asleep, soon)],
+    [...comment('Waits for the next call.'), ...waitLines('$next_call', control.epoch, control.idle, '-1')],
     [
       ...comment('All threads have come here before any of them goes on.'),
       '(func $barrier',
