@@ -8,8 +8,8 @@ export function keepWeights(from: Float32Array, to: Uint8Array, as: Keep): void 
   else keepBlocks(from, to, as === 'int8' ? 8 : 4)
 }
 
-/** Half the width of a 4-bit search: the scale that just covers a block, and smaller ones that clip it. */
-const parts = [1, 0.92, 0.84, 0.76]
+/** Scales of 4 bits that are tried, as parts of the one that just covers a block: smaller ones clip its largest numbers. */
+const parts = [1, 0.9, 0.8]
 
 /**
  * Writes panels of 16 columns, in blocks of 32 rows, as levels of 8 or 4 bits and a scale for each column of a block. A block that a scale and whole
@@ -18,49 +18,62 @@ const parts = [1, 0.92, 0.84, 0.76]
 export function keepBlocks(from: Float32Array, to: Uint8Array, bits: 8 | 4): void {
   const bytes = bits === 8 ? 576 : 320
   const view = new DataView(to.buffer, to.byteOffset)
-  const most = bits === 8 ? 127 : 7
+  // A double this large has no fraction: adding it rounds.
+  const whole = 1.5 * 2 ** 52
+  const [low, high] = bits === 8 ? [-127, 127] : [-8, 7]
   const column = new Float32Array(32)
-  const level = (x: number, scale: number) => Math.max(bits === 8 ? -127 : -8, Math.min(most, Math.round(x / scale)))
+  const words = new Int32Array(column.buffer)
+  const fits = (scale: number) => {
+    const times = 1 / scale
+    for (let k = 0; k < 32; k++) {
+      const q = column[k] * times + whole - whole
+      if (q < low || q > high || Math.fround(scale * q) !== column[k]) return false
+    }
+    return true
+  }
   const errorOf = (scale: number) => {
+    const times = 1 / scale
     let error = 0
-    for (let k = 0; k < 32; k++) error += (column[k] - Math.fround(scale * level(column[k], scale))) ** 2
+    for (let k = 0; k < 32; k++) {
+      const q = column[k] * times + whole - whole
+      const off = column[k] - scale * (q < low ? low : q > high ? high : q)
+      error += off * off
+    }
     return error
   }
   const scaleOf = () => {
-    let largest = 0
-    for (let k = 0; k < 32; k++) if (Math.abs(column[k]) > Math.abs(largest)) largest = column[k]
-    if (largest === 0) return 0
-    const full = Math.fround(bits === 8 ? Math.abs(largest) / 127 : largest / -8)
-    let [best, least] = [full, errorOf(full)]
-    const consider = (scale: number) => {
-      const error = scale && least ? errorOf(scale) : Infinity
-      if (error < least) [best, least] = [scale, error]
-    }
-    // Scales that files hold have 11 bits, so that their multiples are exact: one of these gives the block back.
-    for (let n = bits === 8 ? 126 : 7; n > 0 && least > 0 && (bits === 4 || exact(largest)); n--)
-      for (const sign of bits === 8 ? [1] : [1, -1]) {
-        const scale = Math.fround((largest * sign) / n)
-        if (errorOf(scale) === 0) [best, least] = [scale, 0]
+    let at = 0
+    for (let k = 1; k < 32; k++) if (Math.abs(column[k]) > Math.abs(column[at])) at = k
+    const largest = column[at]
+    const full = Math.fround(largest / (bits === 8 ? high : low))
+    if (full === 0 || fits(full)) return full
+    // Scales in files have 11 bits: their multiples end in zeros.
+    if ((words[at] & (bits === 8 ? 63 : 1023)) === 0)
+      for (let n = -low; n > 0; n--)
+        for (const scale of [Math.fround(largest / n), Math.fround(largest / -n)]) if (fits(scale)) return scale
+    if (bits === 8) return Math.abs(full)
+    let [best, least] = [full, Infinity]
+    for (const part of parts)
+      for (const scale of [Math.fround(full * part), Math.fround(-full * part)]) {
+        const error = errorOf(scale)
+        if (error < least) [best, least] = [scale, error]
       }
-    if (bits === 4) for (const part of parts) for (const sign of [1, -1]) consider(Math.fround(full * part * sign))
     return best
-  }
-  // Fractions of 11 + 8 bits at most: what a file can mean.
-  const bitsOf = new Uint32Array(1)
-  const asFloat = new Float32Array(bitsOf.buffer)
-  const exact = (x: number) => {
-    asFloat[0] = x
-    return (bitsOf[0] & 31) === 0
   }
   for (let block = 0; block * 512 < from.length; block++)
     for (let c = 0; c < 16; c++) {
       for (let k = 0; k < 32; k++) column[k] = from[block * 512 + 16 * k + c]
       const scale = scaleOf()
+      const times = scale && 1 / scale
       view.setFloat32(block * bytes + bytes - 64 + 4 * c, scale, true)
+      const start = block * bytes + (bits === 8 ? 4 : 2) * c
       for (let k = 0; k < 32; k++) {
-        const q = scale ? level(column[k], scale) : 0
-        if (bits === 8) to[block * 576 + (k >> 2) * 64 + 4 * c + 2 * (k & 1) + ((k >> 1) & 1)] = q + 128
-        else to[block * 320 + (k >> 2) * 32 + 2 * c + (k & 1)] |= (q + 8) << (k & 2 ? 4 : 0)
+        const near = column[k] * times + whole - whole
+        const q = near < low ? low : near > high ? high : near
+        const at = start + (k >> 2) * (bits === 8 ? 64 : 32)
+        if (bits === 8) to[at + 2 * (k & 1) + ((k >> 1) & 1)] = q + 128
+        else if (k & 2) to[at + (k & 1)] |= (q + 8) << 4
+        else to[at + (k & 1)] = q + 8
       }
     }
 }
