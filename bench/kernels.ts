@@ -186,7 +186,7 @@ const timed: Timed[] = cases.map(({ label, kernel, dims, times }) => {
     run: () => together(name, () => args),
   } // prettier-ignore
 })
-const rounds = 20000
+const rounds = 2000
 const part = Math.floor((megabytes * 2 ** 20) / threads / 128) * 128
 const limits: Timed[] = [
   { label: 'peak', times: 0, bytes: 0, best: Infinity, flops: threads * rounds * 12 * 8, run: () => together('peak', (t) => [rounds, SCRATCH + t * scratchBytes]) },
