@@ -6,7 +6,7 @@ import type { StageKernel } from '../../../src/kernel/stage.ts'
 import { verify } from '../../../src/kernel/verify.ts'
 import { loopSymbol } from '../../../src/kernel/walk.ts'
 import type { IxLike, Sym } from '../../../src/types/ix.ts'
-import { con, floorDiv, mod, of, sub } from '../../../src/types/ix.ts'
+import { add, con, floorDiv, mod, mul, of, sub } from '../../../src/types/ix.ts'
 import { panelLayout } from '../../../targets/wasm/panels.ts'
 import { schedule } from '../../../targets/wasm/recipes.ts'
 import type { ScheduleOptions } from '../../../targets/wasm/recipes.ts'
@@ -77,6 +77,24 @@ function batched(transposed: boolean, N: IxLike = T, K: IxLike = 12): StageKerne
   return kernel('batched', [dot], [p, v], [y])
 }
 
+/** Three by three over rows of T and a bias per channel: strided, or with as many groups as channels (depthwise). */
+function convolution(stride: number, depthwise: boolean): StageKernel {
+  const [C, O, H] = [3, depthwise ? 3 : 5, 4]
+  const [x, y, bias] = [global('x', [C, stride * (H - 1) + 3, add(mul(stride, T), 2)]), global('y', [O, H, T]), global('bias', [O])] // prettier-ignore
+  const w = global('w', depthwise ? [O, 3, 3] : [O, C, 3, 3])
+  const [o, i, j] = [loopSymbol('o', O), loopSymbol('i', H), loopSymbol('j', of(T))]
+  const [c, a, b] = [loopSymbol('c', C), loopSymbol('a', 3), loopSymbol('b', 3)]
+  const [row, column] = [add(mul(stride, of(i)), a), add(mul(stride, of(j)), b)]
+  const dot = virtual('dot', [o, i, j])
+  const product = depthwise
+    ? times(at(w, [of(o), of(a), of(b)]), at(x, [of(o), row, column]))
+    : times(at(w, [of(o), of(c), of(a), of(b)]), at(x, [of(c), row, column]))
+  return kernel('convolution', [
+    reduce(dot, [o, i, j], 'add', depthwise ? [a, b] : [c, a, b], product),
+    map(y, [o, i, j], plus(at(dot, [of(o), of(i), of(j)]), at(bias, [of(o)]))),
+  ], [x, w, bias], [y]) // prettier-ignore
+}
+
 const options: readonly ScheduleOptions[] = [{}, { wide: true }]
 const some = [1, 2, 3, 4, 5, 7, 17, 34]
 
@@ -117,6 +135,14 @@ describe('contractions equal the naive nest', () => {
   })
   test('parts of the columns to different places', async () => {
     for (const [D, H] of [[16, 2], [24, 3], [20, 2], [12, 3]]) await check(() => projections(D, H), some) // prettier-ignore
+  })
+  test.each([
+    [1, false],
+    [2, false],
+    [1, true],
+    [2, true],
+  ])('a convolution of stride %i, depthwise: %s', async (stride, depthwise) => {
+    await check(() => convolution(stride, depthwise), some)
   })
   test.each([false, true])('products of activations, right operand transposed: %s', async (transposed) => {
     for (const N of [T, 5, 32]) for (const K of [12, 3, 9]) await check(() => batched(transposed, N, K), some)
