@@ -1,7 +1,7 @@
 /**
  * `npm run bench:kernels`: every kernel of GPT-2 124M and two matmuls on the wasm target, each beside the peaks of this machine measured in the
  * same run: multiply-adds of 128 bits in registers, and reading memory. Kernels take turns; the fastest round of each counts. `--save` keeps the table,
- * `--threads 2` shares the work, `--wide` pairs vectors (Node 24, with --experimental-wasm-revectorize).
+ * `--threads 2` shares the work, `--source model.tfm` takes another model, `--wide` pairs vectors (Node 24, with --experimental-wasm-revectorize).
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -64,8 +64,8 @@ function matmul(M: number, K: number, N: number): Case {
 }
 
 function modelCases(): Case[] {
-  const path = 'examples/gpt2/model.tfm'
-  const { module } = compile(sourceFile(path, readFileSync(join(packageRoot(), path), 'utf8')), wasm).lowered
+  const path = option('source', join(packageRoot(), 'examples/gpt2/model.tfm'))
+  const { module } = compile(sourceFile(path, readFileSync(path, 'utf8')), wasm).lowered
   const cases: Case[] = []
   const program = (name: string, dims: Readonly<Record<string, number>>, label: string): void => {
     const counts = new Map<number, number>()
@@ -81,12 +81,16 @@ function modelCases(): Case[] {
       cases.push({ label: `${label} ${kernel.name}`, kernel, dims, times })
     }
   }
+  if (!module.programs.some((p) => p.name === 'step')) {
+    program('run', { B: 1 }, 'run')
+    return cases
+  }
   for (const T of lengths) program('prefill', { B: 1, T, P: 0 }, `prefill ${T}`)
   program('step', { B: 1, T: 1, P: 256 }, 'step')
   return cases
 }
 
-const cases = [...(flag('model') ? [] : [matmul(128, 768, 3072), matmul(512, 512, 512), ...(process.env.MM ? process.env.MM.split(',').map((x) => matmul(...(x.split('x').map(Number) as [number, number, number]))) : [])]), ...modelCases()]
+const cases = [...(flag('model') ? [] : [matmul(128, 768, 3072), matmul(512, 512, 512)]), ...modelCases()]
 
 /** Twelve chains of multiply-adds in registers; the sum of a range of memory. */
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
@@ -226,7 +230,7 @@ const lines = [
   }),
 ]
 const sum = (prefix: string): number => timed.filter((c) => c.label.startsWith(prefix)).reduce((n, c) => n + c.times * c.best, 0) // prettier-ignore
-for (const prefix of [...lengths.map((T) => `prefill ${T} `), 'step ']) lines.push('', `${prefix}all kernels: ${sum(prefix).toFixed(1)} ms`) // prettier-ignore
+for (const prefix of [...lengths.map((T) => `prefill ${T} `), 'step ', 'run ']) if (sum(prefix) > 0) lines.push('', `${prefix}all kernels: ${sum(prefix).toFixed(1)} ms`) // prettier-ignore
 console.log(lines.join('\n'))
 if (flag('save')) {
   const folder = join(packageRoot(), 'bench/results')

@@ -61,9 +61,10 @@ export function tiledContraction(kernel: StageKernel, options: TileOptions): Nes
   if (start?.k !== 'var' || start.v.of !== 'f32' || sums?.k !== 'for' || sums.reduces !== true) return undefined
 
   const column = c.n.find((v) => isBeside(c.b, v)) ?? c.n[c.n.length - 1]
-  const along = isBeside(c.b, column) ? 'columns' : 'depth'
-  if (along === 'depth' && !(isBeside(c.a, c.sum[c.sum.length - 1]) && isBeside(c.b, c.sum[c.sum.length - 1])))
-    return undefined
+  const deep = c.sum[c.sum.length - 1]
+  const along = !isBeside(c.b, column) && isBeside(c.a, deep) && isBeside(c.b, deep) ? 'depth' : 'columns'
+  // Columns that are apart (of a strided convolution) are gathered; rows of a tile share what is gathered.
+  if (along === 'columns' && !isBeside(c.b, column) && c.m.length === 0) return undefined
   const row = c.m[c.m.length - 1]
   const plan: Plan = {
     naive,
