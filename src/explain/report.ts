@@ -28,6 +28,8 @@ export interface ProgramReport {
   readonly unfused: { readonly dispatches: number; readonly bytes: number }
   /** Activation slots: their sizes as written and in bytes at `dims`. */
   readonly slots: readonly { readonly elements: Ix; readonly bytes: number }[]
+  /** Bytes of inputs and outputs at `dims`. */
+  readonly ports: number
 }
 /** One receipt, with how many times it occurs (layers repeat). */
 export interface FusionLine {
@@ -97,6 +99,7 @@ export function report(fused: Compiled, unfused: Compiled, options: ReportOption
       ...total(fused, program),
       unfused: total(unfused, other),
       slots: program.slots.map((s) => ({ elements: s, bytes: 4 * at(s, dims) })),
+      ports: [...program.inputs, ...program.outputs].reduce((n, p) => n + 4 * at(elements(p.shape), dims), 0),
     }
   })
   return {

@@ -110,6 +110,11 @@ function memoryText(ctx: Context, r: Report): string {
     ...(kept.length > 0 ? [['kept by prepare', bytes(total(kept)), such(kept)]] : []),
     ...r.programs.map((p) => [`activations of ${p.name}`, bytes(p.slots.reduce((sum, s) => sum + s.bytes, 0)), sum(p.slots.map((s) => print(s.elements)))]),
   ] // prettier-ignore
+  // Caches begin with room for 64 positions.
+  const room = { T: Math.max(64, (dims.T ?? 1) + (dims.P ?? 0)), P: 0 }
+  const calls = r.programs.map((p) => p.ports + p.slots.reduce((sum, s) => sum + s.bytes, 0))
+  const peak = r.weights.bytes + total(caches, room) + total(kept) + Math.max(0, ...calls)
+  rows.push(['at most at once', bytes(peak), `weights, caches${caches.length > 0 ? ` for ${room.T} positions` : ''}, and the largest call with its inputs and outputs`]) // prettier-ignore
   const steps = r.programs.some((p) => p.name === 'step') ? 'yes' : r.notSteppable === undefined ? 'no `sequence` declared' : 'no' // prettier-ignore
   const memory = `${ctx.paint('head', 'memory')}\n${table([{ head: '' }, { head: '', right: true }, { head: '' }], rows, ctx.paint, '  ')}`
   return `${memory}\n${ctx.paint('head', 'token by token')}  ${steps}\n`
