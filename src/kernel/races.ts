@@ -19,6 +19,7 @@ import {
   substitute,
   sym,
 } from '../types/ix.ts'
+import { termIx } from './address.ts'
 import type { Buffer } from './buffer.ts'
 import type { Facts } from './facts.ts'
 import type { For, NestKernel, Stmt } from './nest.ts'
@@ -185,18 +186,21 @@ function narrowed(digits: readonly Digit[], facts: Facts, values: ReadonlyMap<Sy
   })
 }
 
-/** Coordinates x div n and x mod n (or a multiple of it, and a constant) together tell x. */
+/** Coordinates x div n and c * (x mod n) + r, where 0 <= r < c, together tell x; r is told beside it. */
 function joined(at: readonly Ix[]): readonly Ix[] {
   const out = [...at]
   for (const y of at) {
-    const varying = y.terms.filter((t) => t.atoms.length > 0)
-    const a = varying.length === 1 && varying[0].atoms.length === 1 ? varying[0].atoms[0] : undefined
-    if (a?.k !== 'mod') continue
-    const i = out.findIndex((x) => x === floorDiv(a.a, a.b))
-    const j = out.indexOf(y)
-    if (i >= 0 && j >= 0) {
+    for (const t of y.terms) {
+      const [a] = t.atoms
+      if (t.atoms.length !== 1 || a.k !== 'mod') continue
+      const rest = sub(y, termIx(t))
+      const { lo, hi } = range(rest)
+      const i = out.findIndex((x) => x === floorDiv(a.a, a.b))
+      const j = out.indexOf(y)
+      if (i < 0 || j < 0 || lo < 0 || hi >= t.coef) continue
       out[i] = a.a
-      out.splice(j, 1)
+      out[j] = rest
+      break
     }
   }
   return out

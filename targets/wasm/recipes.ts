@@ -4,6 +4,7 @@ import { cse, hoist, scalarise, simplify, tighten } from '../../src/kernel/sched
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { structureOf } from '../../src/kernel/structure.ts'
 import { stagePanels, widenKept } from './kept.ts'
+import { carriedNest } from './recipes/carried.ts'
 import { tiledContraction } from './recipes/contraction.ts'
 import { dotContraction } from './recipes/dots.ts'
 import { rowsNest } from './recipes/rows.ts'
@@ -27,5 +28,5 @@ function shape(kernel: StageKernel, { short = false, wide = false }: ScheduleOpt
   const few = short ? dotContraction(kernel) : undefined
   if (few !== undefined) return few
   const made = structureOf(kernel).k === 'contraction' ? tiledContraction(kernel, { wide }) : undefined
-  return stagePanels(made ?? rowsNest(kernel))
+  return stagePanels(made ?? carriedNest(kernel) ?? rowsNest(kernel))
 }
