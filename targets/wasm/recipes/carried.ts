@@ -8,7 +8,8 @@ import { hoist, IllegalSchedule, jam, level, scalarise, simplify, split } from '
 import type { StageKernel } from '../../../src/kernel/stage.ts'
 import { structureOf } from '../../../src/kernel/structure.ts'
 import { verify } from '../../../src/kernel/verify.ts'
-import { exprsOf, loadsOf, loopsOf, symbolsOfIx, visitStmts } from '../../../src/kernel/walk.ts'
+import { exprsOf, extentOf, loadsOf, loopsOf, symbolsOfIx, visitStmts } from '../../../src/kernel/walk.ts'
+import type { Sym } from '../../../src/types/ix.ts'
 import { isConst } from '../../../src/types/ix.ts'
 import { vectorNest } from './rows.ts'
 
@@ -20,12 +21,15 @@ const QUERIES = 4
 export function carriedNest(kernel: StageKernel): NestKernel | undefined {
   const structure = structureOf(kernel)
   if (structure.k !== 'carried') return undefined
-  const naive = hoist(scalarise(simplify(naiveNest(kernel, { chunk: KEYS }))))
+  const naive = hoist(scalarise(simplify(naiveNest(kernel, { chunk: chunkOf(structure.axis) }))))
   const rows = structure.rows
   const query = loopsOf(naive.body).findLast((l) => rows.includes(l.v))
   const worth = query !== undefined && (isConst(query.hi) ?? QUERIES) >= QUERIES && shares(query)
   return vectorNest((worth ? blocked(naive, query.v) : undefined) ?? naive)
 }
+
+/** A power of two, so that vectors fill chunks also where there are few keys. */
+const chunkOf = (axis: Sym): number => 2 ** Math.floor(Math.log2(Math.min(KEYS, isConst(extentOf(axis)) ?? KEYS)))
 
 /** Whether all iterations load the same elements of something. */
 function shares(query: For): boolean {
