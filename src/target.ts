@@ -15,6 +15,8 @@ export const contentsOf = (a: Artifact): string | Uint8Array => a.bytes ?? a.tex
 export interface EmitOptions {
   /** `ts`: typed source. `js`: plain ES module plus `.d.ts`. */
   readonly language: 'ts' | 'js'
+  /** Schedules that `tfmc tune` measured to be better than the default, for targets that have a choice. */
+  readonly tuning?: Tuning | undefined
   /** Whether the module can test itself on the user's device, where the target knows how. Default true. */
   readonly selftest?: boolean
   /**
@@ -30,6 +32,14 @@ export interface EmitOptions {
   /** Whether the form with fused multiply-adds is written too, where the target has one. Default true. */
   readonly relaxed?: boolean
 }
+
+/** How a kernel is scheduled, where a target has a choice: in tiles of so many rows. */
+export interface Choice {
+  readonly form: 'tile'
+  readonly rows: number
+}
+/** Choices by what the target calls a kernel's structure and sizes. */
+export type Tuning = Readonly<Record<string, Choice>>
 
 export const weightFormats = ['f32', 'f16', 'bf16', 'int8', 'int4'] as const
 export type WeightFormat = (typeof weightFormats)[number]

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { compileGraph, type Compiled } from '../compile.ts'
 import type { ProgramName } from '../program/types.ts'
+import type { Tuning } from '../target.ts'
 import type { Sym } from '../types/ix.ts'
 import { version } from './cli.ts'
 import type { Context } from './context.ts'
@@ -21,6 +22,7 @@ export interface Plan {
   readonly tokens: number
   readonly rounds: number
   readonly seed: number
+  readonly tuning?: Tuning | undefined
 }
 /** Milliseconds of one call over the rounds. */
 export interface Timed {
@@ -77,7 +79,7 @@ export async function bench(
     let calls: readonly Call[] = []
     let dims: Record<string, number> = {}
     for (const name of plan.targets) {
-      const subject = await open(ctx, model, weights, name, threads)
+      const subject = await open(ctx, model, weights, name, threads, plan.tuning)
       subjects.push(subject)
       const made = callsOf(subject.compiled, plan)
       ;[calls, dims] = [made.calls, made.dims]
@@ -119,11 +121,12 @@ async function open(
   weights: Weights,
   name: TargetName,
   threads: ThreadOptions,
+  tuning: Tuning | undefined,
 ): Promise<Subject> {
   const target = await targetOf(name)
   const compiled = compileGraph(model.graph, model.file, target)
   let [start, before] = [0, 0]
-  const options = { selftest: false, generation: 'none' } as const
+  const options = { selftest: false, generation: 'none', tuning } as const
   let listens = false
   const heard = (artifacts: Parameters<typeof listening>[0]) => {
     const found = name === 'typescript' ? listening(artifacts) : undefined

@@ -44,6 +44,7 @@ const source = [set, config, noConfig, model, hf, hfClass]
 const file = [['[file]', 'a .tfm source']] as const
 const target = (about: string, initial: string): Option => option('-t, --target <name>', about).default(initial)
 
+const tuned = option('--tune <file>', 'wasm: schedules that `tfmc tune` found')
 const threads = [
   option('--threads <n>', 'wasm: so many threads (default: as many as there are cores, at most 8)').argParser(
     wholeNumber,
@@ -75,6 +76,7 @@ const commands: Readonly<Record<string, Shape>> = {
       option('--js', 'JavaScript and .d.ts instead of TypeScript'),
       option('--no-format', 'leave out prettier'),
       option('--no-selftest', 'leave out selftest()'),
+      tuned,
       option('--generation <level>', 'basic: generate(); full: with all its options, texts, batches and beam search')
         .choices(['none', 'basic', 'full'])
         .default('basic'),
@@ -227,6 +229,7 @@ const commands: Readonly<Record<string, Shape>> = {
       option('-n, --tokens <n>', 'tokens after the prompt, one by one').argParser(wholeNumber).default(16),
       option('--rounds <n>', 'how often each target has its turn').argParser(wholeNumber).default(5),
       option('--no-kernels', 'without the table of kernels'),
+      tuned,
       option('--seed <n>', 'seed of the inputs').argParser(wholeNumber).default(1),
     ], // prettier-ignore
     examples: [
@@ -235,6 +238,20 @@ const commands: Readonly<Record<string, Shape>> = {
       ['tfmc bench --hf folder --json', ''],
     ],
     load: async () => (await import('./commands/bench.ts')).bench,
+  },
+  tune: {
+    summary: 'try the schedules of a model on this machine, for --tune',
+    args: file,
+    options: [
+      ...source, dims,
+      option('-o, --out <file>', 'the file to write (default: <model>.tune.json)'),
+      option('--budget <seconds>', 'how long to try in all').argParser(decimal).default(30),
+    ], // prettier-ignore
+    examples: [
+      ['tfmc tune model.tfm', ''],
+      ['tfmc compile model.tfm --target wasm --tune model.tune.json', 'uses what was found'],
+    ],
+    load: async () => (await import('./commands/tune.ts')).tune,
   },
   doctor: {
     summary: 'say what this machine offers to compiled models',

@@ -32,7 +32,10 @@ export function flatten(nest: NestKernel): FlatKernel {
   const flatOf = (b: Buffer): Buffer => {
     let made = flat.get(b)
     if (made === undefined) {
-      made = b.shape.length === 1 && b.layout === undefined ? b : newBuffer(b.name, b.of, b.space, [storageOf(b)], undefined, b.as)
+      made =
+        b.shape.length === 1 && b.layout === undefined
+          ? b
+          : newBuffer(b.name, b.of, b.space, [storageOf(b)], undefined, b.as)
       flat.set(b, made)
     }
     return made

@@ -179,7 +179,11 @@ export function across(f: LaneFold, x: Expr): Expr {
 export function pairs(f: PairFn, ...xs: readonly Expr[]): Expr {
   const from = f === 'narrow' ? 'i32' : 'pair'
   const [{ lanes }] = xs
-  if (xs.length !== (f === 'dot' || f === 'narrow' ? 2 : 1) || xs.some((x) => x.of !== from || x.lanes !== lanes) || (f === 'narrow' && lanes !== 4))
+  if (
+    xs.length !== (f === 'dot' || f === 'narrow' ? 2 : 1) ||
+    xs.some((x) => x.of !== from || x.lanes !== lanes) ||
+    (f === 'narrow' && lanes !== 4)
+  )
     throw new Error(`internal: ${f} of ${xs.map((x) => `${x.of} x ${x.lanes}`).join(' and ')}`)
   const table = tableOf(f)
   const key = xs.map((x) => x.id).join()

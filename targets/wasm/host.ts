@@ -1,6 +1,6 @@
 /** The host module: types, tables of programs and weights, and `load`, with the runtime inlined. The kernels are in the binary beside it. */
 import type { Module, Port, Program } from '../../src/program/types.ts'
-import type { WeightFormat } from '../../src/target.ts'
+import type { Tuning, WeightFormat } from '../../src/target.ts'
 import { readsQuantised } from '../../src/target.ts'
 import { runtimePieces } from '../runtime.generated.ts'
 import { apiLines } from '../shared/api.ts'
@@ -30,6 +30,7 @@ export interface HostOptions {
   /** Which methods that generate. Default `basic`. */
   readonly generation?: GenerationLevel
   readonly weights?: WeightFormat
+  readonly tuning?: Tuning | undefined
   /** Print the form with fused multiply-adds too. Default true. */
   readonly relaxed?: boolean
 }
@@ -72,7 +73,8 @@ export function printModule(given: Module, file: string, options: HostOptions): 
   const table = tableOf(module, specs.order, extra, slots.order, packs, p)
   const dims = dimsOf(module, packs.kernels)
   if (dims.length > mostDims) throw new Error(`internal: ${dims.length} dims`)
-  const form = (relaxed: boolean) => printWat(module, table, packs, dims, { relaxed, alone: selftest })
+  const form = (relaxed: boolean) =>
+    printWat(module, table, packs, dims, { relaxed, alone: selftest, tuning: options.tuning })
   const wat = form(false)
   const relaxed = options.relaxed === false ? undefined : form(true)
   const { numbers } = wat

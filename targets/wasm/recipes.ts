@@ -2,6 +2,7 @@
 import type { NestKernel } from '../../src/kernel/nest.ts'
 import { cse, hoist, scalarise, simplify, tighten } from '../../src/kernel/schedule/index.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
+import type { Choice } from '../../src/target.ts'
 import { structureOf } from '../../src/kernel/structure.ts'
 import { stagePanels, widenKept } from './kept.ts'
 import { carriedNest } from './recipes/carried.ts'
@@ -14,6 +15,8 @@ export interface ScheduleOptions {
   readonly short?: boolean
   /** Pairs of neighbouring vectors become one of 256 bits: twice the rows fit into registers. */
   readonly wide?: boolean
+  /** Instead of what follows from the above. */
+  readonly choice?: Choice
 }
 
 type Rewrite = (nest: NestKernel) => NestKernel
@@ -24,9 +27,10 @@ export function schedule(kernel: StageKernel, options: ScheduleOptions = {}): Ne
   return finish.reduce((nest, rewrite) => rewrite(nest), widenKept(shape(kernel, options)))
 }
 
-function shape(kernel: StageKernel, { short = false, wide = false }: ScheduleOptions): NestKernel {
-  const few = short ? dotContraction(kernel) : undefined
+function shape(kernel: StageKernel, { short = false, wide = false, choice }: ScheduleOptions): NestKernel {
+  const few = short && choice === undefined ? dotContraction(kernel) : undefined
   if (few !== undefined) return few
-  const made = structureOf(kernel).k === 'contraction' ? tiledContraction(kernel, { wide }) : undefined
+  const made =
+    structureOf(kernel).k === 'contraction' ? tiledContraction(kernel, { wide, rows: choice?.rows }) : undefined
   return stagePanels(made ?? carriedNest(kernel) ?? rowsNest(kernel))
 }

@@ -6,7 +6,9 @@ import { kernelsOf } from '../../src/program/steps.ts'
 import type { TableLayout } from './layout.ts'
 import type { Packs } from './packs.ts'
 import { controlLines, packLines, programLines } from './programs.ts'
-import { schedule } from './recipes.ts'
+import type { Tuning } from '../../src/target.ts'
+import { schedule, type ScheduleOptions } from './recipes.ts'
+import { choiceFor } from './tuning.ts'
 import { printKernel } from './text/kernel.ts'
 import { moduleText } from './text/module.ts'
 import { printer } from './text/printer.ts'
@@ -22,6 +24,12 @@ export interface WatOptions {
   readonly relaxed?: boolean
   /** Whether each kernel can be called alone, for tests. */
   readonly alone?: boolean
+  readonly tuning?: Tuning | undefined
+}
+
+const scheduled = (kernel: StageKernel, short: boolean, tuning: Tuning | undefined): ScheduleOptions => {
+  const choice = choiceFor(tuning, kernel, short)
+  return { short, ...(choice ? { choice } : {}) }
 }
 
 /** Names that functions of the module have besides. */
@@ -37,7 +45,9 @@ export function printWat(
   const p = printer({ relaxed: options.relaxed ?? false, taken })
   const onlyInSteps = (k: number): boolean =>
     module.programs.every((program) => program.name === 'step' || !kernelsOf(program.steps).includes(k))
-  const kernels = module.kernels.map((k, i) => printKernel(schedule(k, { short: onlyInSteps(i) }), p))
+  const kernels = module.kernels.map((k, i) =>
+    printKernel(schedule(k, scheduled(k, onlyInSteps(i), options.tuning)), p),
+  )
   const packing = packs.kernels.map((k) => printKernel(schedule(k), p))
   const parts = { module, table, dims, kernels: kernels.map((k) => k.name), p }
   const programNames = module.programs.map((program) => p.names.name(program.name))
@@ -68,9 +78,10 @@ export function printWat(
 /** Kernels alone, by the names under which the binary exports them. */
 export async function kernelsBinary(
   kernels: readonly StageKernel[],
+  options: (kernel: number) => ScheduleOptions = () => ({}),
 ): Promise<{ readonly names: readonly string[]; readonly scratch: number; readonly bytes: Uint8Array<ArrayBuffer> }> {
   const p = printer({ taken })
-  const printed = kernels.map((k) => printKernel(schedule(k), p))
+  const printed = kernels.map((k, i) => printKernel(schedule(k, options(i)), p))
   const exports = new Map(printed.map((k) => [k.name.slice(1), k.name]))
   const text = moduleText(p, { functions: printed.map((k) => k.lines), exports })
   return { names: [...exports.keys()], scratch: p.scratchBytes(), bytes: await assemble(text) }

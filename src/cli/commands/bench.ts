@@ -19,6 +19,7 @@ export interface BenchOptions extends ModelOptions, WeightOptions, ThreadOptions
   readonly rounds: number
   readonly seed: number
   readonly kernels: boolean
+  readonly tune?: string
 }
 
 export async function bench(ctx: Context, [path]: (string | undefined)[], options: BenchOptions): Promise<Outcome> {
@@ -30,7 +31,9 @@ export async function bench(ctx: Context, [path]: (string | undefined)[], option
   const weights = await openWeightsOf(ctx, model, found === undefined && !model.hf ? { randomWeights: 1, ...options } : options) // prettier-ignore
   const { tokens, rounds, seed, prompt, dims = {} } = options
   const plan = { targets, dims, tokens, rounds, seed, ...(prompt === undefined ? {} : { prompt }) }
-  const made = await measure(ctx, model, weights, plan, options)
+  const tuning =
+    options.tune === undefined ? undefined : await (await import('../tune.ts')).readTuning(ctx, options.tune)
+  const made = await measure(ctx, model, weights, { ...plan, tuning }, options)
   const on = machine()
   const numbers = model.graph.params
     .filter((p) => p.fallback === undefined)

@@ -19,6 +19,7 @@ export interface CompileCommandOptions extends ModelOptions {
   readonly selftest: boolean
   readonly generation: 'none' | 'basic' | 'full'
   readonly weightsAs: WeightFormat
+  readonly tune?: string
 }
 
 export async function compile(
@@ -30,6 +31,8 @@ export async function compile(
   const [wanted] = targetList<TargetName | 'all'>(options.target, [...targetNames, 'all'])
   const names = wanted === 'all' ? targetNames : [wanted]
   const model = await openModel(ctx, path, options)
+  const tuning =
+    options.tune === undefined ? undefined : await (await import('../tune.ts')).readTuning(ctx, options.tune)
   const files = new Map<string, string | Uint8Array>()
   let unstepped: Diagnostic | undefined
   for (const name of names) {
@@ -44,6 +47,7 @@ export async function compile(
       selftest: options.selftest,
       generation: options.generation,
       weights: options.weightsAs,
+      tuning,
     })
     const artifacts = options.format ? await formatted(emitted) : emitted
     for (const a of artifacts) files.set(names.length > 1 ? `${name}/${a.path}` : a.path, contentsOf(a))

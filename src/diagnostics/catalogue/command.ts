@@ -215,6 +215,20 @@ export const cannotGenerate = define(
   }),
 )
 
+export const badTuning = define(
+  'TFM2210',
+  {
+    title: 'a tuning file cannot be used',
+    explain:
+      '`--tune` takes a file that `tfmc tune` wrote: JSON with a version, a target, and a choice for each kind of kernel.',
+    example: 'tfmc compile model.tfm --target wasm --tune package.json',
+  },
+  (path: string, why: string): Said => ({
+    message: `${path} is no tuning file: ${why}`,
+    fix: `tfmc tune model.tfm --out ${path}`,
+  }),
+)
+
 export const bug = define(
   'TFM2209',
   {

@@ -39,6 +39,8 @@ import { chainsOf } from './chains.ts'
 export interface TileOptions {
   /** Whether pairs of neighbouring vectors become one: tiles of four rows instead of two. */
   readonly wide: boolean
+  /** So many rows instead. */
+  readonly rows?: number | undefined
 }
 
 /** Rows that pass by all panels before the next ones do: their left operand stays in the cache. */
@@ -74,7 +76,7 @@ export function tiledContraction(kernel: StageKernel, options: TileOptions): Nes
     around: c.m.slice(0, -1).map(loopOf),
     shared: [...c.batch, ...c.n.filter((v) => v !== column)].map(loopOf),
     along,
-    height: options.wide ? 4 : 2,
+    height: options.rows ?? (options.wide ? 4 : 2),
     wide: options.wide,
   }
   try {
