@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { choices, choiceFor, keyOf } from '../../targets/wasm/tuning.ts'
+import { choiceFor, keyOf } from '../../targets/wasm/tuning.ts'
 import { wasm } from '../../targets/wasm/index.ts'
 import { heavyKernels, tuneKernel, tuningText } from '../../src/cli/tune.ts'
 import { compile } from '../../src/compile.ts'
@@ -32,9 +32,10 @@ describe('tune', () => {
     expect(heavy.length).toBeGreaterThan(2)
     expect(heavy.map((h) => h.flops)).toEqual(heavy.map((h) => h.flops).sort((a, b) => b - a))
     for (const h of heavy) {
-      const tried = await tuneKernel(h, 0, (right) =>
-        expect(right, h.key).toEqual(Array(choices.length + 1).fill(true)),
-      )
+      const tried = await tuneKernel(h, 0, (right) => {
+        expect(right.length, h.key).toBeGreaterThan(1)
+        expect(right.every(Boolean), h.key).toBe(true)
+      })
       if (tried) expect(tried.gain).toBeGreaterThan(1)
     }
   })
