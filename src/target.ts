@@ -31,6 +31,8 @@ export interface EmitOptions {
   readonly weights?: WeightFormat
   /** Whether the form with fused multiply-adds is written too, where the target has one. Default true. */
   readonly relaxed?: boolean
+  /** Kernels whose pairs of vectors V8 may take as one of 256 bits (`load({ wide: true })`); slower where it does not. Default false. */
+  readonly wide?: boolean
 }
 
 /** How a kernel is scheduled, where a target has a choice: in tiles of so many rows. */

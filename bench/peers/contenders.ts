@@ -28,8 +28,10 @@ export function contendersFor(w: Workload): Contender[] {
   const newer = (c: Contender): Contender[] => (node === undefined ? [] : [{ ...c, node }])
   // V8 joins pairs of 128-bit operations into 256-bit ones where it is asked to, which pays from Node 24 on.
   const wide = newer({ ...oursWasm, name: 'ours wasm --wide', wide: true })
+  // Node 22 has relaxed SIMD without being asked.
+  const relaxed: Contender = { ...oursWasm, name: 'ours wasm relaxed', flags: ['--experimental-wasm-relaxed-simd'] }
   const webNewer = newer({ ...web, name: 'ORT web Node 24' })
-  const ours = [oursWasm, two(oursWasm)]
+  const ours = [oursWasm, two(oursWasm), relaxed, two(relaxed)]
   const ort = [native, nativeTwo, web, two(web)]
   const js = [tfjs, jax, two(jax)]
   if (w.bits !== undefined) return [...ours, ...wide, ...ort]

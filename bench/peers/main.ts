@@ -60,18 +60,20 @@ async function prepare(w: Workload): Promise<TaskOf> {
   await prepareGraphs(w)
   const variants = Object.keys(variantsOf(w))
   const modules = new Map<string, string | Error>()
-  for (const target of new Set(contendersFor(w).flatMap((c) => targetOf(c) ?? []))) {
+  const keyOf = (c: Contender): string => `${targetOf(c)?.name} ${c.wide ?? false}`
+  for (const c of contendersFor(w)) {
+    const target = targetOf(c)
+    if (target === undefined || modules.has(keyOf(c))) continue
     try {
-      const { path, bytes } = await prepareModule(w, target)
-      modules.set(target.name, path)
-      if (w.bits === undefined) sizes.set(`${w.checkpoint} ${target.name}`, bytes)
+      const { path, bytes } = await prepareModule(w, target, c.wide)
+      modules.set(keyOf(c), path)
+      if (w.bits === undefined && !c.wide) sizes.set(`${w.checkpoint} ${target.name}`, bytes)
     } catch (thrown) {
-      modules.set(target.name, thrown as Error)
+      modules.set(keyOf(c), thrown as Error)
     }
   }
   return (c) => {
-    const target = targetOf(c)
-    const module = target && modules.get(target.name)
+    const module = modules.get(keyOf(c))
     if (module instanceof Error) throw module
     return { variants, ...(module === undefined ? {} : { module }) }
   }

@@ -159,12 +159,13 @@ export async function prepareGraphs(w: Workload): Promise<void> {
 export async function prepareModule(
   w: Workload,
   target: Target,
+  wide = false,
 ): Promise<{ readonly path: string; readonly bytes: number }> {
   const compiled = compiling(w, target)
   const weights = w.bits === 8 ? 'int8' : w.bits === 4 ? 'int4' : 'f32'
-  const folder = join(cache, 'emitted', `${w.checkpoint}-${target.name}-${weights}`)
+  const folder = join(cache, 'emitted', `${w.checkpoint}-${target.name}-${weights}${wide ? '-wide' : ''}`)
   mkdirSync(folder, { recursive: true })
-  const files = await target.emit(compiled.lowered.module, { language: 'js', weights })
+  const files = await target.emit(compiled.lowered.module, { language: 'js', weights, wide })
   for (const file of files) {
     const path = join(folder, file.path)
     writeFileSync(`${path}.new`, contentsOf(file))

@@ -12,7 +12,9 @@ export interface Contender {
   readonly threads: number
   /** Another Node. */
   readonly node?: string
-  /** Of ours: `load` is asked for wide vectors. */
+  /** Flags of V8. */
+  readonly flags?: readonly string[]
+  /** Of ours: kernels for wide vectors, which `load` is asked for. */
   readonly wide?: boolean
 }
 
@@ -28,10 +30,10 @@ export function stopAll(): void {
   for (const child of children) child.kill('SIGKILL')
 }
 
-export function start({ node }: Contender): Running {
+export function start({ node, flags = [] }: Contender): Running {
   const child = fork(fileURLToPath(import.meta.resolve('./child.js')), {
     ...(node === undefined ? {} : { execPath: node }),
-    execArgv: ['--max-old-space-size=8192'],
+    execArgv: ['--max-old-space-size=8192', ...flags],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   children.add(child)

@@ -69,7 +69,7 @@ export async function loadModel(
   /** Changes what was emitted before it is imported. */
   change: (artifacts: readonly Artifact[]) => readonly Artifact[] = (artifacts) => artifacts,
 ): Promise<LoadedTarget> {
-  const read = weights.quantised ? { weights: 'int8' as const } : {}
+  const read = { ...(weights.quantised ? { weights: 'int8' as const } : {}), ...(wide ? { wide } : {}) }
   const artifacts = change(await target.emit(compiled.lowered.module, { language: 'js', ...read, ...options }))
   const { module, close } = await importArtifacts(artifacts)
   const gpu = target.name === 'wgsl' ? await device() : undefined

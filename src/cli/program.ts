@@ -45,11 +45,12 @@ const file = [['[file]', 'a .tfm source']] as const
 const target = (about: string, initial: string): Option => option('-t, --target <name>', about).default(initial)
 
 const tuned = option('--tune <file>', 'wasm: schedules that `tfmc tune` found')
+const wide = (about: string): Option => option('--wide', `wasm: ${about}`)
 const threads = [
   option('--threads <n>', 'wasm: so many threads (default: as many as there are cores, at most 8)').argParser(
     wholeNumber,
   ),
-  option('--wide', 'wasm: let V8 use vectors of 256 bits'),
+  wide('vectors of 256 bits, which V8 can make of pairs (Node 24 and later)'),
 ]
 
 const commands: Readonly<Record<string, Shape>> = {
@@ -76,6 +77,7 @@ const commands: Readonly<Record<string, Shape>> = {
       option('--js', 'JavaScript and .d.ts instead of TypeScript'),
       option('--no-format', 'leave out prettier'),
       option('--no-selftest', 'leave out selftest()'),
+      wide('kernels for `load({ wide: true })`; slower without'),
       tuned,
       option('--generation <level>', 'basic: generate(); full: with all its options, texts, batches and beam search')
         .choices(['none', 'basic', 'full'])

@@ -31,6 +31,8 @@ export interface HostOptions {
   readonly generation?: GenerationLevel
   readonly weights?: WeightFormat
   readonly tuning?: Tuning | undefined
+  /** Kernels for vectors of 256 bits. */
+  readonly wide?: boolean
   /** Print the form with fused multiply-adds too. Default true. */
   readonly relaxed?: boolean
 }
@@ -74,7 +76,12 @@ export function printModule(given: Module, file: string, options: HostOptions): 
   const dims = dimsOf(module, packs.kernels)
   if (dims.length > mostDims) throw new Error(`internal: ${dims.length} dims`)
   const form = (relaxed: boolean) =>
-    printWat(module, table, packs, dims, { relaxed, alone: selftest, tuning: options.tuning })
+    printWat(module, table, packs, dims, {
+      relaxed,
+      alone: selftest,
+      tuning: options.tuning,
+      wide: options.wide ?? false,
+    })
   const wat = form(false)
   const relaxed = options.relaxed === false ? undefined : form(true)
   const { numbers } = wat

@@ -23,14 +23,23 @@ type Rewrite = (nest: NestKernel) => NestKernel
 /** What every kernel gets: nothing computed twice or inside a loop without need. */
 const finish: readonly Rewrite[] = [simplify, scalarise, tighten, cse, hoist, cse]
 
+const made = new WeakMap<StageKernel, Map<string, NestKernel>>()
+
+/** Kernels never change, and both forms of a module are printed from the same nests: what was made is kept. */
 export function schedule(kernel: StageKernel, options: ScheduleOptions = {}): NestKernel {
-  return finish.reduce((nest, rewrite) => rewrite(nest), widenKept(shape(kernel, options)))
+  let known = made.get(kernel)
+  if (known === undefined) made.set(kernel, (known = new Map()))
+  const key = `${options.short ?? false} ${options.wide ?? false} ${options.choice?.rows}`
+  let nest = known.get(key)
+  if (nest === undefined)
+    known.set(key, (nest = finish.reduce((n, rewrite) => rewrite(n), widenKept(shape(kernel, options)))))
+  return nest
 }
 
 function shape(kernel: StageKernel, { short = false, wide = false, choice }: ScheduleOptions): NestKernel {
   const few = short && choice === undefined ? dotContraction(kernel) : undefined
   if (few !== undefined) return few
-  const made =
+  const tiled =
     structureOf(kernel).k === 'contraction' ? tiledContraction(kernel, { wide, rows: choice?.rows }) : undefined
-  return stagePanels(made ?? carriedNest(kernel) ?? rowsNest(kernel))
+  return stagePanels(tiled ?? carriedNest(kernel) ?? rowsNest(kernel))
 }

@@ -25,11 +25,12 @@ export interface WatOptions {
   /** Whether each kernel can be called alone, for tests. */
   readonly alone?: boolean
   readonly tuning?: Tuning | undefined
+  readonly wide?: boolean
 }
 
-const scheduled = (kernel: StageKernel, short: boolean, tuning: Tuning | undefined): ScheduleOptions => {
+const scheduled = (kernel: StageKernel, short: boolean, { tuning, wide = false }: WatOptions): ScheduleOptions => {
   const choice = choiceFor(tuning, kernel, short)
-  return { short, ...(choice ? { choice } : {}) }
+  return { short, wide, ...(choice ? { choice } : {}) }
 }
 
 /** Names that functions of the module have besides. */
@@ -45,9 +46,7 @@ export function printWat(
   const p = printer({ relaxed: options.relaxed ?? false, taken })
   const onlyInSteps = (k: number): boolean =>
     module.programs.every((program) => program.name === 'step' || !kernelsOf(program.steps).includes(k))
-  const kernels = module.kernels.map((k, i) =>
-    printKernel(schedule(k, scheduled(k, onlyInSteps(i), options.tuning)), p),
-  )
+  const kernels = module.kernels.map((k, i) => printKernel(schedule(k, scheduled(k, onlyInSteps(i), options)), p))
   const packing = packs.kernels.map((k) => printKernel(schedule(k), p))
   const parts = { module, table, dims, kernels: kernels.map((k) => k.name), p }
   const programNames = module.programs.map((program) => p.names.name(program.name))

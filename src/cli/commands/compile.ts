@@ -20,6 +20,7 @@ export interface CompileCommandOptions extends ModelOptions {
   readonly generation: 'none' | 'basic' | 'full'
   readonly weightsAs: WeightFormat
   readonly tune?: string
+  readonly wide?: boolean
 }
 
 export async function compile(
@@ -48,6 +49,7 @@ export async function compile(
       generation: options.generation,
       weights: options.weightsAs,
       tuning,
+      ...(options.wide ? { wide: true } : {}),
     })
     const artifacts = options.format ? await formatted(emitted) : emitted
     for (const a of artifacts) files.set(names.length > 1 ? `${name}/${a.path}` : a.path, contentsOf(a))
