@@ -23,21 +23,16 @@ export interface ProgramParts {
   readonly p: Printer
 }
 
-/** Dims of kernels and of loops, by name: in the control block they lie in this order. */
+/**
+ * Dims of kernels by name: in the control block they lie in this order. The index of a loop is among them, for kernels that are called alone; in
+ * programs it is a local.
+ */
 export function dimsOf(module: Module, others: readonly StageKernel[] = []): string[] {
-  const bound = new Set<Sym>()
-  const visit = (steps: readonly HostStep[]): void => {
-    for (const s of steps) {
-      if (s.k === 'scan') bound.add(s.t)
-      if (s.k !== 'dispatch') visit(s.body)
-    }
-  }
-  for (const p of module.programs) visit(p.steps)
   const { sequence } = module
   const all = [
     ...module.dims,
     ...(sequence ? [sequence.T, sequence.past] : []),
-    ...[...module.kernels, ...others].flatMap((k) => k.params).filter((s) => !bound.has(s)),
+    ...[...module.kernels, ...others].flatMap((k) => k.params),
   ]
   return [...new Set(all.map((s) => s.name))]
 }
@@ -161,6 +156,7 @@ export function packLines(
 ): readonly string[] {
   const params = kernel.params.map((s): Sx => {
     const i = dims.indexOf(s.name)
+    if (i < 0) throw new Error(`internal: no dim ${s.name}`)
     return ['i32.load', `offset=${control.dims + 4 * i}`, i32(0)]
   })
   const args = kernel.args.map((_, i) => addressIn(at + i))
