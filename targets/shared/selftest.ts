@@ -33,6 +33,9 @@ const inOrder: DimsText = (params) => `[${[...params.values()].join(', ')}]`
 function testOf(kernel: StageKernel, name: string, rules: FloatRules, dimsText: DimsText): string[] {
   const params = new Map(kernel.params.map((s) => [s, smallValue(s)]))
   const value = (s: Sym): number => params.get(s) ?? 0
+  // The index of a loop ends before the loop does: beyond it a kernel would write outside of its results.
+  for (const s of kernel.params)
+    if (isConst(s.hi) === undefined) params.set(s, Math.min(value(s), evaluate(s.hi, value)))
   const sizes = kernel.args.map((a) => evaluate(storageOf(a.buffer), value))
   // Made-up inputs are floats: weights that are kept in fewer bits would be others.
   if (sizes.some((n) => n > largest) || kernel.args.some((a) => a.buffer.layout?.kept)) return []
