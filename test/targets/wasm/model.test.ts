@@ -169,23 +169,26 @@ describe('threads', () => {
     const from = await withWorker(
       'late',
       `${ready}port.on('message', () => {
-      port.postMessage('ready')
-      setTimeout(() => process.exit(3), 20)
+      // After the weights are packed, in which it would have to take part.
+      setTimeout(() => port.postMessage('ready'), 1000)
+      setTimeout(() => process.exit(3), 1020)
     })`,
     )
     const model = await loaded({ threads: 2 }, from)
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await new Promise((resolve) => setTimeout(resolve, 500))
     await expect(model.run({ ids })).rejects.toThrow(/TFM2113: thread 1 ended: exit code 3; load the model again/)
   })
   test('that fail in a call end it', async () => {
     const from = await withWorker(
       'failing',
       `${ready}port.on('message', ({ memory }) => {
-      port.postMessage('ready')
-      const control = new Int32Array(memory.buffer)
-      Atomics.wait(control, 4, 0)
-      control[6] = 1
-      Atomics.notify(control, 32)
+      setTimeout(() => {
+        port.postMessage('ready')
+        const control = new Int32Array(memory.buffer)
+        while (Atomics.load(control, 4) === 0) Atomics.wait(control, 4, 0, 5)
+        control[6] = 1
+        Atomics.notify(control, 32)
+      }, 1000)
     })`,
     )
     const model = await loaded({ threads: 2 }, from)
