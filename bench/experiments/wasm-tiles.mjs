@@ -15,16 +15,31 @@ export function assemble(funcs) {
   return m.emitBinary()
 }
 const mad = (fused, acc, a, b) =>
-  fused
-    ? `(f32x4.relaxed_madd ${a} ${b} ${acc})`
-    : `(f32x4.add ${acc} (f32x4.mul ${a} ${b}))`
+  fused ? `(f32x4.relaxed_madd ${a} ${b} ${acc})` : `(f32x4.add ${acc} (f32x4.mul ${a} ${b}))`
 
 /**
  * C[M,N] = A[M,K] B. A tile of R rows by V vectors of a panel.
  * order: 'b' loads all of B first, then rows; 'r' loads one row's scalar, then multiplies with B named; 'v' goes vector by vector.
  * loop: 'ptr' steps two pointers, ends on one; 'down' counts k down; 'index' adds k to bases.
  */
-export function tile(name, { R, V, fused = false, unroll = 1, order = 'b', loop = 'ptr', splat = 'load', rows = 'imm', split = 0, cutK = false, M, K, N }) {
+export function tile(
+  name,
+  {
+    R,
+    V,
+    fused = false,
+    unroll = 1,
+    order = 'b',
+    loop = 'ptr',
+    splat = 'load',
+    rows = 'imm',
+    split = 0,
+    cutK = false,
+    M,
+    K,
+    N,
+  },
+) {
   const L = []
   const at = (ptr, off) => `offset=${off} ${ptr}`
   const aPtr = (r) => (rows === 'imm' ? '(local.get $pa)' : `(local.get $pa${r})`)
@@ -37,13 +52,16 @@ export function tile(name, { R, V, fused = false, unroll = 1, order = 'b', loop 
   const acc = (r, v) => `$c${r}_${v}`
   const step = (u) => {
     const o = []
-    const cut = (i, n) => split && (i + 1) % split === 0 && i + 1 < n ? `(br_if $done (i32.eq (local.get $end) (i32.const ${u})))` : ''
+    const cut = (i, n) =>
+      split && (i + 1) % split === 0 && i + 1 < n ? `(br_if $done (i32.eq (local.get $end) (i32.const ${u})))` : ''
     if (order === 'b') {
       for (const v of range(V)) o.push(`(local.set $b${v} ${loadB(v, u)})`)
       for (const r of range(R)) {
         o.push(`(local.set $a ${loadA(r, u)})`)
         for (const v of range(V))
-          o.push(`(local.set ${acc(r, v)} ${mad(fused, `(local.get ${acc(r, v)})`, '(local.get $a)', `(local.get $b${v})`)})`)
+          o.push(
+            `(local.set ${acc(r, v)} ${mad(fused, `(local.get ${acc(r, v)})`, '(local.get $a)', `(local.get $b${v})`)})`,
+          )
         o.push(cut(r, R))
       }
     } else if (order === 'v') {
@@ -51,7 +69,9 @@ export function tile(name, { R, V, fused = false, unroll = 1, order = 'b', loop 
       for (const v of range(V)) {
         o.push(`(local.set $b ${loadB(v, u)})`)
         for (const r of range(R))
-          o.push(`(local.set ${acc(r, v)} ${mad(fused, `(local.get ${acc(r, v)})`, `(local.get $a${r})`, '(local.get $b)')})`)
+          o.push(
+            `(local.set ${acc(r, v)} ${mad(fused, `(local.get ${acc(r, v)})`, `(local.get $a${r})`, '(local.get $b)')})`,
+          )
         o.push(cut(v, V))
       }
     } else {
@@ -64,25 +84,53 @@ export function tile(name, { R, V, fused = false, unroll = 1, order = 'b', loop 
     return o.join('\n')
   }
   const inner = `
-   ${range(R).flatMap((r) => range(V).map((v) => `(local.set ${acc(r, v)} (v128.const f32x4 0 0 0 0))`)).join('\n')}
+   ${range(R)
+     .flatMap((r) => range(V).map((v) => `(local.set ${acc(r, v)} (v128.const f32x4 0 0 0 0))`))
+     .join('\n')}
    (local.set $pa (i32.add (local.get $A) (i32.mul (local.get $i) (i32.const ${K * 4}))))
-   ${rows === 'imm' ? '' : range(R).map((r) => `(local.set $pa${r} (i32.add (local.get $pa) (i32.const ${r * K * 4})))`).join('\n')}
+   ${
+     rows === 'imm'
+       ? ''
+       : range(R)
+           .map((r) => `(local.set $pa${r} (i32.add (local.get $pa) (i32.const ${r * K * 4})))`)
+           .join('\n')
+   }
    (local.set $pb (i32.add (local.get $bp) (i32.const 0)))
    (local.set $end (i32.add (local.get $pb) (i32.const ${K * 64})))
    (local.set $k (i32.const ${K / unroll}))
    (block $done (loop $k
-     ${range(unroll).map(step).join(cutK ? `(br_if $done (i32.eqz (local.get $C)))` : '\n')}
-     ${rows === 'imm' ? `(local.set $pa (i32.add (local.get $pa) (i32.const ${4 * unroll})))` : range(R).map((r) => `(local.set $pa${r} (i32.add (local.get $pa${r}) (i32.const ${4 * unroll})))`).join('\n')}
+     ${range(unroll)
+       .map(step)
+       .join(cutK ? `(br_if $done (i32.eqz (local.get $C)))` : '\n')}
+     ${
+       rows === 'imm'
+         ? `(local.set $pa (i32.add (local.get $pa) (i32.const ${4 * unroll})))`
+         : range(R)
+             .map((r) => `(local.set $pa${r} (i32.add (local.get $pa${r}) (i32.const ${4 * unroll})))`)
+             .join('\n')
+     }
      (local.set $pb (i32.add (local.get $pb) (i32.const ${64 * unroll})))
-     ${loop === 'down'
-       ? `(br_if $k (local.tee $k (i32.sub (local.get $k) (i32.const 1))))`
-       : `(br_if $k (i32.lt_u (local.get $pb) (local.get $end)))`}))
+     ${
+       loop === 'down'
+         ? `(br_if $k (local.tee $k (i32.sub (local.get $k) (i32.const 1))))`
+         : `(br_if $k (i32.lt_u (local.get $pb) (local.get $end)))`
+     }))
    (local.set $pc (i32.add (local.get $C) (i32.add (i32.mul (local.get $i) (i32.const ${N * 4})) (local.get $n4))))
-   ${range(R).flatMap((r) => range(V).map((v) => `(v128.store offset=${r * N * 4 + v * 16} (local.get $pc) (local.get ${acc(r, v)}))`)).join('\n')}`
+   ${range(R)
+     .flatMap((r) =>
+       range(V).map((v) => `(v128.store offset=${r * N * 4 + v * 16} (local.get $pc) (local.get ${acc(r, v)}))`),
+     )
+     .join('\n')}`
   L.push(`(func (export "${name}") (param $A i32) (param $B i32) (param $C i32) (param $M i32)
   (local $i i32) (local $n4 i32) (local $bp i32) (local $pa i32) (local $pb i32) (local $pc i32) (local $end i32) (local $k i32)
-  ${range(R).map((r) => `(local $pa${r} i32) (local $a${r} v128)`).join(' ')} (local $a v128) (local $b v128) ${range(V).map((v) => `(local $b${v} v128)`).join(' ')}
-  ${range(R).flatMap((r) => range(V).map((v) => `(local ${acc(r, v)} v128)`)).join(' ')}
+  ${range(R)
+    .map((r) => `(local $pa${r} i32) (local $a${r} v128)`)
+    .join(' ')} (local $a v128) (local $b v128) ${range(V)
+    .map((v) => `(local $b${v} v128)`)
+    .join(' ')}
+  ${range(R)
+    .flatMap((r) => range(V).map((v) => `(local ${acc(r, v)} v128)`))
+    .join(' ')}
   (local.set $n4 (i32.const 0))
   (loop $p
     (local.set $bp (i32.add (local.get $B) (i32.add (i32.mul (i32.shr_u (local.get $n4) (i32.const 6)) (i32.const ${K * 64})) (i32.and (local.get $n4) (i32.const 63)))))
@@ -98,12 +146,25 @@ export function tile(name, { R, V, fused = false, unroll = 1, order = 'b', loop 
 export function peak(name, fused, chains = 12) {
   return {
     name,
-    wat: `(func (export "${name}") (param $n i32) (param $out i32) (local $x v128) (local $y v128) ${range(chains).map((c) => `(local $c${c} v128)`).join(' ')}
+    wat: `(func (export "${name}") (param $n i32) (param $out i32) (local $x v128) (local $y v128) ${range(chains)
+      .map((c) => `(local $c${c} v128)`)
+      .join(' ')}
     (local.set $x (v128.load (i32.const 1024))) (local.set $y (v128.load (i32.const 1040)))
     (loop $l
-      ${range(2).map(() => range(chains).map((c) => `(local.set $c${c} ${mad(fused, `(local.get $c${c})`, c % 2 ? '(local.get $x)' : '(local.get $y)', '(local.get $y)')})`).join('\n')).join('\n')}
+      ${range(2)
+        .map(() =>
+          range(chains)
+            .map(
+              (c) =>
+                `(local.set $c${c} ${mad(fused, `(local.get $c${c})`, c % 2 ? '(local.get $x)' : '(local.get $y)', '(local.get $y)')})`,
+            )
+            .join('\n'),
+        )
+        .join('\n')}
       (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
-    ${range(chains).map((c) => `(v128.store offset=${16 * c} (local.get $out) (local.get $c${c}))`).join('\n')})`,
+    ${range(chains)
+      .map((c) => `(v128.store offset=${16 * c} (local.get $out) (local.get $c${c}))`)
+      .join('\n')})`,
     flops: (n) => n * 2 * chains * 8,
   }
 }
@@ -134,7 +195,16 @@ export function matvec(name, { P, U = 1, fused = false, chains = U, loop = 'ptr'
       ${range(U).map(step).join('\n')}
       (local.set $pb (i32.add (local.get $pb) (i32.const ${64 * U})))
       (br_if $k (i32.lt_u (local.tee $pa (i32.add (local.get $pa) (i32.const ${4 * U}))) (local.get $end))))
-    ${range(P).flatMap((p) => range(4).map((v) => `(v128.store offset=${p * 64 + v * 16} (local.get $C) ${range(chains).map((u) => `(local.get ${acc(u, p, v)})`).reduce((a, b) => `(f32x4.add ${a} ${b})`)})`)).join('\n')}
+    ${range(P)
+      .flatMap((p) =>
+        range(4).map(
+          (v) =>
+            `(v128.store offset=${p * 64 + v * 16} (local.get $C) ${range(chains)
+              .map((u) => `(local.get ${acc(u, p, v)})`)
+              .reduce((a, b) => `(f32x4.add ${a} ${b})`)})`,
+        ),
+      )
+      .join('\n')}
     (local.set $C (i32.add (local.get $C) (i32.const ${64 * P})))
     (local.set $B (i32.add (local.get $B) (i32.const ${K * 64 * P})))
     (br_if $p (local.tee $panels (i32.sub (local.get $panels) (i32.const ${P}))))))`,
@@ -144,10 +214,16 @@ export function matvec(name, { P, U = 1, fused = false, chains = U, loop = 'ptr'
 export function reader(name, U = 8) {
   return {
     name,
-    wat: `(func (export "${name}") (param $p i32) (param $end i32) (result f32) ${range(U).map((u) => `(local $c${u} v128)`).join(' ')}
-   (loop $l ${range(U).map((u) => `(local.set $c${u} (f32x4.add (local.get $c${u}) (v128.load offset=${16 * u} (local.get $p))))`).join('\n')}
+    wat: `(func (export "${name}") (param $p i32) (param $end i32) (result f32) ${range(U)
+      .map((u) => `(local $c${u} v128)`)
+      .join(' ')}
+   (loop $l ${range(U)
+     .map((u) => `(local.set $c${u} (f32x4.add (local.get $c${u}) (v128.load offset=${16 * u} (local.get $p))))`)
+     .join('\n')}
     (br_if $l (i32.lt_u (local.tee $p (i32.add (local.get $p) (i32.const ${16 * U}))) (local.get $end))))
-   (f32x4.extract_lane 0 ${range(U).map((u) => `(local.get $c${u})`).reduce((a, b) => `(f32x4.add ${a} ${b})`)}))`,
+   (f32x4.extract_lane 0 ${range(U)
+     .map((u) => `(local.get $c${u})`)
+     .reduce((a, b) => `(f32x4.add ${a} ${b})`)}))`,
   }
 }
 
@@ -155,7 +231,21 @@ async function matvecs([K, N], seconds) {
   const variants = []
   for (const fused of [false, true]) {
     const f = fused ? ' fma' : ''
-    for (const [P, U, chains = U] of [[1, 1], [1, 2], [1, 4], [1, 4, 1], [1, 4, 2], [1, 2, 1], [2, 1], [2, 2], [2, 2, 1], [2, 4, 1], [3, 1], [3, 2, 1], [4, 1]])
+    for (const [P, U, chains = U] of [
+      [1, 1],
+      [1, 2],
+      [1, 4],
+      [1, 4, 1],
+      [1, 4, 2],
+      [1, 2, 1],
+      [2, 1],
+      [2, 2],
+      [2, 2, 1],
+      [2, 4, 1],
+      [3, 1],
+      [3, 2, 1],
+      [4, 1],
+    ])
       variants.push(matvec(`${P} panels, k by ${U}, ${chains} sums${f}`, { P, U, chains, fused, K, N }))
   }
   const readers = [reader('read 8', 8), reader('read 4', 4)]
@@ -166,7 +256,10 @@ async function matvecs([K, N], seconds) {
   const C = 1 << 16
   for (let i = 0; i < K; i++) x[A / 4 + i] = i % 7
   for (let i = 0; i < K * N; i++) x[B / 4 + i] = i % 5
-  const cases = [...readers.map((r) => () => f[r.name](B, B + K * N * 4)), ...variants.map((v) => () => f[v.name](A, B, C, N / 16))]
+  const cases = [
+    ...readers.map((r) => () => f[r.name](B, B + K * N * 4)),
+    ...variants.map((v) => () => f[v.name](A, B, C, N / 16)),
+  ]
   const best = turns(cases, seconds)
   console.log(`node ${process.version} ${process.execArgv.join(' ')} 1x${K}x${N}`)
   ;[...readers, ...variants].forEach((v, i) => console.log(v.name.padEnd(28), ((K * N * 4) / best[i] / 1e6).toFixed(1)))
@@ -203,9 +296,38 @@ async function tiles([M, K, N], seconds) {
   const add = (name, o) => variants.push(tile(name, { ...s, ...o }))
   for (const fused of [false, true]) {
     const f = fused ? ' fma' : ''
-    const both = (R, V, o = {}, label = '') => { add(`${R}x${4 * V} b${label}${f}`, { R, V, fused, order: 'b', ...o }); add(`${R}x${4 * V} v${label}${f}`, { R, V, fused, order: 'v', ...o }) }
-    for (const [R, V] of [[2, 4], [3, 4], [4, 4], [2, 3], [3, 3], [4, 3], [2, 2], [3, 2], [4, 2], [5, 2], [6, 2], [4, 1], [6, 1], [8, 1]]) both(R, V)
-    for (const [R, V] of [[2, 4], [3, 4], [3, 3], [4, 2], [5, 2], [6, 2]]) { both(R, V, { split: 1 }, ' s1'); if (R > 2 || V > 2) both(R, V, { split: 2 }, ' s2') }
+    const both = (R, V, o = {}, label = '') => {
+      add(`${R}x${4 * V} b${label}${f}`, { R, V, fused, order: 'b', ...o })
+      add(`${R}x${4 * V} v${label}${f}`, { R, V, fused, order: 'v', ...o })
+    }
+    for (const [R, V] of [
+      [2, 4],
+      [3, 4],
+      [4, 4],
+      [2, 3],
+      [3, 3],
+      [4, 3],
+      [2, 2],
+      [3, 2],
+      [4, 2],
+      [5, 2],
+      [6, 2],
+      [4, 1],
+      [6, 1],
+      [8, 1],
+    ])
+      both(R, V)
+    for (const [R, V] of [
+      [2, 4],
+      [3, 4],
+      [3, 3],
+      [4, 2],
+      [5, 2],
+      [6, 2],
+    ]) {
+      both(R, V, { split: 1 }, ' s1')
+      if (R > 2 || V > 2) both(R, V, { split: 2 }, ' s2')
+    }
   }
   const peaks = [peak('mul+add', false), peak('madd', true), peak('mul+add 6', false, 6)]
   const { memory, f } = await instantiate([...variants, ...peaks])
@@ -215,7 +337,10 @@ async function tiles([M, K, N], seconds) {
   const B = A + M * K * 4 + 4096
   const C = B + K * N * 4 + 4096
   const n = 100000
-  const cases = [...peaks.map((p) => () => f[p.name](n, 2048)), ...variants.map((v) => () => f[v.name](A, B, C, M - (M % +v.name[0])))]
+  const cases = [
+    ...peaks.map((p) => () => f[p.name](n, 2048)),
+    ...variants.map((v) => () => f[v.name](A, B, C, M - (M % +v.name[0]))),
+  ]
   const work = [...peaks.map((p) => p.flops(n)), ...variants.map((v) => 2 * (M - (M % +v.name[0])) * K * N)]
   const best = turns(cases, seconds)
   console.log(`node ${process.version} ${process.execArgv.join(' ')} ${M}x${K}x${N}`)

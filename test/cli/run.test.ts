@@ -241,14 +241,12 @@ describe('diff', () => {
   test('a target that is off: exit code 1 and the kernel', async () => {
     const { typescript } = await import('../../targets/typescript/index.ts')
     const real = typescript.emit
-    const emit = vi
-      .spyOn(typescript, 'emit')
-      .mockImplementation(async (module, options) =>
-        (await real(module, options)).map((f) => ({
-          ...f,
-          text: f.text.replaceAll('Math.sqrt(', '1.01 * Math.sqrt('),
-        })),
-      )
+    const emit = vi.spyOn(typescript, 'emit').mockImplementation(async (module, options) =>
+      (await real(module, options)).map((f) => ({
+        ...f,
+        text: f.text.replaceAll('Math.sqrt(', '1.01 * Math.sqrt('),
+      })),
+    )
     const cwd = folder(files())
     const ran = await tfmc(['diff', ...withWeights, '--targets', 'typescript', '--no-kernels', '--no-unfused'], { cwd })
     emit.mockRestore()

@@ -17,5 +17,8 @@ export function gpt2Module(graph: Graph, max = 24): Module {
     { name: 'step' as const, graph: derived.step, keep: new Set<string>() },
   ]
   const sequence = { T: graph.dims[1], past: derived.past, max }
-  return lowerModule({ graph, source: 'gpt2.tfm', state: derived.state, programs, sequence }, { panelLayout: (k, n) => typescript.panelLayout(k, n) }).module
+  return lowerModule(
+    { graph, source: 'gpt2.tfm', state: derived.state, programs, sequence },
+    { panelLayout: (k, n) => typescript.panelLayout(k, n) },
+  ).module
 }
