@@ -10,7 +10,9 @@ import type { StageKernel } from '../../src/kernel/stage.ts'
 import { passesStorage } from './storage.ts'
 import { effectsOf, extentOf, visitStmts } from '../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
-import { con, isConst, mul, print, substitute } from '../../src/types/ix.ts'
+import { con, isConst, mul, substitute } from '../../src/types/ix.ts'
+import type { Held } from './access.ts'
+import { arrayType, bindingText, scalarType } from './access.ts'
 import type { FoldCall } from './folds.ts'
 import type { MathHelper } from './math.ts'
 import { mathHelpers, withNeeds } from './math.ts'
@@ -18,7 +20,7 @@ import { ixText } from './numbers.ts'
 import type { Scheduled, Variant } from './recipes.ts'
 import type { Tail } from './recipes/contraction.ts'
 import type { BlockParent } from './statements.ts'
-import { arrayType, openBlock, scalarType, statements } from './statements.ts'
+import { openBlock, statements } from './statements.ts'
 import type { Names } from './text.ts'
 import { comment, indent, names } from './text.ts'
 
@@ -78,7 +80,7 @@ export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dim
   const effects = nests.map((n) => effectsOf(n.body))
   const writes = new Set(effects.flatMap((e) => [...e.writes]))
   const args = nests[0].args.map((a) => a.buffer)
-  for (const b of args) known.set(b, top.name(b.name))
+  const held = new Map(args.map((b): [Buffer, Held] => [b, { name: top.name(b.name) }]))
   for (const s of kernel.params) known.set(s, dims.nameOf(s))
   const constants = [...(scheduled.constants ?? [])].map(([s, value]) => {
     known.set(s, top.name(s.name))
@@ -94,7 +96,7 @@ export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dim
     return made
   }
   const barrier = nests.some(passesStorage) ? ['storageBarrier(); workgroupBarrier();'] : ['workgroupBarrier();']
-  const parent: BlockParent = { names: top, known, bases: [], barrier, helper }
+  const parent: BlockParent = { names: top, known, held, bases: [], barrier, helper }
   const foldParts = new Map<string, Part>()
   const shared = scheduled.variants.length > 1 ? printTail(scheduled.variants, top, parent) : undefined
   const printed = scheduled.variants.map((v) =>
@@ -109,11 +111,7 @@ export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dim
     const lines = body.map((l) => l.replace(/\$(\w+)/g, (_, n: string) => helper(n as MathHelper)))
     return part(helper(h), [comment(doc), `fn ${helper(h)}(${params}) -> ${result} {`, ...indent(lines), '}', ''])
   })
-  const bindings = args.map((b, i) => {
-    const { buffer } = kernel.args[i]
-    const called = buffer === b ? '' : `${buffer.name} `
-    return `@group(0) @binding(${i + 1}) var<storage, ${writes.has(b) ? 'read_write' : 'read'}> ${known.get(b)!}: array<${scalarType(b.of)}>; ${comment(called + shapeText(buffer))}`
-  })
+  const bindings = args.map((b, i) => bindingText(b, held.get(b)!, i, writes.has(b), kernel.args[i].buffer))
   const parts = [
     part('own', [...kernel.doc.map(comment), ...constants, ...bindings, '', ...(shared ? [...shared.lines, ''] : [])]),
     part('place', ['struct Place { @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u }', '']),
@@ -132,9 +130,6 @@ export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dim
     ...(scheduled.rows ? { rows: scheduled.rows } : {}),
   } // prettier-ignore
 }
-
-const shapeText = (b: Buffer): string =>
-  `${b.of}[${b.shape.map((x) => print(x)).join(', ')}]${b.layout === undefined ? '' : ` as ${b.layout.name}`}`
 
 interface Shape {
   readonly grid: readonly For[]
@@ -222,11 +217,11 @@ function printEntry(
 ): { readonly lines: readonly string[]; readonly entry: PrintedEntry } {
   const shape = shapeOf(v.nest)
   const entry = top.name(`main${v.suffix}`)
-  const known = new Map(parent.known)
+  const held = new Map(parent.held)
   const declared = new Map(
     shape.allocs.map((b) => {
       const name = top.name(v.suffix === '' ? b.name : `${b.name}${v.suffix}`)
-      known.set(b, name)
+      held.set(b, { name })
       return [b, `var<workgroup> ${name}: ${arrayType(b)};`]
     }),
   )
@@ -240,13 +235,13 @@ function printEntry(
         f,
         used.flatMap((x) => declared.get(x) ?? []),
         top,
-        { ...parent, known },
+        { ...parent, held },
       )
     foldParts.set(key, made)
     for (const x of used) declared.delete(x)
     return made.name
   }
-  const b = openBlock({ ...parent, known, ...(lane ? { folds: { lane, nameOf } } : {}) })
+  const b = openBlock({ ...parent, held, ...(lane ? { folds: { lane, nameOf } } : {}) })
   const size = (['x', 'y'] as const).map((d) =>
     Number(isConst(shape.band.find((s) => s.kind === `local.${d}`)?.hi ?? 1)),
   )

@@ -1,39 +1,25 @@
 /** Index polynomials and scalar expressions as WGSL: i32 positions, f32 values, truth values as bool (0 or 1 where stored). */
-import { offsetOf } from '../../src/kernel/address.ts'
 import type { Buffer } from '../../src/kernel/buffer.ts'
 import type { BinaryFn, Expr, Local, UnaryFn } from '../../src/kernel/expr.ts'
 import { noVectors } from '../../src/kernel/expr.ts'
 import type { Atom, Ix, Sym, Term } from '../../src/types/ix.ts'
 import { range } from '../../src/types/ix.ts'
+import type { AccessScope, Held, Store } from './access.ts'
+import { loadText, storeText } from './access.ts'
 import type { MathHelper } from './math.ts'
+import type { Text } from './syntax.ts'
+import { P, atomText, call, infix, negated, within } from './syntax.ts'
 
 export interface Scope {
   readonly sym: (s: Sym) => string
   readonly local: (v: Local) => string
-  readonly buffer: (b: Buffer) => string
+  readonly held: (b: Buffer) => Held
   readonly helper: (h: MathHelper) => string
   /** The name of a subexpression that was computed before, if it was. */
   readonly shared: (e: Expr) => string | undefined
   /** A name for part of a sum, if there is one, and the rest. */
   readonly base: (x: Ix) => { readonly name: string; readonly rest: Ix } | undefined
 }
-
-/** Binding strength. `or` and `and` do not mix without parentheses in WGSL, nor do comparisons with each other. */
-const P = { or: 2, and: 3, compare: 9, add: 11, mul: 12, unary: 14, call: 17 } as const
-interface Text {
-  readonly s: string
-  readonly p: number
-}
-const atomText = (s: string): Text => ({ s, p: P.call })
-const call = (f: string, ...xs: readonly Text[]): Text => atomText(`${f}(${xs.map((x) => x.s).join(', ')})`)
-const within = (x: Text, p: number): string => (x.p < p ? `(${x.s})` : x.s)
-function infix(op: string, p: number, a: Text, b: Text, associative = false): Text {
-  const mixed = (x: Text): boolean => (p === P.or || p === P.and) && (x.p === P.or || x.p === P.and) && x.p !== p
-  const left = p === P.compare || mixed(a) ? p + 1 : p
-  const side = (x: Text, q: number): string => (mixed(x) ? `(${x.s})` : within(x, q))
-  return { s: `${side(a, left)} ${op} ${side(b, associative ? p : p + 1)}`, p }
-}
-const negated = (x: Text): Text => ({ s: `-${within(x, x.s.startsWith('-') ? P.call : P.unary)}`, p: P.unary })
 
 export const ixText = (x: Ix, scope: Scope): string => ix(x, scope).s
 export const exprText = (e: Expr, scope: Scope): string => expr(e, scope).s
@@ -151,10 +137,8 @@ function expr(e: Expr, scope: Scope): Text {
       return ix(e.ix, scope)
     case 'local':
       return atomText(scope.local(e.v))
-    case 'load': {
-      const value = atomText(`${scope.buffer(e.buf)}[${flat(e.buf, e.at, scope)}]`)
-      return e.of === 'bool' ? infix('!=', P.compare, value, atomText('0')) : value
-    }
+    case 'load':
+      return loadText(e, accessIn(scope))
     case 'un': {
       const x = expr(e.x, scope)
       if (e.f === 'neg') return negated(x)
@@ -199,8 +183,9 @@ function castText(to: Expr['of'], x: Expr, scope: Scope): Text {
   return call(f, text)
 }
 
-/** A flat offset. */
-export const flat = (b: Buffer, at: readonly Ix[], scope: Scope): string => ixText(offsetOf(b, at), scope)
-/** The value as it is stored: a truth value as 0 or 1. */
-export const storedText = (e: Expr, scope: Scope): string =>
-  e.of === 'bool' ? castText('i32', e, scope).s : exprText(e, scope)
+const accessIn = (scope: Scope): AccessScope => ({ held: scope.held, ix: (x) => ix(x, scope) })
+/** A store, or with `+=` of what is added to the element. A truth value is stored as 0 or 1. */
+export function storeIn(s: Store, e: Expr, scope: Scope, operator: '=' | '+=' = '='): string {
+  const value = e.of === 'bool' ? castText('i32', e, scope) : expr(e, scope)
+  return storeText(s, value.s, accessIn(scope), operator)
+}

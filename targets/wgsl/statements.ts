@@ -1,17 +1,19 @@
 /** The body of a thread: statements, loops with hoisted address bases, subexpressions computed once. */
-import { atomIx, offsetOf, storageOf, termIx } from '../../src/kernel/address.ts'
+import { atomIx, termIx } from '../../src/kernel/address.ts'
 import type { Buffer } from '../../src/kernel/buffer.ts'
 import type { Expr, Local } from '../../src/kernel/expr.ts'
 import { operands } from '../../src/kernel/expr.ts'
 import type { For, Stmt } from '../../src/kernel/nest.ts'
 import { exprsOf, indicesOf, symbolsOfIx, visitExpr, visitStmts } from '../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
-import { add, isConst, of, sub, valuesOf } from '../../src/types/ix.ts'
+import { add, of, sub, valuesOf } from '../../src/types/ix.ts'
+import type { Held, Load, Store } from './access.ts'
+import { arrayType, positionOf } from './access.ts'
 import type { FoldCall } from './folds.ts'
 import { foldAt } from './folds.ts'
 import type { Tail } from './recipes/contraction.ts'
 import type { Scope } from './numbers.ts'
-import { exprText, isPlain, ixText, storedText } from './numbers.ts'
+import { exprText, isPlain, ixText, storeIn } from './numbers.ts'
 import type { Names } from './text.ts'
 import { comment, fill, indent } from './text.ts'
 
@@ -27,6 +29,8 @@ export interface Block {
   readonly scope: Scope
   /** Names of things declared here or outside. */
   readonly known: Map<object, string>
+  /** Buffers declared here or outside. */
+  readonly held: Map<Buffer, Held>
   /** Sums that were computed before, innermost last. */
   readonly bases: Base[]
   readonly barrier: readonly string[]
@@ -48,6 +52,7 @@ export interface Call {
 export interface BlockParent {
   readonly names: Names
   readonly known: ReadonlyMap<object, string>
+  readonly held: ReadonlyMap<Buffer, Held>
   readonly bases: readonly Base[]
   readonly barrier: readonly string[]
   readonly helper: Scope['helper']
@@ -57,15 +62,16 @@ export interface BlockParent {
 
 export function openBlock(parent: BlockParent, names: Names = parent.names.child()): Block {
   const known = new Map(parent.known)
-  const find = (thing: object, what: string): string => {
-    const name = known.get(thing)
-    if (name === undefined) throw new Error(`internal: ${what} is used before it is declared`)
-    return name
+  const held = new Map(parent.held)
+  const find = <K extends object, V>(map: ReadonlyMap<K, V>, thing: K, what: string): V => {
+    const found = map.get(thing)
+    if (found === undefined) throw new Error(`internal: ${what} is used before it is declared`)
+    return found
   }
   const scope: Scope = {
-    sym: (s) => find(s, s.name),
-    local: (v) => find(v, v.name),
-    buffer: (b) => find(b, b.name),
+    sym: (s) => find(known, s, s.name),
+    local: (v) => find(known, v, v.name),
+    held: (b) => find(held, b, b.name),
     helper: parent.helper,
     shared: (e) => known.get(e),
     base: (x) => {
@@ -77,7 +83,7 @@ export function openBlock(parent: BlockParent, names: Names = parent.names.child
     },
   }
   const bases = [...parent.bases]
-  return { names, scope, known, bases, barrier: parent.barrier, call: parent.call, folds: parent.folds }
+  return { names, scope, known, held, bases, barrier: parent.barrier, call: parent.call, folds: parent.folds }
 }
 
 const declare = (b: Block, thing: object, wish: string): string => {
@@ -148,19 +154,20 @@ function statement(s: Stmt, b: Block): string[] {
     }
     case 'store': {
       const { lines, inner } = share([s.e], b)
-      const at = ixText(offsetOf(s.buf, s.at), inner.scope)
       const { e } = s
       const own =
         e.k === 'bin' && e.f === 'add' && e.a.k === 'load' && e.a.buf === s.buf && e.a.at.every((x, i) => x === s.at[i])
-      if (own) return [...lines, `${b.scope.buffer(s.buf)}[${at}] += ${exprText(e.b, inner.scope)};`]
-      return [...lines, `${b.scope.buffer(s.buf)}[${at}] = ${storedText(s.e, inner.scope)};`]
+      return [...lines, own ? storeIn(s, e.b, inner.scope, '+=') : storeIn(s, e, inner.scope)]
     }
     case 'if': {
       const { lines, inner } = share([s.c], b)
       return [...lines, ...braces(`if (${exprText(s.c, inner.scope)})`, statements(s.body, openBlock(parentOf(b))))]
     }
-    case 'alloc':
-      return [`var ${declare(b, s.buf, s.buf.name)}: ${arrayType(s.buf)};`]
+    case 'alloc': {
+      const name = b.names.name(s.buf.name)
+      b.held.set(s.buf, { name })
+      return [`var ${name}: ${arrayType(s.buf)};`]
+    }
     case 'barrier':
       return [...b.barrier]
     case 'comment':
@@ -171,20 +178,13 @@ function statement(s: Stmt, b: Block): string[] {
 const parentOf = (b: Block): BlockParent => ({
   names: b.names,
   known: b.known,
+  held: b.held,
   bases: b.bases,
   barrier: b.barrier,
   helper: b.scope.helper,
   call: b.call,
   folds: b.folds,
 })
-
-/** `array<f32, 64>`: storage that a kernel allocates. */
-export function arrayType(buf: Buffer): string {
-  const size = isConst(storageOf(buf))
-  if (size === undefined) throw new Error(`internal: ${buf.name} has no constant size`)
-  return `array<${scalarType(buf.of)}, ${size}>`
-}
-export const scalarType = (of: Buffer['of']): 'f32' | 'i32' => (of === 'f32' || of === 'f64' ? 'f32' : 'i32')
 
 function assignment(name: string, v: Local, e: Expr, scope: Scope): string {
   const operator = e.k === 'bin' ? { add: '+=', sub: '-=', mul: '*=', div: '/=' }[e.f as string] : undefined
@@ -269,20 +269,21 @@ function loop(s: For, b: Block): string[] {
 /** Parts of addresses inside a loop that it does not change, and a buffer to name each by. */
 function invariants(s: For, call: Call | undefined): readonly { readonly ix: Ix; readonly name: string }[] {
   const bound = new Set<Sym>([s.v])
-  const accesses: { readonly buf: Buffer; readonly ix: Ix }[] = []
+  const accesses: (Load | Store)[] = []
   const visit = (e: Expr): void =>
     visitExpr(e, (x) => {
-      if (x.k === 'load') accesses.push({ buf: x.buf, ix: offsetOf(x.buf, x.at) })
+      if (x.k === 'load') accesses.push(x)
     })
   const called = new Set<Stmt>(call?.tail.stmts)
   visitStmts(s.body, (t, around) => {
     if (called.has(t) || around.some((x) => called.has(x))) return
     if (t.k === 'for' || t.k === 'bind') bound.add(t.v)
     exprsOf(t).forEach(visit)
-    if (t.k === 'store') accesses.push({ buf: t.buf, ix: offsetOf(t.buf, t.at) })
+    if (t.k === 'store') accesses.push(t)
   })
   const found = new Map<Ix, string>()
-  for (const { buf, ix } of accesses) {
+  for (const access of accesses) {
+    const ix = positionOf(access)
     const kept = ix.terms.filter((t) =>
       t.atoms.every((a) => a.k !== 'value' && ![...symbolsOfIx(atomIx(a))].some((v) => bound.has(v))),
     )
@@ -290,7 +291,7 @@ function invariants(s: For, call: Call | undefined): readonly { readonly ix: Ix;
     if (!kept.some((t) => t.atoms.length > 1 || (t.atoms.length === 1 && (t.coef !== 1 || t.atoms[0].k !== 'sym'))))
       continue
     const base = kept.reduce<Ix>((sum, t) => add(sum, termIx(t)), of(0))
-    if (!found.has(base)) found.set(base, buf.name)
+    if (!found.has(base)) found.set(base, access.buf.name)
   }
   return [...found].map(([ix, name]) => ({ ix, name }))
 }
