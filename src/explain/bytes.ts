@@ -1,6 +1,6 @@
 /** Memory traffic of kernels, counted from their stages: what must be read and written once. */
 import { exprsOfStage } from '../kernel/rows.ts'
-import type { StageKernel } from '../kernel/stage.ts'
+import type { KernelArg, StageKernel } from '../kernel/stage.ts'
 import { storageOf } from '../kernel/address.ts'
 import { inlineStages } from '../kernel/inline.ts'
 import { loadsOf } from '../kernel/walk.ts'
@@ -13,6 +13,10 @@ export interface Traffic {
   readonly read: Ix
   readonly written: Ix
 }
+/** The traffic of one argument. */
+export interface ArgTraffic extends Traffic {
+  readonly role: KernelArg['role']
+}
 
 const bytesPerElement = 4
 
@@ -21,20 +25,22 @@ const bytesPerElement = 4
  * appended to counts the new rows.
  */
 export function trafficOf(kernel: StageKernel): Traffic {
+  const args = argTraffic(kernel)
+  return { read: add(con(0), ...args.map((a) => a.read)), written: add(con(0), ...args.map((a) => a.written)) }
+}
+
+/** The same for each argument of the kernel, in order. */
+export function argTraffic(kernel: StageKernel): ArgTraffic[] {
   const stages = inlineStages(kernel.stages)
-  let [read, written] = [con(0), con(0)]
-  for (const a of kernel.args) {
-    if (a.access !== 'read') {
-      const stored = stages.filter((s) => s.out === a.buffer).map((s) => elements(s.domain.map((d) => add(d.hi, 1))))
-      const guarded = stages.some((s) => s.out === a.buffer && s.guard !== undefined)
-      const whole = elements(a.buffer.shape)
-      const size = guarded && a.role !== 'state' ? whole : (stored[0] ?? whole)
-      written = add(written, mul(size, bytesPerElement))
-      if (a.access === 'write') continue
-    }
-    read = add(read, mul(readSize(stages, a.buffer), bytesPerElement))
-  }
-  return { read, written }
+  return kernel.args.map(({ access, buffer, role }) => {
+    const read = access === 'write' ? con(0) : mul(readSize(stages, buffer), bytesPerElement)
+    if (access === 'read') return { role, read, written: con(0) }
+    const stored = stages.filter((s) => s.out === buffer).map((s) => elements(s.domain.map((d) => add(d.hi, 1))))
+    const guarded = stages.some((s) => s.out === buffer && s.guard !== undefined)
+    const whole = elements(buffer.shape)
+    const size = guarded && role !== 'state' ? whole : (stored[0] ?? whole)
+    return { role, read, written: mul(size, bytesPerElement) }
+  })
 }
 
 function readSize(stages: ReturnType<typeof inlineStages>, buffer: Buffer): Ix {
