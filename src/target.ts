@@ -1,6 +1,8 @@
 /** What a target is: limits, weight layouts, and a function from a module to files. */
 import type { Layout } from './kernel/buffer.ts'
+import type { DeviceProfile } from './program/profiles.ts'
 import type { Module } from './program/types.ts'
+import type { Ix } from './types/ix.ts'
 
 /** A file. */
 export interface Artifact {
@@ -33,6 +35,8 @@ export interface EmitOptions {
   readonly relaxed?: boolean
   /** Kernels whose pairs of vectors V8 may take as one of 256 bits (`load({ wide: true })`); slower where it does not. Default false. */
   readonly wide?: boolean
+  /** What the module is to run within: WGSL splits weights that are too large for one binding. Default: what every device with WebGPU has. */
+  readonly profile?: DeviceProfile
 }
 
 /** How a kernel is scheduled, where a target has a choice: in tiles of so many rows. */
@@ -62,6 +66,36 @@ export interface FloatRules {
   readonly flush: number
 }
 
+/** What a kernel asks of a device. */
+export interface KernelNeeds {
+  readonly name: string
+  /** Storage buffers that it binds; each part of a weight in parts is one. */
+  readonly bindings: number
+  /** What variants are chosen by. */
+  readonly rows?: Ix
+  /** The first whose `upTo` the rows do not exceed runs. */
+  readonly variants: readonly KernelVariant[]
+}
+export interface KernelVariant {
+  readonly name: string
+  /** Workgroups of a dispatch. */
+  readonly groups: Ix
+  readonly upTo?: number
+  readonly workgroupBytes: number
+  /** Threads of a workgroup along x and y. */
+  readonly threads: readonly [number, number]
+}
+/** What an emitted module asks of a device. */
+export interface Needs {
+  /** As it is emitted: without programs that others do, its kernels in the order of `kernels`. */
+  readonly module: Module
+  readonly kernels: readonly KernelNeeds[]
+  /** Bytes in memory of each weight slot, and the buffers that it lies in. */
+  readonly weights: readonly { readonly name: string; readonly bytes: number; readonly parts: number }[]
+  /** Bytes of the block of dims. */
+  readonly uniformBytes: number
+}
+
 export interface Target {
   readonly name: 'typescript' | 'wgsl' | 'wasm'
   readonly description: string
@@ -73,5 +107,7 @@ export interface Target {
   readonly panelLayout: (k: number, n: number, as?: WeightFormat) => Layout
   /** Whether it computes with matrices that stay in fewer bits in memory, as `panelLayout` is told. */
   readonly keeps?: boolean
+  /** What modules ask of a device with this profile, of targets whose devices have limits. */
+  readonly needs?: (module: Module, profile: DeviceProfile) => Promise<Needs>
   readonly emit: (module: Module, options: EmitOptions) => Promise<readonly Artifact[]>
 }

@@ -1,6 +1,7 @@
 /** Single kernels of a module, run on their arguments: what `tfmc diff` compares one by one. */
 import type { Compiled } from '../compile.ts'
 import type { Subject } from '../diff/diff.ts'
+import type { DeviceProfile } from '../program/profiles.ts'
 import { evaluate, type Sym } from '../types/ix.ts'
 import { importText } from './emitted.ts'
 
@@ -57,10 +58,14 @@ export async function wasmKernels(compiled: Compiled): Promise<KernelRunner> {
 }
 
 /** Of the WGSL target, on a device. Pipelines are made when a kernel first runs. */
-export async function wgslKernels(compiled: Compiled, device: GPUDevice): Promise<KernelRunner> {
+export async function wgslKernels(
+  compiled: Compiled,
+  device: GPUDevice,
+  profile?: DeviceProfile,
+): Promise<KernelRunner> {
   const { printKernels } = await import('../../targets/wgsl/host.ts')
   const { module } = compiled.lowered
-  const { kernels, fields } = printKernels(module)
+  const { kernels, fields } = printKernels(module, profile)
   const { COMPUTE } = GPUShaderStage
   const { STORAGE, COPY_SRC, COPY_DST, UNIFORM, MAP_READ } = GPUBufferUsage
   const made = new Map<string, Promise<{ pipeline: GPUComputePipeline; layout: GPUBindGroupLayout }>>()
@@ -73,14 +78,16 @@ export async function wgslKernels(compiled: Compiled, device: GPUDevice): Promis
     const layout = device.createBindGroupLayout({
       entries: [
         ...(printed.usesDims ? [{ binding: 0, visibility: COMPUTE, buffer: { type: 'uniform' } } as const] : []),
-        ...printed.written.map(
-          (written, i) =>
-            ({
-              binding: i + 1,
-              visibility: COMPUTE,
-              buffer: { type: written ? 'storage' : 'read-only-storage' },
-            }) as const,
-        ),
+        ...printed.written
+          .flatMap((written, i) => (printed.split[i] ?? [0]).map(() => written))
+          .map(
+            (written, i) =>
+              ({
+                binding: i + 1,
+                visibility: COMPUTE,
+                buffer: { type: written ? 'storage' : 'read-only-storage' },
+              }) as const,
+          ),
       ],
     })
     const compute = {
@@ -102,10 +109,14 @@ export async function wgslKernels(compiled: Compiled, device: GPUDevice): Promis
     const rows = printed.rows === undefined ? 0 : evaluate(printed.rows, valueOf)
     const entry = printed.entries.findIndex((e) => e.upTo === undefined || rows <= e.upTo)
     const { pipeline, layout } = await pipelineOf(index, entry)
-    const buffers = args.map((data) => {
-      const buffer = device.createBuffer({ size: Math.max(4, data.byteLength), usage: STORAGE | COPY_SRC | COPY_DST })
-      device.queue.writeBuffer(buffer, 0, data.slice())
-      return buffer
+    const buffers = args.map((whole, i) => {
+      let start = 0
+      return (printed.split[i] ?? [whole.length]).map((length) => {
+        const data = whole.slice(start, (start += length))
+        const buffer = device.createBuffer({ size: Math.max(4, data.byteLength), usage: STORAGE | COPY_SRC | COPY_DST })
+        device.queue.writeBuffer(buffer, 0, data)
+        return buffer
+      })
     })
     const dims = device.createBuffer({ size: Math.max(16, 4 * fields.length), usage: UNIFORM | COPY_DST })
     const sizes = fields.map((name) => params[symbols.findIndex((p) => p.name === name)] ?? 0)
@@ -114,7 +125,7 @@ export async function wgslKernels(compiled: Compiled, device: GPUDevice): Promis
       layout,
       entries: [
         ...(printed.usesDims ? [{ binding: 0, resource: { buffer: dims } }] : []),
-        ...buffers.map((buffer, i) => ({ binding: i + 1, resource: { buffer } })),
+        ...buffers.flat().map((buffer, i) => ({ binding: i + 1, resource: { buffer } })),
       ],
     })
     const groups = evaluate(printed.entries[entry].groups, valueOf)
@@ -128,7 +139,7 @@ export async function wgslKernels(compiled: Compiled, device: GPUDevice): Promis
     const results = args.flatMap((data, i) => {
       if (!printed.written[i] || data.byteLength === 0) return []
       const copy = device.createBuffer({ size: data.byteLength, usage: MAP_READ | COPY_DST })
-      encoder.copyBufferToBuffer(buffers[i], 0, copy, 0, data.byteLength)
+      encoder.copyBufferToBuffer(buffers[i][0], 0, copy, 0, data.byteLength)
       return [{ data, copy }]
     })
     device.queue.submit([encoder.finish()])
@@ -137,6 +148,6 @@ export async function wgslKernels(compiled: Compiled, device: GPUDevice): Promis
       const bytes = copy.getMappedRange()
       data.set(data instanceof Float32Array ? new Float32Array(bytes) : new Int32Array(bytes))
     }
-    for (const buffer of [dims, ...buffers, ...results.map((r) => r.copy)]) buffer.destroy()
+    for (const buffer of [dims, ...buffers.flat(), ...results.map((r) => r.copy)]) buffer.destroy()
   }
 }

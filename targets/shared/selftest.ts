@@ -20,17 +20,25 @@ export function selftestLines(
   names: readonly string[],
   rules: FloatRules,
   p: Printer,
-  dims = inOrder,
+  { dims = inOrder, parts = () => undefined }: { readonly dims?: DimsText; readonly parts?: PartLengths } = {},
 ): string[] {
-  const lines = module.kernels.flatMap((k, i) => testOf(k, names[i], rules, dims))
+  const lines = module.kernels.flatMap((k, i) => testOf(k, names[i], rules, dims, (a) => parts(i, a)))
   return [`const tests${p.type('KernelTest[]')} = [`, ...indent(lines), ']', '']
 }
 
 /** How the dims of a test are written: by position, as kernels take them. */
 type DimsText = (params: ReadonlyMap<Sym, number>) => string
+/** The elements of each part of an argument that lies in several: tests fill and name buffers, not arguments. */
+type PartLengths = (kernel: number, argument: number) => readonly number[] | undefined
 const inOrder: DimsText = (params) => `[${[...params.values()].join(', ')}]`
 
-function testOf(kernel: StageKernel, name: string, rules: FloatRules, dimsText: DimsText): string[] {
+function testOf(
+  kernel: StageKernel,
+  name: string,
+  rules: FloatRules,
+  dimsText: DimsText,
+  partsOf: (argument: number) => readonly number[] | undefined,
+): string[] {
   const params = new Map(kernel.params.map((s) => [s, smallValue(s)]))
   const value = (s: Sym): number => params.get(s) ?? 0
   // The index of a loop ends before the loop does: beyond it a kernel would write outside of its results.
@@ -40,9 +48,16 @@ function testOf(kernel: StageKernel, name: string, rules: FloatRules, dimsText: 
   // Made-up inputs are floats: weights that are kept in fewer bits would be others.
   if (sizes.some((n) => n > largest) || kernel.args.some((a) => a.buffer.layout?.kept)) return []
   const written = kernel.args.flatMap((a, i) => (a.access === 'read' ? [] : [i]))
+  // What is filled, one by one: arguments, or the parts of one.
+  const filled = kernel.args.map((_, i) => partsOf(i) ?? [sizes[i]])
+  const places = filled.map((_, i) => filled.slice(0, i).flat().length)
   const seeds = new Map(kernel.args.map((a, i) => [a.buffer, i]))
-  const inputs = (buffer: StageKernel['args'][number]['buffer'], flat: number): number =>
-    sampleInput(seeds.get(buffer)!, flat, buffer.of === 'i32' || buffer.of === 'bool')
+  const inputs = (buffer: StageKernel['args'][number]['buffer'], flat: number): number => {
+    const argument = seeds.get(buffer)!
+    const part = Math.floor(flat / filled[argument][0])
+    const at = flat - part * filled[argument][0]
+    return sampleInput(places[argument] + part, at, buffer.of === 'i32' || buffer.of === 'bool')
+  }
   const point = pointEvaluator(kernel, inputs, params, rules)
   const expected: string[] = []
   for (const argument of written) {
@@ -53,15 +68,17 @@ function testOf(kernel: StageKernel, name: string, rules: FloatRules, dimsText: 
         if (found === undefined || !Number.isFinite(found.value + found.bound)) continue
         const bound = found.bound + Math.abs(found.value) * 2 ** -23 + 1e-12
         expected.push(
-          `[${argument}, ${found.offset}, ${Number(found.value.toPrecision(9))}, ${Number((bound * 1.01).toPrecision(3))}]`,
+          `[${places[argument]}, ${found.offset}, ${Number(found.value.toPrecision(9))}, ${Number((bound * 1.01).toPrecision(3))}]`,
         )
         break
       }
     }
   }
   // A kernel whose every result was left out by a guard could not be told apart from an input.
-  if (written.some((a) => !expected.some((e) => e.startsWith(`[${a},`)))) return []
-  const lengths = kernel.args.map((a, i) => (a.buffer.of === 'i32' || a.buffer.of === 'bool' ? -sizes[i] : sizes[i]))
+  if (written.some((a) => !expected.some((e) => e.startsWith(`[${places[a]},`)))) return []
+  const lengths = kernel.args.flatMap(({ buffer: { of } }, i) =>
+    filled[i].map((n) => (of === 'i32' || of === 'bool' ? -n : n)),
+  )
   return [
     `{ name: ${quote(kernel.name)}, run: ${name}, lengths: [${lengths.join(', ')}], dims: ${dimsText(params)},`,
     `  expect: [${[...new Set(expected)].join(', ')}] },`,

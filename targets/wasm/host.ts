@@ -95,7 +95,7 @@ export function printModule(given: Module, file: string, options: HostOptions): 
         module.kernels.map((_, i) => String(numbers.kernels + i)),
         floats,
         p,
-        (params) => `{ ${[...params].map(([s, n]) => `${property(s.name)}: ${n}`).join(', ')} }`,
+        { dims: (params) => `{ ${[...params].map(([s, n]) => `${property(s.name)}: ${n}`).join(', ')} }` },
       )
     : []
   const sections = [

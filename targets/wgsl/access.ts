@@ -10,6 +10,7 @@ import type { Ix } from '../../src/types/ix.ts'
 import { isConst, print } from '../../src/types/ix.ts'
 import type { Text } from './syntax.ts'
 import { P, atomText, infix } from './syntax.ts'
+import { readerLines } from './parts.ts'
 import { comment } from './text.ts'
 
 export type Load = Expr & { readonly k: 'load' }
@@ -18,6 +19,8 @@ export type Store = Stmt & { readonly k: 'store' }
 /** How a buffer is declared. */
 export interface Held {
   readonly name: string
+  /** Of a weight that is read through a function, as one in parts is: the names of the parts, the elements in each but the last, and the function that reads one. */
+  readonly split?: { readonly names: readonly string[]; readonly each: number; readonly read: string }
 }
 
 /** What an access needs of its surroundings. */
@@ -35,13 +38,25 @@ export function arrayType(buf: Buffer): string {
   return `array<${scalarType(buf.of)}, ${size}>`
 }
 
-/** The declaration of argument `i`; `given` is the model's own buffer where the kernel calls it otherwise. */
-export function bindingText(buf: Buffer, held: Held, i: number, written: boolean, given: Buffer): string {
+/**
+ * The declarations of an argument, bound from `first` on; `given` is the model's own buffer where the kernel calls it otherwise. One in parts has a
+ * binding for each, and the function that reads it.
+ */
+export function bindingLines(buf: Buffer, held: Held, first: number, written: boolean, given: Buffer): string[] {
   const called = given === buf ? '' : `${given.name} `
   const layout = given.layout === undefined ? '' : ` as ${given.layout.name}`
   const shape = `${given.of}[${given.shape.map((x) => print(x)).join(', ')}]${layout}`
   const access = written ? 'read_write' : 'read'
-  return `@group(0) @binding(${i + 1}) var<storage, ${access}> ${held.name}: array<${scalarType(buf.of)}>; ${comment(called + shape)}`
+  const bound = (name: string, i: number, about: string): string =>
+    `@group(0) @binding(${first + i}) var<storage, ${access}> ${name}: array<${scalarType(buf.of)}>;${about}`
+  const about = ` ${comment(called + shape)}`
+  if (held.split === undefined) return [bound(held.name, 0, about)]
+  return [
+    ...held.split.names.map((name, i, { length }) =>
+      bound(name, i, i > 0 ? '' : length === 1 ? about : `${about}, in ${length} parts`),
+    ),
+    ...readerLines(buf.of, held.split),
+  ]
 }
 
 /** Which element of the declared array an access is to: loops compute those of its terms that they do not change ahead. */
@@ -51,7 +66,8 @@ const placeText = (a: Load | Store, s: AccessScope): string => `${s.held(a.buf).
 
 /** The value of a load; a truth value is stored as 0 or 1. */
 export function loadText(e: Load, s: AccessScope): Text {
-  const value = atomText(placeText(e, s))
+  const { split } = s.held(e.buf)
+  const value = atomText(split === undefined ? placeText(e, s) : `${split.read}(${s.ix(positionOf(e)).s})`)
   return e.of === 'bool' ? infix('!=', P.compare, value, atomText('0')) : value
 }
 

@@ -1,4 +1,6 @@
 /** The host module: types, kernels embedded as WGSL, tables and `load`, with the runtime inlined. It imports nothing. */
+import type { DeviceProfile } from '../../src/program/profiles.ts'
+import { webgpuProfile } from '../../src/program/profiles.ts'
 import { kernelsOf } from '../../src/program/steps.ts'
 import type { HostStep, Module } from '../../src/program/types.ts'
 import type { WeightFormat } from '../../src/target.ts'
@@ -22,6 +24,7 @@ import { slotLines, specLines } from '../shared/weights.ts'
 import { floats } from './floats.ts'
 import type { PrintedKernel } from './kernel.ts'
 import { dimsOf, printKernel } from './kernel.ts'
+import { partsOf } from './parts.ts'
 import { schedule } from './recipes.ts'
 import { kernelLines, listedSlots, programLines, sharedParts, stepsOf, withoutIdentityPacks } from './tables.ts'
 
@@ -52,13 +55,23 @@ export interface EmittedModule extends PrintedModule {
   readonly kernels: readonly PrintedKernel[]
 }
 
+/** Bytes that one binding holds. */
+export const bindingBytes = ({ limits }: DeviceProfile): number =>
+  Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize)
+
 /** Kernels of the module as they are emitted, shared between programs. */
-export function printKernels(module: Module): {
+export function printKernels(
+  module: Module,
+  profile: DeviceProfile = webgpuProfile,
+): {
   readonly kernels: readonly PrintedKernel[]
   readonly fields: readonly string[]
 } {
   const dims = dimsOf(dimsIn(module))
-  const kernels = module.kernels.map((k, i) => printKernel(k, schedule(k, { used: usesOf(module, i) }), dims))
+  const most = bindingBytes(profile)
+  const scheduled = module.kernels.map((k, i) => schedule(k, { used: usesOf(module, i) }))
+  const readers = module.kernels.some((k, i) => scheduled[i].constants && k.args.some((a) => partsOf(a, most)))
+  const kernels = module.kernels.map((k, i) => printKernel(k, scheduled[i], dims, most, readers))
   return { kernels, fields: dims.fields }
 }
 function dimsIn(module: Module): readonly Sym[] {
@@ -78,7 +91,12 @@ function usesOf(module: Module, kernel: number): 'one' | 'many' | 'both' {
 
 export function printModule(
   given: Module,
-  options: { readonly language: Language; readonly generation?: GenerationLevel; readonly weights?: WeightFormat },
+  options: {
+    readonly language: Language
+    readonly generation?: GenerationLevel
+    readonly weights?: WeightFormat
+    readonly profile?: DeviceProfile
+  },
 ): EmittedModule {
   const { module: sharing, runByPrefill } = share(given, true)
   const module = withoutIdentityPacks(sharing)
@@ -94,7 +112,8 @@ export function printModule(
     ...generationPieces(module, generation, 'wgsl'),
   ]
   const p = printer(options.language, [...fixedNames, ...pieces.flatMap((n) => runtimePieces[n].names)])
-  const { kernels, fields } = printKernels(module)
+  const { kernels, fields } = printKernels(module, options.profile)
+  const cut = cutOf(kernels)
   const listed = listedSlots(module)
   const packs = packKernels(listed, p, plainSchedule)
   const shared = sharedParts(kernels, p)
@@ -128,8 +147,8 @@ export function printModule(
     `const slots${p.type('WeightSlot[]')} = [`, ...indent(slotLines(listed, packs.of)), ']', '',
     ...rulesLines(module, p), '',
     ...title('Self-test'),
-    ...selftestLines(module, kernels.map((k) => quote(k.name)), floats, p, (params) => `{ ${[...params].map(([s, n]) => `${property(s.name)}: ${n}`).join(', ')} }`),
-    ...loadLines(module, p, { runByPrefill, generation, quantised }), '',
+    ...selftestLines(module, kernels.map((k) => quote(k.name)), floats, p, { parts: (k, a) => kernels[k].split[a], dims: (params) => `{ ${[...params].map(([s, n]) => `${property(s.name)}: ${n}`).join(', ')} }` }),
+    ...loadLines(module, p, { runByPrefill, generation, quantised, cut }), '',
   ] // prettier-ignore
   return {
     text: moduleText(sections, pieces, p.language, types),
@@ -142,12 +161,17 @@ interface LoadParts {
   readonly runByPrefill: boolean
   readonly generation: GenerationLevel
   readonly quantised: boolean
+  readonly cut: number | undefined
 }
+
+/** Elements of each part of the weights that are in parts, if there are any. */
+const cutOf = (kernels: readonly PrintedKernel[]): number | undefined =>
+  kernels.flatMap((k) => k.split.flatMap((parts) => parts?.[0] ?? []))[0]
 
 /** Indented, except for the code inside template literals. */
 const kernelText = (lines: readonly string[]): string[] => lines.map((l) => `  ${l}`)
 
-function loadLines(module: Module, p: Printer, { runByPrefill, generation, quantised }: LoadParts): string[] {
+function loadLines(module: Module, p: Printer, { runByPrefill, generation, quantised, cut }: LoadParts): string[] {
   const as = (type: string): string => (p.language === 'ts' ? ` as unknown as ${type}` : '')
   const method = (name: string, input: string, output: string, call: string): string =>
     `${name}: async (inputs${p.type(input)}) => (await session.${call})${as(output)},`
@@ -168,7 +192,7 @@ function loadLines(module: Module, p: Printer, { runByPrefill, generation, quant
   return [
     ...docComment(['Opens a device, compiles the kernels and reads the weights (safetensors: URL, path, bytes, File or stream), one tensor at a time.']),
     `export async function load(options${p.type('OpenOptions')})${p.type('Promise<Model>')} {`,
-    ...indent([`const session = await openSession({ model, kernels, specs, rules, slots${quantised ? ', read: readQuantised' : ''} }, options)`, ...generating.before, 'return {', ...indent(methods), '}']),
+    ...indent([`const session = await openSession({ model, kernels, specs, rules, slots${quantised ? ', read: readQuantised' : ''}${cut === undefined ? '' : `, cut: ${cut}`} }, options)`, ...generating.before, 'return {', ...indent(methods), '}']),
     '}',
   ] // prettier-ignore
 }

@@ -12,11 +12,13 @@ export const wgsl: Target = {
   description: 'WGSL kernels and a host module on the WebGPU API: browsers, and Node with the package webgpu',
   floats,
   panelLayout,
-  emit: async (module, { language, generation, weights }) => {
+  needs: async (module, profile) => (await import('./limits.ts')).needs(module, profile),
+  emit: async (module, { language, generation, weights, profile }) => {
     const { text, declarations, kernels } = printModule(module, {
       language,
       generation,
       ...(weights ? { weights } : {}),
+      ...(profile ? { profile } : {}),
     })
     const name = module.name.replace(/[^A-Za-z0-9_-]+/g, '_') || 'model'
     const types: Artifact[] = language === 'ts' ? [] : [{ path: `${name}.d.ts`, text: declarations }]

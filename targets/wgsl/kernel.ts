@@ -12,10 +12,11 @@ import { effectsOf, extentOf, visitStmts } from '../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { con, isConst, mul, substitute } from '../../src/types/ix.ts'
 import type { Held } from './access.ts'
-import { arrayType, bindingText, scalarType } from './access.ts'
+import { arrayType, bindingLines, scalarType } from './access.ts'
 import type { FoldCall } from './folds.ts'
 import type { MathHelper } from './math.ts'
 import { mathHelpers, withNeeds } from './math.ts'
+import { partsOf } from './parts.ts'
 import { ixText } from './numbers.ts'
 import type { Scheduled, Variant } from './recipes.ts'
 import type { Tail } from './recipes/contraction.ts'
@@ -30,7 +31,8 @@ export interface PrintedEntry {
   readonly groups: Ix
   readonly upTo?: number
   readonly workgroupBytes: number
-  readonly invocations: number
+  /** Threads of a workgroup, along x and y. */
+  readonly size: readonly [number, number]
 }
 export interface PrintedKernel {
   readonly name: string
@@ -39,6 +41,8 @@ export interface PrintedKernel {
   readonly parts: readonly Part[]
   /** Per argument: whether the kernel writes it. */
   readonly written: readonly boolean[]
+  /** Per argument: the elements of each of its parts, where it has several bindings. */
+  readonly split: readonly (readonly number[] | undefined)[]
   readonly usesDims: boolean
   /** What variants are chosen by. */
   readonly rows?: Ix
@@ -72,7 +76,17 @@ export function dimsOf(symbols: readonly Sym[]): Dims & { readonly fields: reado
   }
 }
 
-export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dims): PrintedKernel {
+/**
+ * `most` are the bytes that a binding holds: weights that take more are read in parts. With `readers` every weight that kernels of other sizes
+ * read alike is read through a function, so that their text stays the same where one of them reads parts.
+ */
+export function printKernel(
+  kernel: StageKernel,
+  scheduled: Scheduled,
+  dims: Dims,
+  most: number = Infinity,
+  readers = false,
+): PrintedKernel {
   const top = names()
   const name = kernel.name
   const known = new Map<object, string>()
@@ -80,7 +94,17 @@ export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dim
   const effects = nests.map((n) => effectsOf(n.body))
   const writes = new Set(effects.flatMap((e) => [...e.writes]))
   const args = nests[0].args.map((a) => a.buffer)
-  const held = new Map(args.map((b): [Buffer, Held] => [b, { name: top.name(b.name) }]))
+  const split = kernel.args.map((a) => partsOf(a, most))
+  const held = new Map(
+    args.map((b, i): [Buffer, Held] => {
+      const name = top.name(b.name)
+      const parts = split[i]
+      const alike = readers && b !== kernel.args[i].buffer && kernel.args[i].role === 'weight'
+      if (parts === undefined && !alike) return [b, { name }]
+      const numbered = parts?.map((_, n) => top.name(`${b.name}_${n}`)) ?? [name]
+      return [b, { name, split: { names: numbered, each: parts?.[0] ?? 0, read: top.name(`${b.name}_at`) } }]
+    }),
+  )
   for (const s of kernel.params) known.set(s, dims.nameOf(s))
   const constants = [...(scheduled.constants ?? [])].map(([s, value]) => {
     known.set(s, top.name(s.name))
@@ -111,7 +135,12 @@ export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dim
     const lines = body.map((l) => l.replace(/\$(\w+)/g, (_, n: string) => helper(n as MathHelper)))
     return part(helper(h), [comment(doc), `fn ${helper(h)}(${params}) -> ${result} {`, ...indent(lines), '}', ''])
   })
-  const bindings = args.map((b, i) => bindingText(b, held.get(b)!, i, writes.has(b), kernel.args[i].buffer))
+  let next = 1
+  const bindings = args.flatMap((b, i) => {
+    const first = next
+    next += split[i]?.length ?? 1
+    return bindingLines(b, held.get(b)!, first, writes.has(b), kernel.args[i].buffer)
+  })
   const parts = [
     part('own', [...kernel.doc.map(comment), ...constants, ...bindings, '', ...(shared ? [...shared.lines, ''] : [])]),
     part('place', ['struct Place { @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u }', '']),
@@ -125,7 +154,7 @@ export function printKernel(kernel: StageKernel, scheduled: Scheduled, dims: Dim
   ]
   const fixed = new Map([...(scheduled.constants ?? [])].map(([s, n]): [Sym, Ix] => [s, con(n)]))
   return {
-    name, usesDims, parts, code: parts.map((x) => x.text).join(''), written: args.map((b) => writes.has(b)),
+    name, usesDims, parts, code: parts.map((x) => x.text).join(''), written: args.map((b) => writes.has(b)), split,
     entries: printed.map((p) => ({ ...p.entry, groups: substitute(p.entry.groups, fixed) })),
     ...(scheduled.rows ? { rows: scheduled.rows } : {}),
   } // prettier-ignore
@@ -290,7 +319,7 @@ function printEntry(
       '}',
     ],
     entry: {
-      entry, groups: total, invocations: size[0] * size[1],
+      entry, groups: total, size: [size[0], size[1]],
       workgroupBytes: shape.allocs.reduce((n, x) => n + 4 * (isConst(storageOf(x)) ?? 0), 0),
       ...(v.upTo === undefined ? {} : { upTo: v.upTo }),
     }, // prettier-ignore

@@ -53,7 +53,7 @@ export function kernelLines(
     return [
       `${property(k.name)}: {`,
       ...indent([
-        `buffers: '${k.written.map((w) => (w ? 'w' : 'r')).join('')}',`,
+        `buffers: '${k.written.map((w, i) => (w ? 'w' : 'r').repeat(k.split[i]?.length ?? 1)).join('')}',`,
         `dims: ${k.usesDims},`,
         ...(k.rows !== undefined && k.entries.length > 1 ? [`rows: ${formula(k.rows, p)},`] : []),
         'entries: [', ...indent(entries), '],',
@@ -100,8 +100,11 @@ function stepLines(
   p: Printer,
 ): string[] {
   return steps.flatMap((s) => {
-    if (s.k === 'dispatch')
-      return [`[${[quote(kernels[s.kernel].name), ...s.args.map((a) => slotText(a, layer))].join(', ')}],`]
+    if (s.k === 'dispatch') {
+      const { name, split } = kernels[s.kernel]
+      const args = s.args.flatMap((a, i) => (split[i] ?? [0]).map((_, part) => slotText(a, layer, part)))
+      return [`[${[quote(name), ...args].join(', ')}],`]
+    }
     if (s.k === 'scan') {
       const head = `t: ${quote(s.t.name)}, count: ${formula(s.count, p)}${s.reverse ? ', reverse: true' : ''}`
       return [`{ ${head}, steps: [`, ...indent(stepLines(s.body, kernels, layer, p)), '] },']
@@ -112,10 +115,14 @@ function stepLines(
   })
 }
 
-function slotText(slot: Slot, layer: string | undefined): string {
+/** The first part of a weight has its name, the others their number in front. */
+function slotText(slot: Slot, layer: string | undefined, part: number): string {
+  if (part > 0 && (slot.k === 'perLayer' ? slot.of : slot.k) !== 'weight')
+    throw new Error('internal: a split that is no weight')
+  const weight = part === 0 ? 'w' : String(part)
   switch (slot.k) {
     case 'weight':
-      return quote(`w:${slot.name}`)
+      return quote(`${weight}:${slot.name}`)
     case 'state':
       return quote(`s:${slot.name}`)
     case 'input':
@@ -126,7 +133,7 @@ function slotText(slot: Slot, layer: string | undefined): string {
       return String(slot.index)
     case 'perLayer':
       return layerName(
-        slot.names.map((n) => `${slot.of === 'weight' ? 'w' : 's'}:${n}`),
+        slot.names.map((n) => `${slot.of === 'weight' ? weight : 's'}:${n}`),
         layer ?? '0',
       )
   }

@@ -25,6 +25,8 @@ export interface Parts {
   readonly slots: readonly WeightSlot[]
   /** What knows the files, where they may be quantised. */
   readonly read?: typeof readTensors
+  /** Elements that a part of a weight has at most, where some are in parts: the first has the weight's name, others their number in front. */
+  readonly cut?: number
 }
 export type OpenOptions = LoadOptions & GpuOptions & { readonly weights: WeightSource }
 
@@ -47,10 +49,19 @@ export async function openSession(parts: Parts, options: OpenOptions): Promise<S
   }
 }
 
+/** The buffers of a weight, and the elements that lie in each. */
+function partsOf(name: string, length: number, cut: number): [buffer: string, from: number, to: number][] {
+  return Array.from({ length: Math.ceil(length / cut) || 1 }, (_, i) => [
+    `${i || 'w'}:${name}`,
+    i && i * cut,
+    Math.min((i + 1) * cut, length),
+  ])
+}
+
 /** Tensors that no slot names are slots of their own. */
 async function loadSlots(
   buffers: Buffers,
-  { specs, rules, slots: listed, read }: Parts,
+  { specs, rules, slots: listed, read, cut = Infinity }: Parts,
   options: OpenOptions,
 ): Promise<void> {
   const named = new Set(listed.flatMap((s) => [s.name, ...(s.from ?? [])]))
@@ -64,11 +75,14 @@ async function loadSlots(
       if ((from.length > 0 && !from.includes(name)) || !from.every((n) => raw.has(n))) continue
       const arrays = from.map((n) => raw.get(n)!)
       const length = slot.length ?? arrays[0].length
-      buffers.fill(`w:${slot.name}`, length * 4, (memory) => {
-        const to = new Float32Array(memory, 0, length)
-        if (slot.pack) slot.pack(...arrays, to)
-        else to.set(arrays[0])
-      })
+      const pack = (to: Float32Array) => (slot.pack ? slot.pack(...arrays, to) : to.set(arrays[0]))
+      let [whole] = arrays
+      if (slot.pack && length > cut) pack((whole = new Float32Array(length)))
+      for (const [buffer, from, to] of partsOf(slot.name, length, cut))
+        buffers.fill(buffer, (to - from) * 4, (memory) => {
+          if (length > cut) new Float32Array(memory).set(whole.subarray(from, to))
+          else pack(new Float32Array(memory, 0, length))
+        })
       open.delete(slot)
     }
     for (const n of raw.keys())

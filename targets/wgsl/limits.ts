@@ -1,0 +1,37 @@
+/** What an emitted module asks of a device, for proofs before it runs: the kernels and sizes are those that `host.ts` prints. */
+import type { DeviceProfile } from '../../src/program/profiles.ts'
+import type { Module } from '../../src/program/types.ts'
+import type { KernelNeeds, Needs } from '../../src/target.ts'
+import { isConst } from '../../src/types/ix.ts'
+import { share } from '../shared/share.ts'
+import { bindingBytes, printKernels } from './host.ts'
+import type { PrintedKernel } from './kernel.ts'
+import { partBytes } from './parts.ts'
+
+export function needs(given: Module, profile: DeviceProfile): Needs {
+  const { module } = share(given, true)
+  const { kernels, fields } = printKernels(module, profile)
+  const most = bindingBytes(profile)
+  return {
+    module,
+    kernels: kernels.map(kernelNeeds),
+    weights: module.weights.map((w) => {
+      const bytes = 4 * isConst(w.layout.size)!
+      return { name: w.name, bytes, parts: bytes <= most ? 1 : Math.ceil(bytes / partBytes(most)) }
+    }),
+    uniformBytes: 4 * fields.length,
+  }
+}
+
+const kernelNeeds = ({ name, split, rows, entries }: PrintedKernel): KernelNeeds => ({
+  name,
+  bindings: split.reduce((n, parts) => n + (parts?.length ?? 1), 0),
+  ...(rows ? { rows } : {}),
+  variants: entries.map(({ entry, groups, upTo, workgroupBytes, size }) => ({
+    name: entry,
+    groups,
+    ...(upTo === undefined ? {} : { upTo }),
+    workgroupBytes,
+    threads: size,
+  })),
+})
