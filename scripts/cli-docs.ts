@@ -55,6 +55,7 @@ const shown: Readonly<Record<string, readonly Shown[]>> = {
   ],
   explain: [{ argv: [shakespeare], about: 'Kernels, dispatches and bytes of each program, before and after fusion, and memory:', most: 60 }],
   bench: [{ argv: [shakespeare, '--prompt', '32', '--tokens', '8', '--rounds', '3'], about: 'Each target has its turn in each round; kernels are those of the last call:', most: 40 }],
+  profile: [{ argv: [shakespeare, '--prompt', '32', '--rounds', '5'], about: 'Kernels of the WGSL target, each timed by the device, against its copies and its arithmetic ([how](profile.md)):', most: 40 }],
   tune: [{ argv: [shakespeare, '--budget', '10', '--out', 'OUT/shakespeare.tune.json'], about: 'Which schedules are best on this machine ([what is tried](tuning.md)):' }],
   doctor: [{ argv: [], about: 'What is missing, what that costs, and what to do:' }],
   ir: [

@@ -6,7 +6,7 @@ let opened: Promise<{ device: GPUDevice; description: string; software: boolean;
 export function device() {
   opened ??= (async () => {
     const { openGpu } = await import('../gpu/dawn.ts')
-    const gpu = await openGpu({ uninitialisedWorkgroupMemory: true })
+    const gpu = await openGpu({ uninitialisedWorkgroupMemory: true, preciseTimestamps: true })
     return {
       device: await gpu.device(),
       description: gpu.description,

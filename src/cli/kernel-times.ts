@@ -1,89 +1,104 @@
-/** How long each kernel of a model takes within a call, where the emitted code is JavaScript that can be listened to. */
+/** How long each kernel of a model takes within a call, on how much. */
 import { at, trafficOf } from '../explain/bytes.ts'
 import { flopsOf } from '../explain/work.ts'
-import { dispatchesOf } from '../program/steps.ts'
+import type { StageKernel } from '../kernel/stage.ts'
+import { dispatchesOf, type Dispatched } from '../program/steps.ts'
 import type { Module, ProgramName } from '../program/types.ts'
-import type { Artifact } from '../target.ts'
-import type { Sym } from '../types/ix.ts'
+import type { Ix, Sym } from '../types/ix.ts'
+import { symbolsOf } from '../types/ix.ts'
+import type { Heard } from './listen.ts'
 
-/** A kernel in one call of a program: how often it ran, for how long, on how much. Bytes count each argument once. */
-export interface KernelTime {
-  readonly name: string
-  readonly calls: number
-  readonly milliseconds: number
+/** What a dispatch of a kernel does. Bytes count each argument once. */
+export interface Work {
   readonly flops: number
   readonly bytes: number
 }
-
-/** What the instrumented module exports besides. */
-export interface Listener {
-  /** Milliseconds of each call of a kernel, in order, while it is there. */
-  times: number[] | undefined
+/** One dispatch of a call. */
+export interface DispatchTime extends Work {
+  readonly name: string
+  /** The kernel; none for what a target does besides. */
+  readonly kernel: StageKernel | undefined
+  readonly entry?: string
+  readonly groups?: readonly number[]
+  readonly program: ProgramName
+  /** `layer 3`. */
+  readonly within: readonly string[]
+  readonly milliseconds: number
+}
+/** A kernel in one call of a program: how often it ran, for how long, on how much. */
+export interface KernelTime extends Work {
+  readonly name: string
+  readonly calls: number
+  readonly milliseconds: number
 }
 
-/**
- * The JavaScript of the TypeScript target, with an export `kernelTimes` that listens to the functions which programs call. Undefined for text of
- * another form.
- */
-export function listening(artifacts: readonly Artifact[]): readonly Artifact[] | undefined {
-  const main = artifacts.find((a) => a.path.endsWith('.js'))
-  if (main === undefined) return undefined
-  const section = (title: string): string | undefined =>
-    new RegExp(`^// -+ ${title} -+\\n([^]*?)(?=^// -+ \\w)`, 'm').exec(main.text)?.[1]
-  const [kernels, programs] = [section('Kernels'), section('Programs')]
-  if (kernels === undefined || programs === undefined) return undefined
-  const names = [...kernels.matchAll(/^function ([\w$]+)\(/gm)].map(([, name]) => name)
-  const called = names.filter((name) => new RegExp(`^ *${name.replaceAll('$', '\\$')}\\(`, 'm').test(programs))
-  if (called.length === 0) return undefined
-  const more = [
-    'export const kernelTimes = { times: undefined }',
-    'function heard(f) {',
-    '  return (...args) => {',
-    '    if (kernelTimes.times === undefined) return f(...args)',
-    '    const start = performance.now()',
-    '    const result = f(...args)',
-    '    kernelTimes.times.push(performance.now() - start)',
-    '    return result',
-    '  }',
-    '}',
-    ...called.map((name) => `${name} = heard(${name})`),
-  ]
-  return artifacts.map((a) => (a === main ? { ...a, text: `${a.text}\n${more.join('\n')}\n` } : a))
-}
+type Sizes = Readonly<Record<string, number>>
 
 /**
- * What kernels did in a call of `name`, from the times of its dispatches, most time first. Undefined if these are not that program's: a target
- * may cut a dispatch in pieces.
+ * The dispatches of programs that ran one after the other, from what was heard. Undefined if that is not what these programs do. Where names were
+ * heard, a kernel may have been cut into several dispatches of one name, and what a program does not know may stand between its kernels.
  */
-export function kernelTimes(
+export function dispatchTimes(
   module: Module,
-  name: ProgramName,
-  dims: ReadonlyMap<Sym, number>,
-  times: readonly number[],
-): KernelTime[] | undefined {
-  const program = module.programs.find((p) => p.name === name)
-  if (program === undefined) return undefined
-  const runs = [...dispatchesOf(program.steps, (s) => dims.get(s) ?? 1)]
-  if (runs.length !== times.length) return undefined
-  const found = new Map<number, KernelTime>()
-  for (const [i, { kernel: index, at: loops }] of runs.entries()) {
-    const kernel = module.kernels[index]
-    const { read, written } = trafficOf(kernel)
-    const sizes = new Map([...dims, ...loops])
-    const sum = found.get(index) ?? { name: kernel.name, calls: 0, milliseconds: 0, flops: 0, bytes: 0 }
-    found.set(index, {
-      name: kernel.name,
+  programs: readonly ProgramName[],
+  sizes: Sizes,
+  heard: readonly Heard[],
+): DispatchTime[] | undefined {
+  const expected = programs.flatMap((name) => {
+    const program = module.programs.find((p) => p.name === name)
+    const runs = program === undefined ? [] : [...dispatchesOf(program.steps, (s) => sizes[s.name] ?? 1)]
+    return runs.map((d) => ({ ...d, program: name }))
+  })
+  const work = workOf(module, sizes)
+  const out: DispatchTime[] = []
+  let next = 0
+  for (const { name, ...time } of heard) {
+    const d = expected[next]
+    const own = d && module.kernels[d.kernel]
+    if (own && (name === undefined || name === own.name)) {
+      out.push({ ...time, ...work(d), name: own.name, kernel: own, program: d.program, within: d.within })
+      next++
+      continue
+    }
+    if (name === undefined) return undefined
+    const last = out[out.length - 1]
+    const more = last?.name === name ? last : { kernel: undefined, program: last?.program ?? programs[0], within: [] }
+    out.push({ ...more, ...time, name, flops: 0, bytes: 0 })
+  }
+  return next === expected.length ? out : undefined
+}
+
+/** What dispatches do at given sizes, each kind of dispatch computed once. */
+function workOf(module: Module, sizes: Sizes): (d: Dispatched) => Work {
+  const known = new Map<string, Work>()
+  return ({ kernel, at: loops }) => {
+    const key = [kernel, ...[...loops].map(([s, t]) => `${s.name}=${t}`)].join()
+    let found = known.get(key)
+    if (found === undefined) {
+      const k = module.kernels[kernel]
+      const { read, written } = trafficOf(k)
+      const flops = flopsOf(k)
+      const count = (x: Ix): number => at(x, dimsOf([read, written, flops], sizes, loops))
+      known.set(key, (found = { flops: count(flops), bytes: count(read) + count(written) }))
+    }
+    return found
+  }
+}
+const dimsOf = (counts: readonly Ix[], sizes: Sizes, loops: ReadonlyMap<Sym, number>): ReadonlyMap<Sym, number> =>
+  new Map([...counts.flatMap((x) => [...symbolsOf(x)]).map((s): [Sym, number] => [s, sizes[s.name] ?? 1]), ...loops])
+
+/** The same by kernel, most time first. */
+export function byKernel(dispatches: readonly DispatchTime[]): KernelTime[] {
+  const found = new Map<string, KernelTime>()
+  for (const { name, milliseconds, flops, bytes } of dispatches) {
+    const sum = found.get(name) ?? { name, calls: 0, milliseconds: 0, flops: 0, bytes: 0 }
+    found.set(name, {
+      name,
       calls: sum.calls + 1,
-      milliseconds: sum.milliseconds + times[i],
-      flops: sum.flops + at(flopsOf(kernel), sizes),
-      bytes: sum.bytes + at(read, sizes) + at(written, sizes),
+      milliseconds: sum.milliseconds + milliseconds,
+      flops: sum.flops + flops,
+      bytes: sum.bytes + bytes,
     })
   }
   return [...found.values()].sort((a, b) => b.milliseconds - a.milliseconds)
-}
-
-/** How many kernels a program runs; none where there is no such program. */
-export function dispatchCount(module: Module, name: ProgramName, dims: ReadonlyMap<Sym, number>): number {
-  const program = module.programs.find((p) => p.name === name)
-  return program === undefined ? 0 : [...dispatchesOf(program.steps, (s) => dims.get(s) ?? 1)].length
 }

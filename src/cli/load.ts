@@ -67,10 +67,11 @@ export async function loadModel(
   options: Partial<EmitOptions> = {},
   { threads, wide }: ThreadOptions = {},
   /** Changes what was emitted before it is imported. */
-  change: (artifacts: readonly Artifact[]) => readonly Artifact[] = (artifacts) => artifacts,
+  change: (artifacts: readonly Artifact[]) => readonly Artifact[] | Promise<readonly Artifact[]> = (artifacts) =>
+    artifacts,
 ): Promise<LoadedTarget> {
   const read = { ...(weights.quantised ? { weights: 'int8' as const } : {}), ...(wide ? { wide } : {}) }
-  const artifacts = change(await target.emit(compiled.lowered.module, { language: 'js', ...read, ...options }))
+  const artifacts = await change(await target.emit(compiled.lowered.module, { language: 'js', ...read, ...options }))
   const { module, close } = await importArtifacts(artifacts)
   const gpu = target.name === 'wgsl' ? await device() : undefined
   const model = await ctx.progress.task(`loading ${weights.label} for ${target.name}`, (report) =>

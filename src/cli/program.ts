@@ -241,6 +241,27 @@ const commands: Readonly<Record<string, Shape>> = {
     ],
     load: async () => (await import('./commands/bench.ts')).bench,
   },
+  profile: {
+    summary: 'time the kernels of a model, against what the machine can do',
+    args: file,
+    options: [
+      ...source, weights, random, dims,
+      target('wgsl, wasm or typescript', 'wgsl'),
+      ...threads,
+      option('--prompt <n>', 'length of the prompt (default: 64, or what the model takes)').argParser(wholeNumber),
+      option('-n, --tokens <n>', 'tokens after the prompt; the last one is shown').argParser(wholeNumber).default(4),
+      option('--rounds <n>', 'how often; of each kernel the least time counts').argParser(wholeNumber).default(10),
+      tuned,
+      option('--svg <file>', 'draw programs, layers and kernels as wide as they take time'),
+      option('--seed <n>', 'seed of the inputs').argParser(wholeNumber).default(1),
+    ], // prettier-ignore
+    examples: [
+      ['tfmc profile model.tfm', 'on the graphics card; random weights, if there are none beside it'],
+      ['tfmc profile model.tfm --prompt 256 --svg profile.svg', ''],
+      ['tfmc profile model.tfm --target wasm --threads 1 --json', ''],
+    ],
+    load: async () => (await import('./commands/profile.ts')).profile,
+  },
   tune: {
     summary: 'try the schedules of a model on this machine, for --tune',
     args: file,

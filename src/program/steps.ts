@@ -9,6 +9,8 @@ export interface Dispatched {
   readonly label: string
   /** The indices of the loops around. */
   readonly at: ReadonlyMap<Sym, number>
+  /** What is repeated around it, outermost first: `layer 3`, `t = 5`. */
+  readonly within: readonly string[]
 }
 
 /** Each dispatch of a program in order, `layers` and loops unrolled, with the slots of that layer. `dims` gives the lengths of loops. */
@@ -17,19 +19,21 @@ export function* dispatchesOf(
   dims: (s: Sym) => number,
   layer = 0,
   at: ReadonlyMap<Sym, number> = new Map(),
+  within: readonly string[] = [],
 ): Generator<Dispatched> {
   for (const step of steps) {
     if (step.k === 'layers') {
-      for (let i = 0; i < step.count; i++) yield* dispatchesOf(step.body, dims, i, at)
+      for (let i = 0; i < step.count; i++) yield* dispatchesOf(step.body, dims, i, at, [...within, `layer ${i}`])
     } else if (step.k === 'scan') {
       const count = evaluate(step.count, dims)
       for (let i = 0; i < count; i++) {
         const t = step.reverse ? count - 1 - i : i
-        yield* dispatchesOf(step.body, dims, layer, new Map([...at, [step.t, t]]))
+        const inside = [...within, `${step.t.name} = ${t}`]
+        yield* dispatchesOf(step.body, dims, layer, new Map([...at, [step.t, t]]), inside)
       }
     } else {
       const args = step.args.map((s): Slot => (s.k === 'perLayer' ? { k: s.of, name: s.names[layer] } : s))
-      yield { kernel: step.kernel, args, label: step.label, at }
+      yield { kernel: step.kernel, args, label: step.label, at, within }
     }
   }
 }

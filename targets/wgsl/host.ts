@@ -89,6 +89,13 @@ function usesOf(module: Module, kernel: number): 'one' | 'many' | 'both' {
   return inStep ? (users.some((p) => p.name !== 'step') ? 'both' : 'one') : 'many'
 }
 
+function prepared(given: Module): { readonly module: Module; readonly runByPrefill: boolean } {
+  const { module, runByPrefill } = share(given, true)
+  return { module: withoutIdentityPacks(module), runByPrefill }
+}
+/** The module that is printed: its kernels are those that the emitted code dispatches, by name. */
+export const moduleOf = (given: Module): Module => prepared(given).module
+
 export function printModule(
   given: Module,
   options: {
@@ -98,8 +105,7 @@ export function printModule(
     readonly profile?: DeviceProfile
   },
 ): EmittedModule {
-  const { module: sharing, runByPrefill } = share(given, true)
-  const module = withoutIdentityPacks(sharing)
+  const { module, runByPrefill } = prepared(given)
   const generation = options.generation ?? 'basic'
   const loops = module.programs.some((program) => program.steps.some(hasLoop))
   const quantised = readsQuantised(options.weights)

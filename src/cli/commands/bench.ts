@@ -29,8 +29,8 @@ export async function bench(ctx: Context, [path]: (string | undefined)[], option
   const model = await openModel(ctx, path, options)
   const found = options.weights ?? (await findBeside(ctx.io, model.folders, ['model.safetensors', 'model.safetensors.index.json'])) // prettier-ignore
   const weights = await openWeightsOf(ctx, model, found === undefined && !model.hf ? { randomWeights: 1, ...options } : options) // prettier-ignore
-  const { tokens, rounds, seed, prompt, dims = {} } = options
-  const plan = { targets, dims, tokens, rounds, seed, ...(prompt === undefined ? {} : { prompt }) }
+  const { tokens, rounds, seed, prompt, kernels, dims = {} } = options
+  const plan = { targets, dims, tokens, rounds, seed, kernels, ...(prompt === undefined ? {} : { prompt }) }
   const tuning =
     options.tune === undefined ? undefined : await (await import('../tune.ts')).readTuning(ctx, options.tune)
   const made = await measure(ctx, model, weights, { ...plan, tuning }, options)

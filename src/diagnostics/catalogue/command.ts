@@ -229,6 +229,28 @@ export const badTuning = define(
   }),
 )
 
+export const onlyWholeTimes = define(
+  'TFM2211',
+  {
+    title: 'kernels cannot be timed one by one',
+    explain:
+      'Times of kernels come from timestamp queries, which a WebGPU device may lack. Then there are the times of whole calls, and of submissions as the processor waits for them.',
+    example: 'tfmc profile model.tfm, on an adapter without timestamp-query',
+    severity: 'warning',
+  },
+  (why: string) => `only whole calls are timed: ${why}`,
+)
+
+export const noKernelTimes = define(
+  'TFM2212',
+  {
+    title: 'there are no times of kernels to draw',
+    explain: '`--svg` draws kernels as wide as they take time; without timestamp queries there are no such times.',
+    example: 'tfmc profile model.tfm --svg profile.svg, on an adapter without timestamp-query',
+  },
+  (why: string): Said => ({ message: `nothing can be drawn: ${why}`, fix: 'leave out --svg' }),
+)
+
 export const bug = define(
   'TFM2209',
   {
