@@ -1,5 +1,8 @@
-/** Writes `docs/cli.md`: runs each command on the examples and captures what it prints. `npm run docs:cli`. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+/**
+ * Writes `docs/cli.md`: runs each command on the examples and captures what it prints. `npm run docs:cli`; `npm run docs:cli -- profile bench` writes
+ * the sections of these commands only.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run } from '../src/cli/cli.ts'
@@ -86,7 +89,12 @@ async function capture(argv: readonly string[], cwd: string): Promise<{ text: st
   // Progress is written in lines where there is no terminal.
   const lines = text
     .split('\n')
-    .filter((line) => !/^(comparing|loading|reading|compiling|evaluating|running)\b/.test(line))
+    .filter(
+      (line) =>
+        !/^(comparing|loading|reading|compiling|evaluating|running)\b|^(measuring|first calls|calls|kernels)\b.* …/.test(
+          line,
+        ),
+    )
   return { text: lines.join('\n').replaceAll(folder, 'OUT').replaceAll('OUT/', ''), code }
 }
 
@@ -98,6 +106,14 @@ function short(text: string, most: number): string {
 }
 
 const quoted = (word: string): string => (/[\s"=[]/.test(word) && /[\s"[]/.test(word) ? `"${word}"` : word)
+
+const file = join(packageRoot(), 'docs', 'cli.md')
+const wanted = process.argv.slice(2)
+/** The section of a command as it is. */
+function sectionNow(name: string): string | undefined {
+  const all = readFileSync(file, 'utf8').split(/^(?=## `tfmc )/m)
+  return all.find((s) => s.startsWith(`## \`tfmc ${name}\``))?.trimEnd()
+}
 
 async function page(): Promise<string> {
   const lines = [
@@ -112,6 +128,11 @@ async function page(): Promise<string> {
     '',
   ]
   for (const name of commandNames) {
+    const known = wanted.length > 0 && !wanted.includes(name) ? sectionNow(name) : undefined
+    if (known !== undefined) {
+      lines.push(known, '')
+      continue
+    }
     const help = (await capture([name, '--help'], packageRoot())).text
     const options = help.slice(help.indexOf('Usage:'), help.indexOf('\nExamples:'))
     const summary = help.split('\n')[2] ?? ''
@@ -129,7 +150,7 @@ async function page(): Promise<string> {
 }
 
 try {
-  writeFileSync(join(packageRoot(), 'docs', 'cli.md'), await page())
+  writeFileSync(file, await page())
   await closeDevice()
 } finally {
   rmSync(folder, { recursive: true, force: true })

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { packageRoot } from '../../src/package-root.ts'
 
-/** Sources, package.json and node_modules of the benchmark. */
-export const here = join(packageRoot(), 'bench/peers')
+/** package.json, node_modules and cache of the benchmark: of this one, or of the one that TFM_BENCH names. */
+export const here = join(packageRoot(), 'bench', process.env.TFM_BENCH ?? 'peers')
 /** Checkpoints, graphs and emitted modules: made when they are missing. */
 export const cache = join(here, '.cache')
 

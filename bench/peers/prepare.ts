@@ -17,7 +17,7 @@ import type { Variants } from './onnx/kernels.ts'
 import { bertVariants, gpt2Variants, quantisedVariants } from './onnx/transformers.ts'
 import { cache } from './places.ts'
 import { forPeers, lookup } from './quantise.ts'
-import { bert, gpt2 } from './workloads.ts'
+import { bert, gpt2, small } from './workloads.ts'
 import type { Workload } from './workloads.ts'
 
 export const checkpointOf = (w: Workload): string => join(cache, `${w.checkpoint}.safetensors`)
@@ -34,7 +34,7 @@ export const externalFilesOf = (w: Workload): string[] => [
 ]
 /** Path of a graph; beside it lies `<path>.json`, the list of the checkpoints it refers to. */
 export const graphPath = (w: Workload, variant: string): string =>
-  join(cache, `${w.id}.${variant.replace(/\W+/g, '-')}.onnx`)
+  join(cache, `${w.id}${small ? '-small' : ''}.${variant.replace(/\W+/g, '-')}.onnx`)
 
 /** The ONNX graphs that are tried for a workload; the first is the reference. */
 export function variantsOf(w: Workload): Variants {
@@ -143,7 +143,7 @@ function bertForPeers(
 
 /** The keys and values that a step finds: f32, for each layer first keys, then values, [heads, past, width]. */
 export const pastPath = (past: number, bits: 4 | 8 | undefined): string =>
-  join(cache, `gpt2${bits === undefined ? '' : `-int${bits}`}-past-${past}.bin`)
+  join(cache, `gpt2${small ? '-small' : ''}${bits === undefined ? '' : `-int${bits}`}-past-${past}.bin`)
 
 /** The ONNX graphs of a workload. */
 export async function prepareGraphs(w: Workload): Promise<void> {

@@ -55,9 +55,9 @@ const kernel = (
   checkpoint: [graph, ...Object.values(set)].join('-'),
 }) // prettier-ignore
 
-const matmul = (m: number, k: number, n: number): Workload =>
+export const matmul = (m: number, k: number, n: number): Workload =>
   kernel(
-    m === 1 ? 'matvec' : `matmul-${m}x${k}x${n}`,
+    m > 1 ? `matmul-${m}x${k}x${n}` : k === 768 && n === 3072 ? 'matvec' : `matvec-${k}x${n}`,
     m === 1 ? `matvec 1×${k}×${n}` : `matmul ${m}×${k}×${n}`,
     'matmul',
     { x: numbers([m, k], 1) },
@@ -65,9 +65,16 @@ const matmul = (m: number, k: number, n: number): Workload =>
     { k, n },
   )
 
-/** Sizes of GPT-2 124M. */
-export const gpt2 = { layers: 12, heads: 12, d: 768, ff: 3072, vocab: 50257, eps: 1e-5 } as const
-export const bert = { layers: 12, heads: 12, d: 768, ff: 3072, vocab: 30522, eps: 1e-12 } as const
+/** Small sizes instead, to try a benchmark out. */
+export const small = process.env.TFM_BENCH_SMALL !== undefined
+
+/** Sizes of GPT-2 124M and of BERT-base. */
+export const gpt2 = { ...(small ? { layers: 2, heads: 4, d: 128, ff: 512, vocab: 1009 } : { layers: 12, heads: 12, d: 768, ff: 3072, vocab: 50257 }), eps: 1e-5 } // prettier-ignore
+export const bert = { ...(small ? { layers: 2, heads: 4, d: 128, ff: 512, vocab: 1009 } : { layers: 12, heads: 12, d: 768, ff: 3072, vocab: 30522 }), eps: 1e-12 } // prettier-ignore
+const { eps: _gpt2, ...gpt2Sizes } = gpt2
+const { eps: _bert, ...bertSizes } = bert
+const [gpt2Name, bertName] = small ? ['GPT-2 with 2 layers', 'BERT with 2 layers'] : ['GPT-2 124M', 'BERT-base']
+const checkpointName = (name: string): string => (small ? `${name}-small` : name)
 
 /** Projections and feed-forward of `tokens` tokens, scores and mixtures of `tokens` × `keys`. */
 const layerFlops = (d: number, ff: number, tokens: number, keys: number): number =>
@@ -75,25 +82,34 @@ const layerFlops = (d: number, ff: number, tokens: number, keys: number): number
 const gpt2Flops = (tokens: number, keys: number): number =>
   gpt2.layers * layerFlops(gpt2.d, gpt2.ff, tokens, keys) + 2 * gpt2.d * gpt2.vocab
 
-function prefill(tokens: number, bits?: 4 | 8): Workload {
+export function prefilling(tokens: number, bits?: 4 | 8): Workload {
   return {
     id: `gpt2-${bits ? `int${bits}-` : ''}prefill-${tokens}`,
-    title: `GPT-2 124M prefill T = ${tokens}${bits ? `, int${bits}` : ''}`,
-    model: `${models}/gpt2.tfm`, set: {}, checkpoint: 'gpt2', graph: 'gpt2', program: 'prefill', past: 0,
+    title: `${gpt2Name} prefill T = ${tokens}${bits ? `, int${bits}` : ''}`,
+    model: `${models}/gpt2.tfm`, set: small ? gpt2Sizes : {}, checkpoint: checkpointName('gpt2'), graph: 'gpt2', program: 'prefill', past: 0,
     inputs: { ids: ids(tokens, gpt2.vocab) }, output: 'logits', flops: gpt2Flops(tokens, tokens),
     tolerance: quantised(bits), ...(bits ? { bits } : {}),
   } // prettier-ignore
 }
 
-function step(past: number, bits?: 4 | 8): Workload {
+export function decoding(past: number, bits?: 4 | 8): Workload {
   return {
     id: `gpt2-${bits ? `int${bits}-` : ''}step-${past}`,
-    title: `GPT-2 124M decode, past ${past}${bits ? `, int${bits}` : ''}`,
-    model: `${models}/gpt2.tfm`, set: {}, checkpoint: 'gpt2', graph: 'gpt2', program: 'step', past,
+    title: `${gpt2Name} decode, past ${past}${bits ? `, int${bits}` : ''}`,
+    model: `${models}/gpt2.tfm`, set: small ? gpt2Sizes : {}, checkpoint: checkpointName('gpt2'), graph: 'gpt2', program: 'step', past,
     inputs: { ids: ids(1, gpt2.vocab, past) }, output: 'logits', flops: gpt2Flops(1, past + 1),
     tolerance: quantised(bits), ...(bits ? { bits } : {}),
   } // prettier-ignore
 }
+
+export const addLayernorm = (rows: number): Workload =>
+  kernel(rows === 256 ? 'add-layernorm' : `add-layernorm-${rows}`, `residual + layer norm [${rows}, 768]`, 'add-layernorm', { x: numbers([rows, 768], 2), r: numbers([rows, 768], 3) }, 9 * rows * 768) // prettier-ignore
+
+export const bertRun = (tokens: number): Workload => ({
+  id: 'bert', title: `${bertName} T = ${tokens}`, model: 'examples/bert/model.tfm', set: { class: 'BertModel', ...(small ? bertSizes : {}) },
+  checkpoint: checkpointName('bert'), graph: 'bert', program: 'run', past: 0, inputs: { ids: ids(tokens, bert.vocab) }, output: 'last_hidden_state',
+  tolerance: 1e-4, flops: bert.layers * layerFlops(bert.d, bert.ff, tokens, tokens) + 2 * bert.d * bert.d,
+}) // prettier-ignore
 
 /** Of logits, whose sums run over many layers; int8 activations have a precision of their own. */
 const quantised = (bits: 4 | 8 | undefined): number => (bits === undefined ? 1e-4 : 0.05)
@@ -103,25 +119,21 @@ export const workloads: readonly Workload[] = [
   matmul(512, 512, 512),
   matmul(1, 768, 3072),
   kernel('layernorm', 'layer norm [256, 768]', 'layernorm', { x: numbers([256, 768], 2) }, 8 * 256 * 768),
-  kernel('add-layernorm', 'residual + layer norm [256, 768]', 'add-layernorm', { x: numbers([256, 768], 2), r: numbers([256, 768], 3) }, 9 * 256 * 768), // prettier-ignore
+  addLayernorm(256),
   kernel('softmax', 'softmax [12, 256, 256]', 'softmax', { x: numbers([12, 256, 256], 4, 4) }, 5 * 12 * 256 * 256),
   kernel('gelu-tanh', 'gelu (tanh) [256, 3072]', 'gelu', { x: numbers([256, 3072], 5, 3) }, 10 * 256 * 3072, { kind: 'gelu_new' }), // prettier-ignore
   kernel('gelu-erf', 'gelu (erf) [256, 3072]', 'gelu', { x: numbers([256, 3072], 5, 3) }, 10 * 256 * 3072, { kind: 'gelu' }), // prettier-ignore
   kernel('encoder', 'encoder layer d512 T128', 'encoder', { x: numbers([1, 128, 512], 6) }, layerFlops(512, 2048, 128, 128)), // prettier-ignore
-  {
-    id: 'bert', title: 'BERT-base T = 128', model: 'examples/bert/model.tfm', set: { class: 'BertModel' }, checkpoint: 'bert', graph: 'bert',
-    program: 'run', past: 0, inputs: { ids: ids(128, bert.vocab) }, output: 'last_hidden_state', tolerance: 1e-4,
-    flops: bert.layers * layerFlops(bert.d, bert.ff, 128, 128) + 2 * bert.d * bert.d,
-  },
-  prefill(64),
-  prefill(256),
-  prefill(1024),
-  step(64),
-  step(256),
-  step(64, 8),
-  step(64, 4),
-  prefill(64, 8),
-  prefill(64, 4),
+  bertRun(128),
+  prefilling(64),
+  prefilling(256),
+  prefilling(1024),
+  decoding(64),
+  decoding(256),
+  decoding(64, 8),
+  decoding(64, 4),
+  prefilling(64, 8),
+  prefilling(64, 4),
 ] // prettier-ignore
 
 export function workload(id: string): Workload {

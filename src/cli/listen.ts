@@ -114,7 +114,7 @@ function listeningScript(artifacts: readonly Artifact[]): readonly Artifact[] | 
 }
 
 /**
- * The files of the WebAssembly target: binaries that call `env.tick` when a program begins and after the barrier behind each dispatch, and scripts
+ * The files of the WebAssembly target: binaries that call `heard.tick` when a program begins and after the barrier behind each dispatch, and scripts
  * that give it to them. Undefined for files of another form.
  */
 async function listeningWasm(artifacts: readonly Artifact[]): Promise<readonly Artifact[] | undefined> {
@@ -138,7 +138,7 @@ async function listeningWasm(artifacts: readonly Artifact[]): Promise<readonly A
     const tick = worker
       ? '() => {}'
       : '(began) => kernelTimes.times?.push(began ? -performance.now() : performance.now())'
-    const text = a.text.replace(imports, (_, own = '') => `{ env: { memory${own}, tick: ${tick} } }`)
+    const text = a.text.replace(imports, (_, own = '') => `{ env: { memory${own} }, heard: { tick: ${tick} } }`)
     return { ...a, text: worker ? text : `${text}\nexport const kernelTimes = { times: undefined }\n` }
   })
 }
@@ -152,6 +152,6 @@ function ticking(text: string): string {
     if (name === '$perform') return f.replace(/^( \(func .*\n)/, `$1${tick(1)}\n`)
     return name === '$call' || name === '$serve' ? f : f.replace(/\(call \$barrier\)/g, `$& ${tick(0)}`)
   })
-  const imported = head.replace(/^\(module\n/, '$& (import "env" "tick" (func $tick (param i32)))\n')
+  const imported = head.replace(/^\(module\n/, '$& (import "heard" "tick" (func $tick (param i32)))\n')
   return [imported, ...changed].join('')
 }

@@ -6,7 +6,7 @@ import { peer } from '../places.ts'
 import { pastPath, peersCheckpointOf, checkpointOf } from '../prepare.ts'
 import { gpt2 } from '../workloads.ts'
 import type { Workload } from '../workloads.ts'
-import type { Open } from './contender.ts'
+import type { Open, Opened } from './contender.ts'
 
 /** Arrays count their owners: passing one to a function gives it away, `ref` keeps it. */
 interface Arr {
@@ -45,12 +45,18 @@ interface Jax {
 }
 type Norm = { readonly weight: Arr; readonly bias: Arr }
 
-export const jax: Open = async ({ workload: w, threads }) => {
+export const jax: Open = ({ workload: w, threads }) => {
   if (threads > 1) provideWorkers(threads)
+  return open(w, 'wasm')
+}
+/** On the graphics card of `navigator.gpu`. */
+export const jaxWebGpu: Open = ({ workload: w }) => open(w, 'webgpu')
+
+async function open(w: Workload, device: 'wasm' | 'webgpu'): Promise<Opened> {
   provideIteratorMethods()
   const jax = await peer<Jax>('@jax-js/jax')
-  await jax.init('wasm')
-  jax.defaultDevice('wasm')
+  await jax.init(device)
+  jax.defaultDevice(device)
   const { f, args } = programs(jax, w)
   const compiled = jax.jit(f)
   const inputs = Object.values(w.inputs)

@@ -19,12 +19,14 @@ interface Ort {
   readonly env: { readonly wasm: { numThreads: number }; logLevel: string }
 }
 
+type Name = 'onnxruntime-node' | 'onnxruntime-web' | 'onnxruntime-web/webgpu'
+
 const open =
-  (name: 'onnxruntime-node' | 'onnxruntime-web'): Open =>
+  (name: Name): Open =>
   async (task) => {
     const ort = await peer<Ort>(name)
     ort.env.logLevel = 'error'
-    if (name === 'onnxruntime-web') ort.env.wasm.numThreads = task.threads
+    if (name !== 'onnxruntime-node') ort.env.wasm.numThreads = task.threads
     let best: (Opened & { readonly session: Session; readonly ms: number }) | undefined
     const failed: string[] = []
     for (const variant of task.variants) {
@@ -46,14 +48,14 @@ const open =
     return best
   }
 
-function sessionOf(ort: Ort, name: string, { workload, threads }: Task, variant: string): Promise<Session> {
+function sessionOf(ort: Ort, name: Name, { workload, threads }: Task, variant: string): Promise<Session> {
   const path = graphPath(workload, variant)
   const common = { graphOptimizationLevel: 'all', executionMode: 'sequential', logSeverityLevel: 3 }
   if (name === 'onnxruntime-node')
     return ort.InferenceSession.create(path, { ...common, executionProviders: ['cpu'], intraOpNumThreads: threads, interOpNumThreads: 1 }) // prettier-ignore
   const files = JSON.parse(readFileSync(`${path}.json`, 'utf8')) as string[]
   const externalData = files.map((file) => ({ path: file, data: join(dirname(path), file) }))
-  return ort.InferenceSession.create(path, { ...common, executionProviders: ['wasm'], externalData })
+  return ort.InferenceSession.create(path, { ...common, executionProviders: [name === 'onnxruntime-web' ? 'wasm' : 'webgpu'], externalData }) // prettier-ignore
 }
 
 function feedsOf(ort: Ort, session: Session, w: Workload): Record<string, OrtTensor> {
@@ -78,10 +80,10 @@ function feedsOf(ort: Ort, session: Session, w: Workload): Record<string, OrtTen
   return feeds
 }
 
-/** Writes the keys and values after `prefill`'s tokens to `pastPath`, as native ONNX Runtime computes them. */
-export async function writePast(task: Task): Promise<void> {
-  const ort = await peer<Ort>('onnxruntime-node')
-  const session = await sessionOf(ort, 'onnxruntime-node', task, task.variants[0])
+/** Writes the keys and values after `prefill`'s tokens to `pastPath`, as ONNX Runtime computes them. */
+export async function writePast(task: Task, name: Name = 'onnxruntime-node'): Promise<void> {
+  const ort = await peer<Ort>(name)
+  const session = await sessionOf(ort, name, task, task.variants[0])
   const results = await session.run(feedsOf(ort, session, task.workload))
   const parts = Array.from({ length: gpt2.layers }, (_, i) =>
     ['k', 'v'].map((part) => results[`present_${part}.${i}`].data),
@@ -103,3 +105,4 @@ async function fastest(run: () => Promise<unknown>): Promise<number> {
 
 export const ortNative = open('onnxruntime-node')
 export const ortWeb = open('onnxruntime-web')
+export const ortWebGpu = open('onnxruntime-web/webgpu')

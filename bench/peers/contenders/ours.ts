@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url'
 import { weightsOf } from '../prepare.ts'
 import { gpt2, ids } from '../workloads.ts'
 import type { Data } from '../workloads.ts'
-import type { Open } from './contender.ts'
+import type { Open, Opened, Task } from './contender.ts'
 
 type Inputs = Readonly<Record<string, Data>>
 type Outputs = Promise<Readonly<Record<string, { readonly data: Float32Array }>>>
@@ -17,9 +17,16 @@ interface Emitted {
   readonly load: (options: Readonly<Record<string, unknown>>) => Promise<Model>
 }
 
-export const ours: Open = async ({ workload: w, threads, module, wide = false }) => {
+export const ours: Open = (task) => open(task, {})
+/** On a graphics card. */
+export const onGpu =
+  (gpu: object): Open =>
+  (task) =>
+    open(task, { gpu })
+
+const open = async ({ workload: w, threads, module, wide = false }: Task, more: object): Promise<Opened> => {
   const emitted = (await import(pathToFileURL(module!).href)) as Emitted
-  const model = await emitted.load({ weights: weightsOf(w), threads, ...(wide ? { wide } : {}) })
+  const model = await emitted.load({ weights: weightsOf(w), threads, ...(wide ? { wide } : {}), ...more })
   const result = async (outputs: Outputs) => (await outputs)[w.output].data
   if (w.program === 'run') return { run: () => result(model.run(w.inputs)) }
   if (w.program === 'prefill')
