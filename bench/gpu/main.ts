@@ -9,7 +9,9 @@ import { cpus, loadavg, totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
-const { values } = parseArgs({
+const {
+  values: { only, without, quick, out },
+} = parseArgs({
   options: {
     only: { type: 'string' },
     without: { type: 'string' },
@@ -18,7 +20,7 @@ const { values } = parseArgs({
   },
 })
 process.env.TFM_BENCH = 'gpu'
-if (values.quick) process.env.TFM_BENCH_SMALL = '1'
+if (quick) process.env.TFM_BENCH_SMALL = '1'
 
 // Only now: what is small is decided when they are loaded.
 const { here, cache, versionOf } = await import('../peers/places.ts')
@@ -36,7 +38,7 @@ type Workload = (typeof workloads)[number]
 type Measured = Awaited<ReturnType<typeof measure>>[number]
 type Contender = ReturnType<typeof contendersFor>[number]
 
-const plan = values.quick ? { rounds: 2, turn: 50, listened: 2, patience: 300 } : { rounds: 8, turn: 300, listened: 10, patience: 600 } // prettier-ignore
+const plan = quick ? { rounds: 2, turn: 50, listened: 2, patience: 300 } : { rounds: 8, turn: 300, listened: 10, patience: 600 } // prettier-ignore
 const say = (text: string): void => void process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`)
 const began = loadavg()[0].toFixed(1)
 const measured: Measured[] = []
@@ -56,8 +58,8 @@ function install(): boolean {
   }
 }
 
-const wanted = (w: Workload): boolean => !values.only || values.only.split(',').some((id) => w.id.startsWith(id))
-const taken = (c: Contender): boolean => !values.without?.split(',').some((name) => c.name.startsWith(name))
+const wanted = (w: Workload): boolean => !only || only.split(',').some((id) => w.id.startsWith(id))
+const taken = (c: Contender): boolean => !without?.split(',').some((name) => c.name.startsWith(name))
 
 async function run(w: Workload, peers: boolean): Promise<void> {
   say(`${w.id}: preparing weights, graphs and modules`)
@@ -88,7 +90,7 @@ function profileOf(w: Workload): void {
   const cli = join(packageRoot(), 'dist/src/cli/main.js')
   const sizes = w.program === 'step' ? ['--prompt', String(w.past), '--tokens', '2'] : ['--dims', `T=${w.inputs.ids.shape[1]}`] // prettier-ignore
   const set = Object.entries(w.set).flatMap(([name, x]) => ['--set', `${name}=${x}`])
-  const argv = ['profile', join(packageRoot(), w.model), '--weights', weightsOf(w), '--no-config', ...set, ...sizes, '--rounds', values.quick ? '2' : '20', '--json'] // prettier-ignore
+  const argv = ['profile', join(packageRoot(), w.model), '--weights', weightsOf(w), '--no-config', ...set, ...sizes, '--rounds', quick ? '2' : '20', '--json'] // prettier-ignore
   try {
     const out = execFileSync(process.execPath, [cli, ...argv], { encoding: 'utf8', maxBuffer: 2 ** 28, stdio: ['ignore', 'pipe', 'inherit'] }) // prettier-ignore
     profiles.push({ title: w.title, json: JSON.parse(out) })
@@ -130,9 +132,7 @@ function save(finished: boolean): string {
     finished,
   })
   const name = (adapter?.description ?? 'none').toLowerCase().replace(/\(.*?\)/g, '').replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '').slice(0, 40) // prettier-ignore
-  const file = resolve(
-    values.out ?? join(values.quick ? cache : join(packageRoot(), 'bench/results'), `gpu-${name}.md`),
-  )
+  const file = resolve(out ?? join(quick ? cache : join(packageRoot(), 'bench/results'), `gpu-${name}.md`))
   mkdirSync(dirname(file), { recursive: true })
   writeFileSync(file, text)
   mkdirSync(cache, { recursive: true })
