@@ -1,4 +1,5 @@
 /** A compiled model brought to life in this process: emitted as JavaScript, imported from memory, given weights and, for WGSL, a device. */
+import type { LoadProgress } from '../../targets/runtime/source.ts'
 import type { Compiled } from '../compile.ts'
 import type { Artifact, EmitOptions, Target } from '../target.ts'
 import type { Context } from './context.ts'
@@ -80,9 +81,8 @@ export async function loadModel(
       ...(gpu ? { device: gpu.device } : {}),
       ...(target.name === 'wasm' ? { threads, wide } : {}),
       signal: ctx.io.signal,
-      onProgress: ({ loaded, total, tensor }: { loaded: number; total: number; tensor: string }) =>
-        report(loaded, total, tensor),
-      onPipeline: ({ loaded, total }: { loaded: number; total: number }) => report(loaded, total, 'pipelines'),
+      onProgress: ({ phase, loaded, total, tensor }: LoadProgress) =>
+        phase !== 'packing' && report(loaded, total, phase === 'pipelines' ? phase : tensor),
       onWarning: weights.onWarning,
     }),
   )

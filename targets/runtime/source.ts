@@ -5,9 +5,16 @@ type WeightFile = string | URL | ArrayBuffer | ArrayBufferView | Blob | Readable
 /** Safetensors by URL, path (Node), bytes, File or stream; shards as a list or by their `*.index.json`. */
 export type WeightSource = WeightFile | readonly WeightFile[]
 
+/** How far it has come: bytes read (`total` grows as further files are opened), tensors as kernels take them, or pipelines compiled. */
+export interface LoadProgress {
+  phase: 'weights' | 'packing' | 'pipelines'
+  loaded: number
+  total: number
+  /** The tensor, or the kernel. */
+  tensor: string
+}
 export interface ReadOptions {
-  /** Bytes read; `total` grows as further files are opened. */
-  onProgress?: (progress: { phase: 'weights'; loaded: number; total: number; tensor: string }) => void
+  onProgress?: (progress: LoadProgress) => void
   signal?: AbortSignal
 }
 

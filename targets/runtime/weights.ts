@@ -54,7 +54,7 @@ export function nearestName(name: string, candidates: readonly string[]): string
 }
 
 /**
- * Reads all of an F32 tensor to where it belongs, and tells `strange` how many of its numbers are NaN or infinite; undefined for one that is
+ * Reads all of a tensor to where it belongs, as F32, and tells `strange` how many of its numbers are NaN or infinite; undefined for one that is
  * to be stored. Another tensor may be the same one if it is `shared`.
  */
 export type ReadDirect = (
@@ -139,8 +139,14 @@ export async function loadWeights(
     // Before the last file it is not known which tensors are lacking.
     const shared =
       specs.some((s) => s.fallback === spec.name) && (!complete || [...fallbacks.values()].includes(spec.name))
-    const length = (info.end - info.begin) / 4
-    return info.dtype === 'F32' ? direct!(spec, into, (count) => warn(info.name, length, count), shared) : undefined
+    const length = spec.shape.reduce((a, b) => a * b, 1)
+    const width = (info.end - info.begin) / length / 4
+    const widen = async (room: Uint8Array) => {
+      const bytes = new Uint8Array(room.length * width)
+      await into(bytes)
+      new Float32Array(room.buffer, room.byteOffset, room.length / 4).set(toFloat32(info.dtype, bytes)!)
+    }
+    return direct!(spec, width === 1 ? into : widen, (count) => warn(info.name, length, count), shared)
   }
   await read(source, pick, keep, options, direct && straight)
   return fallbacks

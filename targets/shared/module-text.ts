@@ -11,7 +11,7 @@ export const publicTypes = [
   'Nested',
   'Tensor',
   'WeightSource',
-  'WeightProgress',
+  'LoadProgress',
   'WeightWarning',
   'ReadOptions',
   'LoadOptions',

@@ -56,7 +56,12 @@ export class Machine {
   /** Starts the other threads, which take part in calls from then on. */
   async share(module: WebAssembly.Module, threads: number, worker: Files['worker']): Promise<void> {
     if (threads < 2) return
-    this.pool = await openPool(module, this.memory, threads, worker, this.scratch, (why) => (this.gone ||= why))
+    const { memory } = this
+    this.pool = await openPool(module, memory, threads, worker, this.scratch, (why) => {
+      this.gone ||= why
+      // The others may wait for it.
+      Atomics.store(new Int32Array(memory.buffer), at.failed / 4, 1)
+    })
     if (this.gone) throw new TfmError('TFM2113', this.gone)
     new Int32Array(this.memory.buffer)[at.sleeps / 4] = Number(this.pool.sleeps)
     this.threads = threads

@@ -30,7 +30,8 @@ export async function openPool(
   const Kind = nodeModule('worker_threads')?.Worker ?? Object(globalThis).Worker
   const workers: Thread[] = []
   const pool: Pool = {
-    sleeps: !!nodeModule('worker_threads'),
+    // The thread that draws a page may not; its workers may.
+    sleeps: !!nodeModule('worker_threads') || 'WorkerGlobalScope' in globalThis,
     stop(flag) {
       const control = new Int32Array(memory.buffer, 0, 64)
       // The program -1, or a failure, ends a thread wherever it waits.
@@ -41,7 +42,7 @@ export async function openPool(
       workers.length = 0
     },
   }
-  const starting = Array.from({ length: threads - 1 }, (_, i) => {
+  const start = (i: number) => {
     const worker = open(Kind) as Thread
     workers.push(worker)
     return new Promise<void>((resolve, reject) => {
@@ -61,12 +62,13 @@ export async function openPool(
       }
       worker.postMessage({ module, memory, place: [i + 1, threads, scratch(i + 1)] })
     })
-  })
+  }
   try {
-    await Promise.all(starting)
+    await Promise.all(Array.from({ length: threads - 1 }, (_, i) => start(i)))
   } catch (thrown) {
     for (const worker of workers.splice(0)) worker.terminate()
-    throw thrown
+    // Pages refuse scripts of other servers at once.
+    throw thrown instanceof TfmError ? thrown : new TfmError('TFM2112', `threads cannot start: ${thrown}`)
   }
   for (const worker of workers) worker.unref?.()
   return pool

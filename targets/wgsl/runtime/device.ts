@@ -1,5 +1,6 @@
-// WebGPU devices: which one, within which limits, and pipelines made all at once.
+// WebGPU devices: which one, within which limits, and pipelines, compiled in the order of their first use.
 import { TfmError } from '../../runtime/errors.ts'
+import type { ReadOptions } from '../../runtime/source.ts'
 import { within } from './buffers.ts'
 
 export interface GpuOptions {
@@ -7,8 +8,6 @@ export interface GpuOptions {
   device?: GPUDevice
   /** Where to look for an adapter. Default `navigator.gpu`. */
   gpu?: GPU
-  /** Pipelines compiled so far. */
-  onPipeline?: (progress: { phase: 'pipelines'; loaded: number; total: number }) => void
 }
 
 type Numbers = Readonly<Record<string, number>>
@@ -28,7 +27,15 @@ export interface KernelSpec {
 }
 export interface Kernel extends KernelSpec {
   readonly layout: GPUBindGroupLayout
-  readonly pipelines: readonly GPUComputePipeline[]
+  /** By entry, as soon as they are compiled. */
+  readonly pipelines: GPUComputePipeline[]
+  readonly compiling: Promise<void>[]
+}
+
+/** The entry that runs at these dims. */
+export function entryFor({ rows, entries }: KernelSpec, dims: Numbers): number {
+  const count = rows?.(dims) ?? 0
+  return entries.findIndex((e) => e.upTo === undefined || count <= e.upTo)
 }
 
 /** A device with all that its adapter offers; `own` if it was made here. */
@@ -58,16 +65,19 @@ export async function openDevice({
   }
 }
 
-/** Compiles all kernels, in parallel. What a device cannot hold is said before anything is compiled. */
-export async function compileKernels(
+/**
+ * Begins to compile all kernels, in parallel: first, of those named in `first` and in their order, the entries for most rows, then what is
+ * left. What a device cannot hold is said before anything is compiled.
+ */
+export function compileKernels(
   device: GPUDevice,
   specs: Readonly<Record<string, KernelSpec>>,
-  { onPipeline }: GpuOptions,
-): Promise<Map<string, Kernel>> {
+  first: ReadonlySet<string>,
+  onProgress: ReadOptions['onProgress'],
+): Map<string, Kernel> {
   const { limits } = device
-  const entries = Object.entries(specs)
   // Threads and workgroup memory are within what every device has.
-  for (const [name, { buffers }] of entries) {
+  for (const [name, { buffers }] of Object.entries(specs)) {
     within(
       `kernel ${name} needs`,
       buffers.length,
@@ -76,41 +86,39 @@ export async function compileKernels(
       limits.maxStorageBuffersPerShaderStage,
     )
   }
-  const total = entries.reduce((n, [, spec]) => n + spec.entries.length, 0)
+  const names = [...new Set([...first, ...Object.keys(specs)])]
+  const kernels = new Map<string, Kernel>()
+  const last = (name: string) => specs[name].entries.length - 1
+  const total = names.reduce((n, name) => n + last(name) + 1, 0)
   let loaded = 0
-  const kernels = entries.map(async ([name, spec]): Promise<[string, Kernel]> => {
-    const visibility = 4 // GPUShaderStage.COMPUTE
-    const layout = device.createBindGroupLayout({
-      label: name,
-      entries: [
-        ...(spec.dims
-          ? [{ binding: 0, visibility, buffer: { type: 'uniform', hasDynamicOffset: true } } as const]
-          : []),
-        ...[...spec.buffers].map(
-          (c, i) =>
-            ({ binding: i + 1, visibility, buffer: { type: c === 'w' ? 'storage' : 'read-only-storage' } }) as const,
-        ),
-      ],
-    })
-    const module = device.createShaderModule({ label: name, code: spec.code })
-    const pipelines = spec.entries.map(async ({ name: entryPoint }) => {
-      const compute = { module, entryPoint }
-      try {
-        const made = await device.createComputePipelineAsync({
-          label: name,
-          layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-          compute,
-        })
-        onPipeline?.({ phase: 'pipelines', loaded: ++loaded, total })
-        return made
-      } catch (thrown) {
-        throw new TfmError(
-          'TFM2104',
-          `kernel ${name} was not accepted: ${thrown instanceof Error ? thrown.message : thrown}`,
-        )
-      }
-    })
-    return [name, { ...spec, layout, pipelines: await Promise.all(pipelines) }]
-  })
-  return new Map(await Promise.all(kernels))
+  const compile = (name: string, i: number) => {
+    const kernel = kernels.get(name) ?? { ...specs[name], layout: layoutOf(device, name, specs[name]), pipelines: [], compiling: [] } // prettier-ignore
+    kernels.set(name, kernel)
+    const module = (modules[name] ??= device.createShaderModule({ label: name, code: kernel.code }))
+    const layout = device.createPipelineLayout({ bindGroupLayouts: [kernel.layout] })
+    const compute = { module, entryPoint: kernel.entries[i].name }
+    const made = device.createComputePipelineAsync({ label: name, layout, compute }).then(
+      (pipeline) => void (kernel.pipelines[i] = pipeline),
+      (thrown) => {
+        const why = thrown instanceof Error ? thrown.message : thrown
+        throw new TfmError('TFM2104', `kernel ${name} was not accepted: ${why}`)
+      },
+    )
+    kernel.compiling[i] = made
+    // Whoever needs the pipeline hears of it.
+    made.then(() => onProgress?.({ phase: 'pipelines', loaded: ++loaded, total, tensor: name })).catch(() => {})
+  }
+  const modules: Record<string, GPUShaderModule> = {}
+  for (const name of first) compile(name, last(name))
+  for (const name of names) for (let i = first.has(name) ? last(name) : last(name) + 1; i--;) compile(name, i)
+  return kernels
+}
+
+function layoutOf(device: GPUDevice, label: string, { dims, buffers }: KernelSpec): GPUBindGroupLayout {
+  const visibility = 4 // GPUShaderStage.COMPUTE
+  const uniform = { binding: 0, visibility, buffer: { type: 'uniform', hasDynamicOffset: true } } as const
+  const storage = [...buffers].map(
+    (c, i) => ({ binding: i + 1, visibility, buffer: { type: c === 'w' ? 'storage' : 'read-only-storage' } }) as const,
+  )
+  return device.createBindGroupLayout({ label, entries: dims ? [uniform, ...storage] : storage })
 }

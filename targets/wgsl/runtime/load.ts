@@ -1,4 +1,4 @@
-// Weights: streamed tensor by tensor, each packed straight into the memory of its buffer as soon as all that it is made of has come.
+// Weights: streamed into their buffers piece by piece, or packed into them as soon as all that they are made of has come.
 import type { readTensors, WeightSource } from '../../runtime/source.ts'
 import type { LoadOptions, WeightRules, WeightSpec } from '../../runtime/weights.ts'
 import { loadWeights } from '../../runtime/weights.ts'
@@ -6,7 +6,7 @@ import { TfmError } from '../../runtime/errors.ts'
 import { Buffers } from './buffers.ts'
 import type { GpuOptions, KernelSpec } from './device.ts'
 import { compileKernels, openDevice } from './device.ts'
-import type { ModelSpec } from './session.ts'
+import type { ModelSpec, Step } from './session.ts'
 import { Session } from './session.ts'
 
 export interface WeightSlot {
@@ -30,22 +30,38 @@ export interface Parts {
 }
 export type OpenOptions = LoadOptions & GpuOptions & { readonly weights: WeightSource }
 
-/** Compiles the kernels while the weights come in. */
+/**
+ * Compiles the kernels while the weights come in. Those of a first call are ready then; the others, and entries for few rows, go on behind,
+ * and calls wait for what they need.
+ */
 export async function openSession(parts: Parts, options: OpenOptions): Promise<Session> {
+  const { onProgress, signal } = options
+  signal?.throwIfAborted()
   const { device, own } = await openDevice(options)
   const buffers = new Buffers(device)
   const release = () => own && device.destroy()
+  let stop = () => {}
   try {
-    const compiling = compileKernels(device, parts.kernels, options)
-    compiling.catch(() => {})
-    await loadSlots(buffers, parts, options)
+    const used = kernelsOf(parts.model)
+    const kernels = compileKernels(device, parts.kernels, used, onProgress)
+    const ready = [...used].map((name) => kernels.get(name)!.compiling.at(-1))
+    const stopped = new Promise<never>((_, reject) => {
+      stop = () => reject(signal!.reason)
+      signal?.addEventListener('abort', stop)
+      device.lost.then(({ reason, message }) =>
+        reject(new TfmError('TFM2105', `the GPU device was lost (${reason || 'unknown'}): ${message}`)),
+      )
+    })
+    await Promise.race([stopped, Promise.all([loadSlots(buffers, parts, options), ...ready])])
     const full = await buffers.full()
     if (full) throw new TfmError('TFM2106', `the GPU has too little memory for the weights: ${full}`)
-    return new Session(parts.model, device, await compiling, buffers, release)
+    return new Session(parts.model, device, kernels, buffers, release)
   } catch (thrown) {
     buffers.destroy()
     release()
     throw thrown
+  } finally {
+    signal?.removeEventListener('abort', stop)
   }
 }
 
@@ -56,6 +72,13 @@ function partsOf(name: string, length: number, cut: number): [buffer: string, fr
     i && i * cut,
     Math.min((i + 1) * cut, length),
   ])
+}
+
+/** Those that a first call takes, in the order of their use. */
+function kernelsOf({ programs }: ModelSpec): Set<string> {
+  const names = (steps: readonly Step[]): string[] => steps.flatMap((s) => ('t' in s ? names(s.steps) : [s[0]]))
+  const { prepare, prefill, run } = programs
+  return new Set((prefill ? [prepare, prefill] : [run]).flatMap((program) => names(program?.steps ?? [])))
 }
 
 /** Tensors that no slot names are slots of their own. */
@@ -69,6 +92,11 @@ async function loadSlots(
   const raw = new Map<string, Float32Array>()
   const open = new Set(slots)
   const tied = new Set(specs.map((s) => s.fallback))
+  const done = (slot: WeightSlot) => {
+    open.delete(slot)
+    const loaded = slots.length - open.size
+    options.onProgress?.({ phase: 'packing', loaded, total: slots.length, tensor: slot.name })
+  }
   const settle = (name: string): void => {
     for (const slot of open) {
       const from = slot.from ?? [slot.name]
@@ -83,7 +111,7 @@ async function loadSlots(
           if (length > cut) new Float32Array(memory).set(whole.subarray(from, to))
           else pack(new Float32Array(memory, 0, length))
         })
-      open.delete(slot)
+      done(slot)
     }
     for (const n of raw.keys())
       if (!tied.has(n) && ![...open].some((s) => (s.from ?? [s.name]).includes(n))) raw.delete(n)
@@ -99,6 +127,23 @@ async function loadSlots(
     },
     options,
     read,
+    (spec, into, strange, shared) => {
+      const [slot, ...more] = [...open].filter((s) => (s.from ?? [s.name]).includes(spec.name))
+      if (shared || !slot || more.length > 0 || slot.from || slot.pack) return undefined
+      const bytes = spec.shape.reduce((a, b) => a * b, 4)
+      let bad = 0
+      const next = async (piece: Uint8Array<ArrayBuffer>) => {
+        await into(piece)
+        const numbers = new Float32Array(piece.buffer, 0, piece.length / 4)
+        for (let i = 0; i < numbers.length; i++) if (numbers[i] - numbers[i] !== 0) bad++
+      }
+      return (async () => {
+        for (const [buffer, from, to] of partsOf(slot.name, bytes / 4, cut))
+          await buffers.stream(buffer, (to - from) * 4, next)
+        strange(bad)
+        done(slot)
+      })()
+    },
   )
   for (const [name, other] of aliases) {
     raw.set(name, raw.get(other)!)

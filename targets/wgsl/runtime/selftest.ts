@@ -25,39 +25,42 @@ export async function selftestOn(
     let error = 0
     for (const [n, pipeline] of kernel.pipelines.entries()) {
       const buffers = new Buffers(device)
-      lengths.forEach((length, seed) =>
-        buffers.fill(`t:${seed + 1}`, Math.abs(length) * 4, (memory) => {
-          const array = new (length < 0 ? Int32Array : Float32Array)(memory)
-          for (let i = 0; i < array.length; i++) array[i] = sampleInput(seed, i, length < 0)
-        }),
-      )
-      if (kernel.dims)
-        buffers.fill(
-          't:0',
-          4 * fields.length,
-          (memory) => new Int32Array(memory).set(fields.map((f) => dims[f] ?? 0)),
-          64,
+      try {
+        lengths.forEach((length, seed) =>
+          buffers.fill(`t:${seed + 1}`, Math.abs(length) * 4, (memory) => {
+            const array = new (length < 0 ? Int32Array : Float32Array)(memory)
+            for (let i = 0; i < array.length; i++) array[i] = sampleInput(seed, i, length < 0)
+          }),
         )
-      const bindings = [...lengths.keys()].map((i) => i + 1).concat(kernel.dims ? [0] : [])
-      const entries = bindings.map((binding) => ({ binding, resource: { buffer: buffers.get(`t:${binding}`) } }))
-      const back = buffers.create('t:back', expect.length * 4, 1 | 8)
-      const encoder = device.createCommandEncoder()
-      const pass = encoder.beginComputePass()
-      pass.setPipeline(pipeline)
-      pass.setBindGroup(0, device.createBindGroup({ layout: kernel.layout, entries }), kernel.dims ? [0] : [])
-      pass.dispatchWorkgroups(kernel.entries[n].groups(dims))
-      pass.end()
-      expect.forEach(([a, at], i) => encoder.copyBufferToBuffer(buffers.get(`t:${a + 1}`), at * 4, back, i * 4, 4))
-      device.queue.submit([encoder.finish()])
-      await back.mapAsync(1)
-      const bytes = back.getMappedRange()
-      expect.forEach(([a, , value, most], i) => {
-        const [got] = new (lengths[a] < 0 ? Int32Array : Float32Array)(bytes, i * 4, 1)
-        const off = Math.abs(got - value) / most
-        if (!(off <= error)) error = off
-      })
-      back.destroy()
-      buffers.destroy()
+        if (kernel.dims)
+          buffers.fill(
+            't:0',
+            4 * fields.length,
+            (memory) => new Int32Array(memory).set(fields.map((f) => dims[f] ?? 0)),
+            64,
+          )
+        buffers.fill('t:back', expect.length * 4, () => {}, 1 | 8)
+        const bindings = [...lengths.keys()].map((i) => i + 1).concat(kernel.dims ? [0] : [])
+        const entries = bindings.map((binding) => ({ binding, resource: { buffer: buffers.get(`t:${binding}`) } }))
+        const back = buffers.get('t:back')
+        const encoder = device.createCommandEncoder()
+        const pass = encoder.beginComputePass()
+        pass.setPipeline(pipeline)
+        pass.setBindGroup(0, device.createBindGroup({ layout: kernel.layout, entries }), kernel.dims ? [0] : [])
+        pass.dispatchWorkgroups(kernel.entries[n].groups(dims))
+        pass.end()
+        expect.forEach(([a, at], i) => encoder.copyBufferToBuffer(buffers.get(`t:${a + 1}`), at * 4, back, i * 4, 4))
+        device.queue.submit([encoder.finish()])
+        await back.mapAsync(1)
+        const bytes = back.getMappedRange()
+        expect.forEach(([a, , value, most], i) => {
+          const [got] = new (lengths[a] < 0 ? Int32Array : Float32Array)(bytes, i * 4, 1)
+          const off = Math.abs(got - value) / most
+          if (!(off <= error)) error = off
+        })
+      } finally {
+        buffers.destroy()
+      }
     }
     report.push({ name, error })
   }

@@ -3,7 +3,8 @@ import { TfmError } from '../../runtime/errors.ts'
 import type { Dims, Extent, PortSpec, Tensor } from '../../runtime/inputs.ts'
 import { bindInputs, extent } from '../../runtime/inputs.ts'
 import { type Buffers, within } from './buffers.ts'
-import type { Kernel } from './device.ts'
+import { entryFor, type Kernel } from './device.ts'
+import { Slices } from './slices.ts'
 import { selftestOn, type KernelTest } from './selftest.ts'
 import type { SelftestReport } from '../../runtime/sample.ts'
 
@@ -56,7 +57,7 @@ interface Sequence {
   held?: Dims
   readonly store: Store
 }
-interface BoundDispatch {
+export interface BoundDispatch {
   readonly name: string
   readonly kernel: Kernel
   readonly group: GPUBindGroup
@@ -85,6 +86,9 @@ export class Session {
   /** Calls wait for each other: they share buffers. */
   private last: Promise<unknown> = Promise.resolve()
   private gone = ''
+  private slices = new Slices()
+  /** Kernels that some pipeline may be missing of. */
+  private compiling: Set<Kernel>
 
   constructor(
     spec: ModelSpec,
@@ -98,6 +102,11 @@ export class Session {
     this.kernels = kernels
     this.buffers = buffers
     this.release = release
+    this.compiling = new Set(kernels.values())
+    for (const k of this.compiling)
+      Promise.all(k.compiling)
+        .then(() => this.compiling.delete(k))
+        .catch(() => {})
     const size = 256 * Math.ceil(spec.dims.length / 64) * (spec.record ? 4096 : 1)
     this.dimsBuffer = device.createBuffer({ label: 'dims', size, usage: 8 | 64 })
     void device.lost.then(
@@ -119,7 +128,10 @@ export class Session {
   }
 
   selftest(tests: readonly KernelTest[]): Promise<SelftestReport> {
-    return this.inTurn(() => selftestOn(this.device, this.kernels, this.spec.dims, tests))
+    return this.inTurn(async () => {
+      for (const { compiling } of this.kernels.values()) await Promise.all(compiling)
+      return selftestOn(this.device, this.kernels, this.spec.dims, tests)
+    })
   }
 
   /** Positions after the past ones. The first call also takes what does not depend on positions (an encoder's inputs). */
@@ -172,6 +184,9 @@ export class Session {
     this.buffers.destroy()
     this.dimsBuffer.destroy()
     this.readback?.destroy()
+    // The device may live on, and knows this session.
+    this.kernels = new Map()
+    this.bound = { s: new Map(), r: new Map() }
     this.release()
   }
 
@@ -183,7 +198,7 @@ export class Session {
     this.last = result.catch(() => {})
     return result
   }
-  private alive(): void {
+  alive(): void {
     if (this.gone) throw new TfmError('TFM2105', this.gone)
   }
 
@@ -212,6 +227,7 @@ export class Session {
         )
     }
     before?.(dims)
+    if (this.compiling.size) await this.compiled(program.steps, dims)
     for (const [name, data] of Object.entries(arrays)) {
       buffers.reserve(`v:${name}`, data.byteLength)?.destroy()
       device.queue.writeBuffer(buffers.get(`v:${name}`), 0, data as Float32Array<ArrayBuffer>)
@@ -231,10 +247,8 @@ export class Session {
     let encoder = this.spec.record?.(this, program, store, dims)
     if (!encoder) {
       device.queue.writeBuffer(this.dimsBuffer, 0, Int32Array.from(this.spec.dims, (name) => dims[name] ?? 0)) // prettier-ignore
-      encoder = device.createCommandEncoder()
-      const pass = encoder.beginComputePass()
-      for (const step of this.bind(program, store)) this.dispatch(pass, step, dims)
-      pass.end()
+      const size = Object.values(arrays).reduce((n, { length }) => n + length, 0)
+      encoder = await this.slices.record(this, program, this.bind(program, store), dims, size)
     }
     let at = 0
     for (const { port, bytes } of ports) {
@@ -265,10 +279,20 @@ export class Session {
     return outputs
   }
 
+  /** The pipelines that these steps need; in loops, where t decides, all of a kernel. */
+  private async compiled(steps: readonly Step[], dims: Dims, all = false): Promise<void> {
+    for (const step of steps) {
+      if ('t' in step) await this.compiled(step.steps, dims, true)
+      else {
+        const kernel = this.kernels.get(step[0])!
+        if (this.compiling.has(kernel)) await (all ? Promise.all(kernel.compiling) : kernel.compiling[entryFor(kernel, dims)]) // prettier-ignore
+      }
+    }
+  }
+
   /** One kernel; its block of dims lies at `offset`. */
   dispatch(pass: GPUComputePassEncoder, { name, kernel, group }: BoundDispatch, dims: Dims, offset = 0) {
-    const rows = kernel.rows?.(dims) ?? 0
-    const i = kernel.entries.findIndex((e) => e.upTo === undefined || rows <= e.upTo)
+    const i = entryFor(kernel, dims)
     const count = kernel.entries[i].groups(dims)
     const most = this.device.limits.maxComputeWorkgroupsPerDimension
     const y = Math.ceil(count / most)
