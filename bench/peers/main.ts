@@ -1,10 +1,10 @@
 /**
  * `npm run bench:peers`: ours and the peers side by side. `--only id,…` (beginnings of names), `--quick`, `--without contender,…`, `--check`
  * (agreement only), `--save`
- * (bench/results/peers.md). What was measured before Ctrl-C is printed.
+ * (bench/results/peers.md), `--add` (beside the cases that the last run measured and this one does not). What was measured before Ctrl-C is printed.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -22,7 +22,7 @@ import { workload, workloads } from './workloads.ts'
 import type { Workload } from './workloads.ts'
 
 const {
-  values: { only, without, quick, check, save },
+  values: { only, without, quick, check, save, add },
 } = parseArgs({
   options: {
     only: { type: 'string' },
@@ -30,6 +30,7 @@ const {
     quick: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
     save: { type: 'boolean', default: false },
+    add: { type: 'boolean', default: false },
   },
 })
 const tty = process.stderr.isTTY
@@ -40,6 +41,8 @@ const load = loadavg()[0].toFixed(1)
 const measured: Measured[] = []
 const colds: Cold[] = []
 const sizes = new Map<string, number>()
+/** What the runs before this one say of themselves. */
+let earlier: readonly string[] = []
 
 function install(): void {
   if (existsSync(join(here, 'node_modules/.package-lock.json'))) return
@@ -128,8 +131,11 @@ function print(): void {
     `Node ${process.versions.node} (--wide: ${newerVersion})`,
     ...names.map((name) => `${name} ${versionOf(name)}`),
   ]
-  const about = `${new Date().toISOString().slice(0, 10)}; ${machine}, load average ${load} before; ${versions.join(', ')}.`
-  const text = tables({ about, measured, colds, rows: rowsOf({ measured, colds, sizes }) })
+  const about = [
+    ...earlier,
+    `${new Date().toISOString().slice(0, 16).replace('T', ' ')}; ${machine}, load average ${load} before; ${versions.join(', ')}${only ? `; only ${only}` : ''}.`,
+  ]
+  const text = tables({ about: about.join('\n\n'), measured, colds, rows: rowsOf({ measured, colds, sizes }) })
   console.log(text)
   mkdirSync(cache, { recursive: true })
   writeFileSync(join(cache, 'last.json'), JSON.stringify({ about, measured, colds, sizes: [...sizes] }, undefined, 1))
@@ -146,7 +152,22 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
   })
 process.on('exit', stopAll)
 
+/** What the last run measured of cases that are not measured now. */
+function keepEarlier(): void {
+  const path = join(cache, 'last.json')
+  if (!existsSync(path)) return
+  const last = JSON.parse(readFileSync(path, 'utf8')) as { about: readonly string[]; measured: readonly Measured[]; colds: readonly Cold[]; sizes: readonly (readonly [string, number])[] } // prettier-ignore
+  earlier = last.about
+  const again = new Set(workloads.filter(wanted).map((w) => w.id))
+  const order = workloads.map((w) => w.id)
+  measured.push(...last.measured.filter((m) => order.includes(m.workload) && !again.has(m.workload)))
+  if (!startsToo) colds.push(...last.colds)
+  for (const [name, bytes] of last.sizes) sizes.set(name, bytes)
+}
+
+const startsToo = !check && (!only || only.split(',').includes('start'))
 install()
+if (add) keepEarlier()
 for (const w of workloads.filter(wanted)) await timing(w)
-if (!check && (!only || 'start'.startsWith(only))) await starts()
+if (startsToo) await starts()
 print()

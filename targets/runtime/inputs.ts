@@ -37,13 +37,20 @@ const wrong = (code: number, message: string) => new TfmError(`TFM${code}`, mess
 export const extent = (e: Extent, d: Dims) => (typeof e === 'number' ? e : typeof e === 'string' ? (d[e] ?? NaN) : e(d))
 export const count = (shape: readonly number[]) => shape.reduce((n, x) => n * x, 1)
 const isList = (x: unknown): x is ArrayLike<unknown> => Array.isArray(x) || (ArrayBuffer.isView(x) && 'length' in x)
+const shapeOf = (port: PortSpec, dims: Dims) => port.shape.map((e) => extent(e, dims))
 const text = (port: PortSpec) => `[${port.shape.map((e) => (typeof e === 'function' ? '…' : e)).join(', ')}]`
 
 /**
  * Checks inputs against ports and binds dims into `dims`. An array without a shape fills the port's shape: where several dims are still
  * open, all but the last are 1, so that `[5, 6, 7]` is a batch of one. Nested arrays say their own shape; leading axes of 1 may be left out.
+ * `later`: elements of a Float32Array are not looked at; the caller does, and calls `checked` if there is a NaN.
  */
-export function bindInputs(ports: readonly PortSpec[], given: Readonly<Record<string, unknown>>, dims: Dims) {
+export function bindInputs(
+  ports: readonly PortSpec[],
+  given: Readonly<Record<string, unknown>>,
+  dims: Dims,
+  later?: boolean,
+) {
   const own = Object.assign(Object.create(null), given)
   for (const name in own)
     if (own[name] !== undefined && !ports.some((p) => p.name === name))
@@ -54,13 +61,15 @@ export function bindInputs(ports: readonly PortSpec[], given: Readonly<Record<st
   for (const part of parts) if (part.data && !part.shape) bindShape(part, dims)
   const arrays: Record<string, Float32Array | Int32Array> = Object.create(null)
   for (const { port, data } of parts) {
-    const shape = port.shape.map((e) => extent(e, dims))
+    const shape = shapeOf(port, dims)
     const size = count(shape)
     if (!data && (port.fill === undefined || !(size >= 0)))
       throw wrong(2002, `${port.name}: missing; expected ${port.dtype}${text(port)}`)
     if (data && data.length !== size)
       throw wrong(2001, `${port.name}: ${data.length} elements, expected ${text(port)} = [${shape.join(', ')}]`)
-    arrays[port.name] = convert(port, data ?? new Float32Array(size).fill(port.fill!), shape, dims)
+    const values = data ?? new Float32Array(size).fill(port.fill!)
+    const whole = port.dtype === 'f32' && !port.below && values instanceof Float32Array
+    arrays[port.name] = whole && (later || finite(values)) ? values : checked(port, values, dims)
   }
   return arrays
 }
@@ -124,17 +133,18 @@ function finite(x: ArrayLike<number>): boolean {
   }
   return a + b + c + d === 0
 }
-function convert(port: PortSpec, data: ArrayLike<number | boolean>, shape: number[], dims: Dims) {
+/** The elements as numbers of the port's type; throws for the first that is none. */
+export function checked(port: PortSpec, data: ArrayLike<number | boolean>, dims: Dims) {
   const { name, dtype, below } = port
   const Kind = dtype === 'f32' ? Float32Array : Int32Array
   const out = data instanceof Kind ? data : new Kind(Array.from(data, Number))
-  if (out === data && dtype === 'f32' && !below && finite(out)) return out
   const limit = below ? extent(below[0], dims) : Infinity
   const kind = { f32: 'a number', i32: 'an integer', bool: '0 or 1' }[dtype]
   for (let i = 0; i < out.length; i++) {
     const x = Number(data[i])
     const bad = dtype === 'bool' ? x !== 0 && x !== 1 : dtype === 'i32' ? x !== out[i] : x !== x
     if (!bad && (!below || (x >= 0 && x < limit))) continue
+    const shape = shapeOf(port, dims)
     const at = shape.map((n, axis) => Math.floor(i / count(shape.slice(axis + 1))) % n)
     const fault = bad ? `expected ${kind}` : `${below![1]} = ${limit}`
     throw wrong(bad ? 2003 : 2005, `${name}[${at.join(', ')}] = ${data[i]}, ${fault}`)

@@ -23,6 +23,8 @@ type Given = Readonly<Record<string, unknown>>
 
 /** Where weights and state lie, and what runs programs on them. */
 export interface Engine<P> {
+  /** Whether `execute` itself looks for numbers that are none. */
+  readonly checks?: boolean
   /** Room for state: `positions` in the caches, what they hold kept; with 0, for state that does not grow. */
   reserve(d: Dims, positions: number): void
   execute(program: P, inputs: Values, outputs: Record<string, number[]>, d: Dims): Values
@@ -59,7 +61,7 @@ export function openSession<P extends ProgramSpec, E extends Engine<P>>(spec: Mo
   let held: Dims | undefined
 
   const execute = (program: P, inputs: Given, dims: Dims, before?: () => void) => {
-    const values = bindInputs(program.inputs, inputs, dims)
+    const values = bindInputs(program.inputs, inputs, dims, engine.checks)
     for (const [text, holds] of program.checks)
       if (!holds(dims)) throw new TfmError('TFM2004', `${text} does not hold at ${JSON.stringify(dims)}`)
     before?.()

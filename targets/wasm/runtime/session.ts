@@ -1,6 +1,6 @@
 // Programs on linear memory: state above the weights, above it what only a call needs.
 import type { Dims } from '../../runtime/inputs.ts'
-import { count } from '../../runtime/inputs.ts'
+import { checked, count } from '../../runtime/inputs.ts'
 import type { Engine, ModelSpec, ProgramSpec, Session, Values } from '../../runtime/session.ts'
 import { openSession } from '../../runtime/session.ts'
 import { aligned, type Machine } from './machine.ts'
@@ -31,6 +31,7 @@ export function openLinear(spec: WasmSpec, machine: Machine, from: number): Sess
       from,
       end: from,
       held,
+      checks: true,
       reserve(d, positions) {
         const moves: { name: string; old?: { at: number; bytes: number }; at: number; bytes: number }[] = []
         let end = from
@@ -63,9 +64,12 @@ export function openLinear(spec: WasmSpec, machine: Machine, from: number): Sess
         const results = wanted.map(({ name }) => place(count(outputs[name])))
         const places = [...ports, ...results, ...slots.map((size) => place(size(d)))]
         machine.reach(end)
-        given.forEach(({ name, dtype }, i) =>
-          (dtype === 'f32' ? machine.f32 : machine.i32)(ports[i], inputs[name].length).set(inputs[name]),
-        )
+        given.forEach((port, i) => {
+          const { [port.name]: values } = inputs
+          if (port.dtype !== 'f32') return machine.i32(ports[i], values.length).set(values)
+          machine.f32(ports[i], values.length).set(values)
+          if (machine.strange(ports[i], values.length)) checked(port, values, d)
+        })
         for (const [name, { at }] of held) machine.point(entry.get(name)!, at)
         places.forEach((at, i) => machine.point(machine.layout.ports + i, at))
         machine.call(program.program, d)
