@@ -71,7 +71,8 @@ function pieceOf(file: string): { ts: string; js: string; dts: string; needs: st
   const js = ts
     .transpileModule(plain, { compilerOptions: options })
     .outputText.replace(/^( {4})+/gm, (s) => s.slice(s.length / 2))
-    .replace(/;$/gm, '')
+    // What begins with a bracket would go on with the line before.
+    .replace(/;$(?!\n\s*[([`])/gm, '')
     .replace(/^[ \t]*(?:\/\*\*[\s\S]*?\*\/|\/\/.*)\n/gm, '')
     .replace(/^"use strict"\n/, '')
   const dts = ts.transpileDeclaration(text, {
