@@ -5,6 +5,7 @@ import {
   con,
   floorDiv,
   INF,
+  isConst,
   max,
   min,
   mul,
@@ -121,7 +122,8 @@ export class Facts {
 
   private fix(e: Expr & { k: 'bin' }): Facts {
     const [a, b] = [asIx(e.a), asIx(e.b)]
-    const v = this.order.find((s) => of(s) === a || of(s) === b)
+    // A symbol of one value is that number, and not what the condition is about.
+    const v = this.order.find((s) => isConst(of(s)) === undefined && (of(s) === a || of(s) === b))
     return v === undefined ? this : new Facts(this.map, this.order, new Set([...this.fixed, v]), this.beyond)
   }
 }

@@ -12,7 +12,7 @@ export interface LogitsOptions {
   suppressTokens?: readonly number[]
 }
 
-/** Options whose `processLogits` does what `LogitsOptions` say, and then its own; `start` is the length of the prompt. */
+/** Options whose `processLogits` does what `LogitsOptions` say, and then its own (as they are where there is nothing to do); `start` is the length of the prompt. */
 export function constrained<O extends LogitsOptions & Pick<GenerateOptions, 'stop' | 'processLogits'>>(
   options: O,
   start: number,
@@ -23,6 +23,7 @@ export function constrained<O extends LogitsOptions & Pick<GenerateOptions, 'sto
       'TFM2020',
       `bad options: repetitionPenalty ${penalty}, noRepeatNgramSize ${n}, minTokens ${minTokens}`,
     )
+  if (penalty === 1 && !n && !minTokens && !suppressTokens.length) return options
   const early = [...suppressTokens, ...[options.stop ?? []].flat()]
   const processLogits = (ids: readonly number[], logits: Float32Array) => {
     // Typed arrays ignore what is written beside them: ids out of range do nothing.

@@ -62,12 +62,16 @@ export function generationOf(module: Module): Generation | undefined {
 const withRows = (module: Module): boolean => module.sequence?.batch !== undefined
 
 /** Pieces of the runtime; `target` is the folder of that which differs. */
-export function generationPieces(module: Module, level: GenerationLevel, target: string): string[] {
+export function generationPieces(module: Module, level: GenerationLevel, target: string, draws = false): string[] {
   if (level === 'none' || !generationOf(module)) return []
   const full = level === 'full' ? ['processors', 'stream', 'text'] : []
   const rows = full.length > 0 && withRows(module)
   const pieces = ['sampling', 'generate', ...full, ...(rows ? ['batch', 'beams'] : [])]
-  return [...pieces.map((n) => `runtime/${n}.ts`), ...(rows ? [`${target}/runtime/reorder.ts`] : [])]
+  return [
+    ...pieces.map((n) => `runtime/${n}.ts`),
+    ...(draws ? [`${target}/runtime/draw.ts`] : []),
+    ...(rows ? [`${target}/runtime/reorder.ts`] : []),
+  ]
 }
 
 /** Members of the interface `Model`. */
@@ -102,12 +106,16 @@ export function generationTypes(module: Module, level: GenerationLevel): string[
   ]
 }
 
-/** Statements before the methods of the model, and those methods. `reorder` is a call of the target's runtime, `rows` being the rows. */
+/**
+ * Statements before the methods of the model, and those methods. `reorder` is a call of the target's runtime, `rows` being the rows; `draws`:
+ * whether that runtime can draw ids itself.
+ */
 export function generationMethods(
   module: Module,
   level: GenerationLevel,
   p: Printer,
   reorder: (batch: string) => string,
+  draws = false,
 ): { readonly before: readonly string[]; readonly methods: readonly string[] } {
   const generation = generationOf(module)
   if (!generation || level === 'none') return { before: [], methods: [] }
@@ -116,8 +124,8 @@ export function generationMethods(
   const flat = programOf(module, 'prefill')!.inputs.some((i) => i.name === ids && i.shape.length === 1)
   const optional = others.length > 0 && others.every((o) => o.optional)
   const once = others.map((o) => `${property(o.name)}: ${access('options', o.name)}`).join(', ')
-  /** The logits that follow `tokens`. */
-  const results = (rows: string, starts: string | undefined): string => {
+  /** The inputs of a call with `tokens`. */
+  const inputs = (rows: string, starts: string | undefined): string => {
     const shape = rows === '1' ? '[1, tokens.length]' : `[${rows}, tokens.length / ${rows}]`
     const given = start && starts !== undefined ? `${property(start.name)}: ${starts}` : undefined
     const early = [...(given !== undefined && start!.once ? [given] : []), ...(once === '' ? [] : [once])].join(', ')
@@ -126,33 +134,41 @@ export function generationMethods(
       ...(given !== undefined && !start!.once ? [given] : []),
       ...(early === '' ? [] : [`...(session.past === 0 && { ${early} })`]),
     ]
-    return access(`(await session.advance(session.past > 0 ? 'step' : 'prefill', { ${fields.join(', ')} }))`, logits)
+    return `{ ${fields.join(', ')} }`
   }
+  const results = (given: string): string =>
+    access(`(await session.advance(session.past > 0 ? 'step' : 'prefill', ${given}))`, logits)
+  const inputsAlone = inputs('1', start?.optional === false ? '[0]' : undefined)
+  const tokensType = p.type('ArrayLike<number>')
+  const given = draws ? [`  const given = (tokens${tokensType}) => (${inputsAlone})`] : []
   const alone = [
     '  session.reset()',
-    `  const next = async (tokens${p.type('ArrayLike<number>')}) => {`,
-    `    const { data, shape } = ${results('1', start?.optional === false ? '[0]' : undefined)}`,
+    ...given,
+    `  const next = async (tokens${tokensType}) => {`,
+    `    const { data, shape } = ${results(draws ? 'given(tokens)' : inputsAlone)}`,
     `    return data.slice(-shape[shape.length - 1])${p.language === 'ts' ? ' as Float32Array' : ''}`,
     '  }',
   ]
+  /** An expression for the tokens, drawn on the device where it can. */
+  const drawn = (options: string): string => {
+    const tokens = `generateTokens(next, ids, ${options}, ${max})`
+    return draws
+      ? `drawsOnDevice(session, ${options}) ? drawTokens(session, given, ids, ${options}, ${max}) : ${tokens}`
+      : tokens
+  }
   if (level === 'basic')
     return {
       before: [],
-      methods: [
-        `generate(ids, options${optional ? ' = {}' : ''}) {`,
-        ...alone,
-        `  return generateTokens(next, ids, options, ${max})`,
-        '},',
-      ],
+      methods: [`generate(ids, options${optional ? ' = {}' : ''}) {`, ...alone, `  return ${drawn('options')}`, '},'],
     }
 
-  const given = `options${others.length === 0 || optional ? ' = {}' : ''}`
+  const parameter = `options${others.length === 0 || optional ? ' = {}' : ''}`
   const rows = batch !== undefined && withRows(module)
   const side = [
     `const rowsOf = (options${p.type(others.length === 0 ? 'object' : 'Partial<SequenceInputs>')})${p.type('Rows')} => {`,
     '  session.reset()',
     '  return {',
-    `    next: async (tokens, rows, start) => lastLogits(${results('rows', 'start')}, rows),`,
+    `    next: async (tokens, rows, start) => lastLogits(${results(inputs('rows', 'start'))}, rows),`,
     `    reorder: (rows) => ${reorder(quote(batch?.name ?? ''))},`,
     `    room: ${max},`,
     `    padded: ${start !== undefined},`,
@@ -161,22 +177,24 @@ export function generationMethods(
   ]
   const before = [
     ...(rows ? side : []),
-    `const generate${p.type("Model['generate']")} = (ids, ${given}) => {`,
+    `const generate${p.type("Model['generate']")} = (ids, ${parameter}) => {`,
     ...(rows
       ? [
           '  const { next: all } = rowsOf(options)',
-          `  const next = (tokens${p.type('ArrayLike<number>')}) => all(tokens, 1, [0])`,
+          ...given,
+          `  const next = (tokens${tokensType}) => all(tokens, 1, [0])`,
         ]
       : alone),
-    `  const tokens = generateTokens(next, ids, constrained(options, ids.length), ${max})`,
+    ...(draws ? ['  const own = constrained(options, ids.length)'] : []),
+    `  const tokens = ${drawn(draws ? 'own' : 'constrained(options, ids.length)')}`,
     '  return streamed(tokens, ids, options)',
     '}',
   ]
   const methods = ['generate,', 'generateText: (ids, options) => textOf(generate(ids, options), options),']
   if (rows)
     methods.push(
-      `generateBatch: (prompts, ${given}) => generateRows(rowsOf(options), prompts, options),`,
-      `generateBeams: (ids, ${given}) => beamSearch(rowsOf(options), ids, options),`,
+      `generateBatch: (prompts, ${parameter}) => generateRows(rowsOf(options), prompts, options),`,
+      `generateBeams: (ids, ${parameter}) => beamSearch(rowsOf(options), ids, options),`,
     )
   return { before, methods }
 }

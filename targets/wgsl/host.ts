@@ -26,6 +26,8 @@ import type { PrintedKernel } from './kernel.ts'
 import { dimsOf, printKernel } from './kernel.ts'
 import { partsOf } from './parts.ts'
 import { schedule } from './recipes.ts'
+import type { Draws, Sampling } from './sampling.ts'
+import { samplingOf } from './sampling.ts'
 import { kernelLines, listedSlots, programLines, sharedParts, stepsOf, withoutIdentityPacks } from './tables.ts'
 
 const always = ['errors', 'safetensors', 'source', 'weights', 'inputs', 'sample'].map((n) => `runtime/${n}.ts`)
@@ -96,6 +98,33 @@ function prepared(given: Module): { readonly module: Module; readonly runByPrefi
 /** The module that is printed: its kernels are those that the emitted code dispatches, by name. */
 export const moduleOf = (given: Module): Module => prepared(given).module
 
+/** The module with kernels that draw ids, where it generates; they have names that its own have not. */
+function withSampling(
+  module: Module,
+  generation: GenerationLevel,
+): { readonly module: Module; readonly sampling?: Sampling } {
+  const sampling = generation === 'none' ? undefined : samplingOf(module)
+  if (sampling === undefined) return { module }
+  const taken = new Set(module.kernels.map((k) => k.name))
+  const renamed = (draws: Draws): Draws =>
+    draws.map(({ kernel, args }) => {
+      let { name } = kernel
+      while (taken.has(name)) name += '_'
+      taken.add(name)
+      return { kernel: { ...kernel, name }, args }
+    })
+  const [greedy, top] = [renamed(sampling.greedy), renamed(sampling.top)]
+  const kernels = [...module.kernels, ...[...greedy, ...top].map((d) => d.kernel)]
+  return { module: { ...module, kernels }, sampling: { ...sampling, greedy, top } }
+}
+
+function samplingLines({ ids, ahead, vocabulary, lists, greedy, top }: Sampling): string[] {
+  const steps = (draws: Draws): string =>
+    `{ steps: [${draws.map(({ kernel, args }) => `[${[kernel.name, ...args].map(quote).join(', ')}]`).join(', ')}] }`
+  const fields = [`ids: ${quote(ids)}`, `ahead: ${ahead}`, `vocabulary: ${vocabulary}`, `lists: [${lists.join(', ')}]`]
+  return ['sampling: {', ...indent([`${fields.join(', ')},`, `greedy: ${steps(greedy)},`, `top: ${steps(top)},`]), '},']
+}
+
 export function printModule(
   given: Module,
   options: {
@@ -105,8 +134,9 @@ export function printModule(
     readonly profile?: DeviceProfile
   },
 ): EmittedModule {
-  const { module, runByPrefill } = prepared(given)
+  const { module: own, runByPrefill } = prepared(given)
   const generation = options.generation ?? 'basic'
+  const { module, sampling } = withSampling(own, generation)
   const loops = module.programs.some((program) => program.steps.some(hasLoop))
   const quantised = readsQuantised(options.weights)
   const reading = quantised ? ['runtime/quantised.ts'] : []
@@ -115,7 +145,7 @@ export function printModule(
     ...reading,
     ...ours,
     ...(loops ? forLoops : []),
-    ...generationPieces(module, generation, 'wgsl'),
+    ...generationPieces(module, generation, 'wgsl', sampling !== undefined),
   ]
   const p = printer(options.language, [...fixedNames, ...pieces.flatMap((n) => runtimePieces[n].names)])
   const { kernels, fields } = printKernels(module, options.profile)
@@ -144,6 +174,7 @@ export function printModule(
       'programs: {', ...indent(module.programs.flatMap((program, i) => programLines(program, module, kernels, stepNames[i], p))), '},',
       ...(module.state.length > 0 ? ['state: [', ...indent(stateLines(module, p)), '],'] : ['state: [],']),
       ...(sequence ? [`sequence: { T: ${quote(sequence.T.name)}, past: ${quote(sequence.past.name)}, max: ${sequence.max} },`] : []),
+      ...(sampling ? samplingLines(sampling) : []),
     ]),
     '}', '',
     ...title('Weights'),
@@ -154,7 +185,7 @@ export function printModule(
     ...rulesLines(module, p), '',
     ...title('Self-test'),
     ...selftestLines(module, kernels.map((k) => quote(k.name)), floats, p, { parts: (k, a) => kernels[k].split[a], dims: (params) => `{ ${[...params].map(([s, n]) => `${property(s.name)}: ${n}`).join(', ')} }` }),
-    ...loadLines(module, p, { runByPrefill, generation, quantised, cut }), '',
+    ...loadLines(module, p, { runByPrefill, generation, quantised, cut, draws: sampling !== undefined }), '',
   ] // prettier-ignore
   return {
     text: moduleText(sections, pieces, p.language, types),
@@ -168,6 +199,7 @@ interface LoadParts {
   readonly generation: GenerationLevel
   readonly quantised: boolean
   readonly cut: number | undefined
+  readonly draws: boolean
 }
 
 /** Elements of each part of the weights that are in parts, if there are any. */
@@ -177,7 +209,11 @@ const cutOf = (kernels: readonly PrintedKernel[]): number | undefined =>
 /** Indented, except for the code inside template literals. */
 const kernelText = (lines: readonly string[]): string[] => lines.map((l) => `  ${l}`)
 
-function loadLines(module: Module, p: Printer, { runByPrefill, generation, quantised, cut }: LoadParts): string[] {
+function loadLines(
+  module: Module,
+  p: Printer,
+  { runByPrefill, generation, quantised, cut, draws }: LoadParts,
+): string[] {
   const as = (type: string): string => (p.language === 'ts' ? ` as unknown as ${type}` : '')
   const method = (name: string, input: string, output: string, call: string): string =>
     `${name}: async (inputs${p.type(input)}) => (await session.${call})${as(output)},`
@@ -192,7 +228,7 @@ function loadLines(module: Module, p: Printer, { runByPrefill, generation, quant
     }
     methods.push('reset: () => session.reset(),')
   }
-  const generating = generationMethods(module, generation, p, (batch) => `reorderState(session, ${batch}, rows)`)
+  const generating = generationMethods(module, generation, p, (batch) => `reorderState(session, ${batch}, rows)`, draws)
   methods.push(...generating.methods)
   methods.push('selftest: () => session.selftest(tests),', 'dispose: () => session.dispose(),')
   return [

@@ -34,10 +34,10 @@ export class Buffers {
   }
 
   /** At least `bytes` large; the old buffer where it was replaced (its contents are the caller's to copy, then to destroy). */
-  reserve(name: string, bytes: number): GPUBuffer | undefined {
+  reserve(name: string, bytes: number, usage = STORAGE): GPUBuffer | undefined {
     const old = this.byName.get(name)
     if (old && old.size >= bytes) return undefined
-    this.byName.set(name, this.create(name, bytes, STORAGE))
+    this.byName.set(name, this.create(name, bytes, usage))
     this.generation++
     return old
   }

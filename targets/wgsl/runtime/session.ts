@@ -8,7 +8,7 @@ import { Slices } from './slices.ts'
 import { selftestOn, type KernelTest } from './selftest.ts'
 import type { SelftestReport } from '../../runtime/sample.ts'
 
-/** A kernel and its buffers: `w:` weights, `s:` state, `v:` inputs, `o:` outputs, numbers for activation slots. */
+/** A kernel and its buffers: `w:` weights, `s:` state, `v:` inputs, `o:` outputs, `d:` what ids are drawn with, numbers for activation slots. */
 export type Dispatch = readonly [kernel: string, ...buffers: readonly (string | number)[]]
 /** Steps that run for each t in turn. Their kernels read t among the dims. */
 interface Loop {
@@ -27,6 +27,8 @@ export interface ProgramSpec {
   /** Elements of each activation slot. */
   readonly slots: readonly ((d: Dims) => number)[]
   readonly steps: readonly Step[]
+  /** Always one submission. */
+  readonly whole?: boolean
 }
 /** States of one size. `grows`: the size is for one position, and positions come first. */
 export interface StateSpec {
@@ -46,10 +48,25 @@ export interface ModelSpec {
   readonly dims: readonly string[]
   /** The dims of new and past positions, and how many there may be. */
   readonly sequence?: { readonly T: string; readonly past: string; readonly max: number }
+  readonly sampling?: SamplingSpec
+}
+/** Kernels that draw an id from the last logits into `d:id`. */
+export interface SamplingSpec {
+  /** The input of a step that takes the id. */
+  readonly ids: string
+  /** Whether a step that was not wanted is undone by counting positions back. */
+  readonly ahead: boolean
+  readonly vocabulary: number
+  /** Elements of the lists between the kernels. */
+  readonly lists: readonly number[]
+  readonly greedy: Pick<ProgramSpec, 'steps'>
+  readonly top: Pick<ProgramSpec, 'steps'>
 }
 export type Store = 's' | 'r'
 type Results = Record<string, Tensor<Float32Array | Int32Array>>
-type Given = Readonly<Record<string, unknown>>
+export type Given = Readonly<Record<string, unknown>>
+/** What is to be done with the inputs of a call whose dims are not all known yet; `before` is called when they are. */
+type Call<R> = (program: ProgramSpec, inputs: Given, dims: Dims, store: Store, before: (d: Dims) => void) => Promise<R>
 /** Positions so far, and where their state lies: `s` for that of the model, `r` for that of a run on its own. */
 interface Sequence {
   past: number
@@ -124,7 +141,7 @@ export class Session {
 
   /** A run as a prefill without past, beside the model's own positions. */
   alone(inputs: Given): Promise<Results> {
-    return this.inTurn(() => this.next('prefill', inputs, { past: 0, store: 'r' }))
+    return this.inTurn(() => this.next(this.program('prefill'), inputs, { past: 0, store: 'r' }))
   }
 
   selftest(tests: readonly KernelTest[]): Promise<SelftestReport> {
@@ -137,11 +154,17 @@ export class Session {
   /** Positions after the past ones. The first call also takes what does not depend on positions (an encoder's inputs). */
   advance(name: 'prefill' | 'step', inputs: Given): Promise<Results> {
     const { sequence } = this
-    return this.inTurn(() => this.next(name, inputs, sequence))
+    return this.inTurn(() => this.next(this.program(name), inputs, sequence))
   }
 
-  private async next(name: 'prefill' | 'step', inputs: Given, seq: Sequence): Promise<Results> {
-    const program = this.program(name)
+  next(program: ProgramSpec, inputs: Given, seq: Sequence): Promise<Results>
+  next<R>(program: ProgramSpec, inputs: Given, seq: Sequence, call: Call<R>): Promise<R>
+  async next(
+    program: ProgramSpec,
+    inputs: Given,
+    seq: Sequence,
+    call: Call<unknown> = (...all) => this.execute(...all),
+  ): Promise<unknown> {
     const { sequence, programs } = this.spec
     if (!sequence) throw new TfmError('TFM2007', 'this model has no sequence to continue')
     const { prepare } = programs
@@ -160,7 +183,7 @@ export class Session {
       await this.execute(prepare, given, held, seq.store, (d) => this.reserve(d, 0, seq.store))
     }
     const dims: Dims = { ...held, [sequence.past]: seq.past }
-    const outputs = await this.execute(program, own, dims, seq.store, (d) => {
+    const outputs = await call(program, own, dims, seq.store, (d) => {
       const total = seq.past + (d[sequence.T] ??= 1)
       if (total > sequence.max)
         throw new TfmError('TFM2006', `${seq.past} past and ${d[sequence.T]} new positions, at most ${sequence.max}`)
@@ -202,7 +225,7 @@ export class Session {
     if (this.gone) throw new TfmError('TFM2105', this.gone)
   }
 
-  private program(name: 'run' | 'prefill' | 'step'): ProgramSpec {
+  program(name: 'run' | 'prefill' | 'step'): ProgramSpec {
     const program = this.spec.programs[name]
     if (!program) throw new TfmError('TFM2007', `the model has no ${name}`)
     return program
@@ -215,6 +238,42 @@ export class Session {
     store: Store = 's',
     before?: (d: Dims) => void,
   ): Promise<Results> {
+    const { buffers } = this
+    const encoder = await this.encode(program, inputs, dims, store, before)
+    const ports = this.results(program, dims)
+    const total = ports.reduce((n, p) => n + p.bytes, 0)
+    if (!this.readback || this.readback.size < total) {
+      this.readback?.destroy()
+      this.readback = buffers.create('  the results', total, 1 | 8)
+    }
+    let at = 0
+    for (const { port, bytes } of ports) {
+      encoder.copyBufferToBuffer(buffers.get(`o:${port.name}`), 0, this.readback, at, bytes)
+      at += bytes
+    }
+    await this.submit(encoder)
+    const outputs: Results = {}
+    if (total === 0) return outputs
+    await this.map(this.readback, total)
+    at = 0
+    const mapped = this.readback.getMappedRange(0, total)
+    for (const { port, shape, bytes } of ports) {
+      const data = mapped.slice(at, at + bytes)
+      outputs[port.name] = { data: port.dtype === 'f32' ? new Float32Array(data) : new Int32Array(data), shape }
+      at += bytes
+    }
+    this.readback.unmap()
+    return outputs
+  }
+
+  /** The commands of a call, or the last of them: inputs and dims are written, and there is room for all that it writes. */
+  async encode(
+    program: ProgramSpec,
+    inputs: Given,
+    dims: Dims,
+    store: Store,
+    before?: (d: Dims) => void,
+  ): Promise<GPUCommandEncoder> {
     const { device, buffers } = this
     const arrays = bindInputs(program.inputs, inputs, dims)
     for (const [text, holds] of program.checks) {
@@ -233,50 +292,45 @@ export class Session {
       device.queue.writeBuffer(buffers.get(`v:${name}`), 0, data as Float32Array<ArrayBuffer>)
     }
     program.slots.forEach((size, i) => buffers.reserve(`a:activation ${i}`, size(dims) * 4)?.destroy())
-    const ports = program.outputs.map((port) => {
+    for (const { port, bytes } of this.results(program, dims)) buffers.reserve(`o:${port.name}`, bytes)?.destroy()
+    const recorded = this.spec.record?.(this, program, store, dims)
+    if (recorded) return recorded
+    device.queue.writeBuffer(this.dimsBuffer, 0, Int32Array.from(this.spec.dims, (name) => dims[name] ?? 0)) // prettier-ignore
+    const size = Object.values(arrays).reduce((n, { length }) => n + length, 0)
+    return this.slices.record(this, program, this.bind(program, store), dims, size)
+  }
+
+  /** More dispatches of a call, with the dims as they were written. */
+  async pass(encoder: GPUCommandEncoder, program: Pick<ProgramSpec, 'steps'>, store: Store, dims: Dims): Promise<void> {
+    if (this.compiling.size) await this.compiled(program.steps, dims)
+    const pass = encoder.beginComputePass()
+    for (const step of this.bind(program, store)) this.dispatch(pass, step, dims)
+    pass.end()
+  }
+
+  private results(program: ProgramSpec, dims: Dims) {
+    return program.outputs.map((port) => {
       const shape = port.shape.map((e: Extent) => extent(e, dims) as number)
-      const bytes = shape.reduce((n, x) => n * x, 4)
-      buffers.reserve(`o:${port.name}`, bytes)?.destroy()
-      return { port, shape, bytes }
+      return { port, shape, bytes: shape.reduce((n, x) => n * x, 4) }
     })
-    const total = ports.reduce((n, p) => n + p.bytes, 0)
-    if (!this.readback || this.readback.size < total) {
-      this.readback?.destroy()
-      this.readback = buffers.create('  the results', total, 1 | 8)
-    }
-    let encoder = this.spec.record?.(this, program, store, dims)
-    if (!encoder) {
-      device.queue.writeBuffer(this.dimsBuffer, 0, Int32Array.from(this.spec.dims, (name) => dims[name] ?? 0)) // prettier-ignore
-      const size = Object.values(arrays).reduce((n, { length }) => n + length, 0)
-      encoder = await this.slices.record(this, program, this.bind(program, store), dims, size)
-    }
-    let at = 0
-    for (const { port, bytes } of ports) {
-      encoder.copyBufferToBuffer(buffers.get(`o:${port.name}`), 0, this.readback, at, bytes)
-      at += bytes
-    }
-    device.queue.submit([encoder.finish()])
-    const full = await buffers.full()
+  }
+
+  async submit(encoder: GPUCommandEncoder): Promise<void> {
+    this.device.queue.submit([encoder.finish()])
+    const full = await this.buffers.full()
     if (full) throw new TfmError('TFM2106', `the GPU has too little memory: ${full}`)
-    const outputs: Results = {}
-    if (total === 0) return outputs
+  }
+
+  /** Waits until a buffer can be read. */
+  async map(buffer: GPUBuffer, bytes: number): Promise<void> {
     try {
-      await this.readback.mapAsync(1, 0, total)
+      await buffer.mapAsync(1, 0, bytes)
     } catch (thrown) {
       // A lost device says so only after its callbacks ran.
       await new Promise((resolve) => setTimeout(resolve))
       this.alive()
       throw new TfmError('TFM2105', `the results cannot be read: ${thrown}`)
     }
-    at = 0
-    const mapped = this.readback.getMappedRange(0, total)
-    for (const { port, shape, bytes } of ports) {
-      const data = mapped.slice(at, at + bytes)
-      outputs[port.name] = { data: port.dtype === 'f32' ? new Float32Array(data) : new Int32Array(data), shape }
-      at += bytes
-    }
-    this.readback.unmap()
-    return outputs
   }
 
   /** The pipelines that these steps need; in loops, where t decides, all of a kernel. */

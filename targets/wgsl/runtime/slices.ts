@@ -23,7 +23,7 @@ export class Slices {
     size: number,
   ): Promise<GPUCommandEncoder> {
     const { device, spec } = session
-    const whole = program === spec.programs.step
+    const whole = program.whole ?? program === spec.programs.step
     for (let at = 0; ;) {
       const end = whole ? steps.length : Math.min(steps.length, at + dispatchesFor(this.paces.get(program), size))
       const encoder = device.createCommandEncoder()
