@@ -64,6 +64,8 @@ export interface FloatRules {
   readonly expSlope: number
   /** Added for flushed denormals. */
   readonly flush: number
+  /** Weights kept as f16 may be taken for 0 below this magnitude. */
+  readonly flushHalf?: number
 }
 
 /** What a kernel asks of a device. */

@@ -64,6 +64,7 @@ export async function wgslKernels(
   profile?: DeviceProfile,
 ): Promise<KernelRunner> {
   const { printKernels } = await import('../../targets/wgsl/host.ts')
+  const { keepMatrix } = await import('../../targets/wgsl/runtime/keep.ts')
   const { module } = compiled.lowered
   const { kernels, fields } = printKernels(module, profile)
   const { COMPUTE } = GPUShaderStage
@@ -102,7 +103,14 @@ export async function wgslKernels(
     return making
   }
 
-  return async (index, args, params) => {
+  return async (index, given, params) => {
+    const args = given.map((a, i) => {
+      const { kept } = module.kernels[index].args[i].buffer.layout ?? {}
+      if (!kept || !(a instanceof Float32Array)) return a
+      const bytes = new Int32Array(kept.bytes / 4)
+      keepMatrix({ as: kept.as, k: kept.rows, n: a.length / kept.rows }, bytes.buffer, a)
+      return bytes
+    })
     const printed = kernels[index]
     const symbols = module.kernels[index].params
     const valueOf = (s: Sym): number => params[symbols.findIndex((p) => p.name === s.name)]

@@ -72,6 +72,8 @@ export function makeSimulator({ module, rules, mode, tensor }: SimulationOptions
     )
     executor(slot.pack)(buffers, new Map())
     for (let i = 0; i < out.value.length; i++) out.value[i] = Math.fround(out.value[i])
+    const least = slot.layout.kept?.as === 'f16' ? (rules.flushHalf ?? 0) : 0
+    for (const [i, x] of out.value.entries()) if (Math.abs(x) < least) out.error[i] = Math.abs(x)
     return out
   }
 

@@ -6,7 +6,7 @@ import { inlineStages } from '../kernel/inline.ts'
 import { loadsOf } from '../kernel/walk.ts'
 import type { Buffer } from '../kernel/buffer.ts'
 import type { Ix, Sym } from '../types/ix.ts'
-import { add, con, evaluate, mul, valuesOf } from '../types/ix.ts'
+import { add, con, evaluate, floorDiv, mul, valuesOf } from '../types/ix.ts'
 import { elements } from '../types/shape.ts'
 
 export interface Traffic {
@@ -33,7 +33,7 @@ export function trafficOf(kernel: StageKernel): Traffic {
 export function argTraffic(kernel: StageKernel): ArgTraffic[] {
   const stages = inlineStages(kernel.stages)
   return kernel.args.map(({ access, buffer, role }) => {
-    const read = access === 'write' ? con(0) : mul(readSize(stages, buffer), bytesPerElement)
+    const read = access === 'write' ? con(0) : readBytes(stages, buffer)
     if (access === 'read') return { role, read, written: con(0) }
     const stored = stages.filter((s) => s.out === buffer).map((s) => elements(s.domain.map((d) => add(d.hi, 1))))
     const guarded = stages.some((s) => s.out === buffer && s.guard !== undefined)
@@ -41,6 +41,14 @@ export function argTraffic(kernel: StageKernel): ArgTraffic[] {
     const size = guarded && role !== 'state' ? whole : (stored[0] ?? whole)
     return { role, read, written: mul(size, bytesPerElement) }
   })
+}
+
+/** Weights in fewer bits count all that is stored of them, or of the rows that are gathered their part of that. */
+function readBytes(stages: ReturnType<typeof inlineStages>, buffer: Buffer): Ix {
+  const size = readSize(stages, buffer)
+  const { kept } = buffer.layout ?? {}
+  if (kept === undefined) return mul(size, bytesPerElement)
+  return size === storageOf(buffer) ? con(kept.bytes) : floorDiv(mul(size, kept.bytes), storageOf(buffer))
 }
 
 function readSize(stages: ReturnType<typeof inlineStages>, buffer: Buffer): Ix {

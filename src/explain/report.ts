@@ -108,7 +108,7 @@ export function report(fused: Compiled, unfused: Compiled, options: ReportOption
     fusions: programs.flatMap((p) => condensed(p.program.name, p.receipts)),
     weights: {
       tensors: module.weights.length,
-      bytes: 4 * module.weights.reduce((n, w) => n + at(w.layout.size, dims), 0),
+      bytes: module.weights.reduce((n, w) => n + (w.layout.kept?.bytes ?? 4 * at(w.layout.size, dims)), 0),
       checkpointBytes: 4 * module.params.reduce((n, p) => n + p.shape.reduce((a, b) => a * b, 1), 0),
     },
     state: module.state.map((s) => ({

@@ -12,10 +12,10 @@ export interface Layout {
   readonly offset: Ix
   readonly size: Ix
   /**
-   * Elements of weights that are kept in fewer bits than those they are computed with, in the panels of the target, `rows` high with padding; its
-   * schedules know how they lie in memory.
+   * Elements of weights that are kept in fewer bits than those they are computed with, in the order of the target, `rows` high with padding; its
+   * schedules know how they lie in memory. `stride`: elements from a row to the next, where rows lie one after another. `bytes`: all that is stored.
    */
-  readonly kept?: { readonly as: KeptAs; readonly rows: number }
+  readonly kept?: { readonly as: KeptAs; readonly rows: number; readonly stride?: Ix; readonly bytes: number }
 }
 
 export type KeptAs = 'f16' | 'bf16' | 'int8' | 'int4'

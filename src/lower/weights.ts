@@ -105,7 +105,7 @@ export const rowMajor = (shape: readonly Ix[]): Layout => {
 }
 
 const isRowMajor = (l: Layout, shape: readonly Ix[]): boolean =>
-  l.offset === linearise(l.axes.map(of), shape) && l.size === elements(shape)
+  l.kept === undefined && l.offset === linearise(l.axes.map(of), shape) && l.size === elements(shape)
 
 export function planWeights(flows: readonly Flow[], panel: PanelLayout): Weights {
   const key = makeKey()

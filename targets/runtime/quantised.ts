@@ -99,9 +99,13 @@ export async function readQuantised(
       const { parts } = info as QuantisedInfo
       bytesOf.set(part, bytes)
       if (![...parts.values()].every((each) => bytesOf.has(each))) return
-      const values = dequantise(info as QuantisedInfo, (each) => bytesOf.get(each)!)
+      const stored = (each: TensorInfo) => bytesOf.get(each)!
+      const widen = () => new Uint8Array(dequantise(info as QuantisedInfo, stored).buffer)
+      let [values, at] = [undefined as Uint8Array | undefined, 0]
+      const next: ReadInto = async (room) => room.set((values ??= widen()).subarray(at, (at += room.length)))
+      next.parts = [info, stored]
+      await (direct?.(info, next) ?? onTensor(info, widen()))
       for (const each of parts.values()) bytesOf.delete(each)
-      await onTensor(info, new Uint8Array(values.buffer))
     },
     options,
     direct && ((part, read) => ('parts' in owner.get(part)! ? undefined : direct(part, read))),

@@ -89,7 +89,11 @@ export async function shardsOf(source: WeightSource, signal?: AbortSignal): Prom
 }
 
 /** Reads the next bytes of a tensor, as many as there is room for. */
-export type ReadInto = (room: Uint8Array) => Promise<unknown>
+export interface ReadInto {
+  (room: Uint8Array): Promise<unknown>
+  /** Of a quantised tensor, whose numbers are read as F32: the tensor, and the bytes of its parts. */
+  parts?: [info: TensorInfo, bytesOf: (part: TensorInfo) => Uint8Array]
+}
 
 /**
  * Gives `onTensor`, one by one, the tensors that `pick` chooses of each file; it keeps their order, and knows the last file. `direct` may

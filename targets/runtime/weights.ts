@@ -146,7 +146,7 @@ export async function loadWeights(
       await into(bytes)
       new Float32Array(room.buffer, room.byteOffset, room.length / 4).set(toFloat32(info.dtype, bytes)!)
     }
-    return direct!(spec, width === 1 ? into : widen, (count) => warn(info.name, length, count), shared)
+    return direct!(spec, width === 1 || into.parts ? into : widen, (count) => warn(info.name, length, count), shared)
   }
   await read(source, pick, keep, options, direct && straight)
   return fallbacks

@@ -1,5 +1,6 @@
 /** Expected values of kernels on made-up inputs, computed from the stages (not from the nests that are printed). */
 import { storageOf } from '../../src/kernel/address.ts'
+import type { Layout } from '../../src/kernel/buffer.ts'
 import { pointEvaluator } from '../../src/kernel/point.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { extentOf } from '../../src/kernel/walk.ts'
@@ -14,15 +15,27 @@ import { indent, quote } from './text.ts'
 /** Arguments above this many elements would make the test slow to run: their kernels are left out. */
 const largest = 2 ** 26
 
+/** Made-up weights that are kept in fewer bits, of targets that can make them where they are tested. */
+export interface KeptSamples {
+  /** The number at a flat offset of argument `seed`. */
+  readonly value: (layout: Layout, seed: number, flat: number) => number
+  /** How the argument is kept, for its test. */
+  readonly text: (layout: Layout) => string
+}
+
 /** The table `tests`, one entry for each kernel. */
 export function selftestLines(
   module: Module,
   names: readonly string[],
   rules: FloatRules,
   p: Printer,
-  { dims = inOrder, parts = () => undefined }: { readonly dims?: DimsText; readonly parts?: PartLengths } = {},
+  {
+    dims = inOrder,
+    parts = () => undefined,
+    kept,
+  }: { readonly dims?: DimsText; readonly parts?: PartLengths; readonly kept?: KeptSamples } = {},
 ): string[] {
-  const lines = module.kernels.flatMap((k, i) => testOf(k, names[i], rules, dims, (a) => parts(i, a)))
+  const lines = module.kernels.flatMap((k, i) => testOf(k, names[i], rules, dims, (a) => parts(i, a), kept))
   return [`const tests${p.type('KernelTest[]')} = [`, ...indent(lines), ']', '']
 }
 
@@ -38,6 +51,7 @@ function testOf(
   rules: FloatRules,
   dimsText: DimsText,
   partsOf: (argument: number) => readonly number[] | undefined,
+  kept: KeptSamples | undefined,
 ): string[] {
   const params = new Map(kernel.params.map((s) => [s, smallValue(s)]))
   const value = (s: Sym): number => params.get(s) ?? 0
@@ -45,8 +59,9 @@ function testOf(
   for (const s of kernel.params)
     if (isConst(s.hi) === undefined) params.set(s, Math.min(value(s), evaluate(s.hi, value)))
   const sizes = kernel.args.map((a) => evaluate(storageOf(a.buffer), value))
+  const keeps = kernel.args.flatMap((a, i) => (a.buffer.layout?.kept ? [[i, a.buffer.layout] as const] : []))
   // Made-up inputs are floats: weights that are kept in fewer bits would be others.
-  if (sizes.some((n) => n > largest) || kernel.args.some((a) => a.buffer.layout?.kept)) return []
+  if (sizes.some((n) => n > largest) || (keeps.length > 0 && kept === undefined)) return []
   const written = kernel.args.flatMap((a, i) => (a.access === 'read' ? [] : [i]))
   // What is filled, one by one: arguments, or the parts of one.
   const filled = kernel.args.map((_, i) => partsOf(i) ?? [sizes[i]])
@@ -54,6 +69,7 @@ function testOf(
   const seeds = new Map(kernel.args.map((a, i) => [a.buffer, i]))
   const inputs = (buffer: StageKernel['args'][number]['buffer'], flat: number): number => {
     const argument = seeds.get(buffer)!
+    if (buffer.layout?.kept) return kept!.value(buffer.layout, places[argument], flat)
     const part = Math.floor(flat / filled[argument][0])
     const at = flat - part * filled[argument][0]
     return sampleInput(places[argument] + part, at, buffer.of === 'i32' || buffer.of === 'bool')
@@ -79,8 +95,9 @@ function testOf(
   const lengths = kernel.args.flatMap(({ buffer: { of } }, i) =>
     filled[i].map((n) => (of === 'i32' || of === 'bool' ? -n : n)),
   )
+  const keep = keeps.map(([i, layout]) => `${places[i]}: ${kept!.text(layout)}`)
   return [
-    `{ name: ${quote(kernel.name)}, run: ${name}, lengths: [${lengths.join(', ')}], dims: ${dimsText(params)},`,
+    `{ name: ${quote(kernel.name)}, run: ${name}, lengths: [${lengths.join(', ')}], dims: ${dimsText(params)},${keep.length > 0 ? ` keep: { ${keep.join(', ')} },` : ''}`,
     `  expect: [${[...new Set(expected)].join(', ')}] },`,
   ]
 }

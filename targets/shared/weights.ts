@@ -44,18 +44,24 @@ export function listSpecs(module: Module, pack: Pack, more: (param: number) => s
   )
 }
 
-export const slotLines = (module: Module, pack: Pack, only?: readonly number[]): string[] =>
-  listSlots(module, pack, only).lines
+export const slotLines = (
+  module: Module,
+  pack: Pack,
+  only?: readonly number[],
+  more?: (slot: number) => string,
+): string[] => listSlots(module, pack, only, more).lines
+/** `more` gives further fields of a slot. */
 export function listSlots(
   module: Module,
   pack: Pack,
   only: readonly number[] = module.weights.map((_, i) => i),
+  more: (slot: number) => string = () => '',
 ): Listed {
   const listed = rolledEntries(
     only.map((i) => {
       const slot = module.weights[i]
       const packed = pack(i)
-      const size = packed === undefined ? '' : `, pack: ${packed}, length: ${isConst(slot.layout.size)}`
+      const size = (packed === undefined ? '' : `, pack: ${packed}, length: ${isConst(slot.layout.size)}`) + more(i)
       return {
         names: isOwn(slot) ? [slot.name] : [slot.name, ...slot.from],
         text: ([name, ...from]) => `{ name: ${name}${isOwn(slot) ? '' : `, from: [${from.join(', ')}]`}${size} },`,

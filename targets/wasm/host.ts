@@ -62,7 +62,7 @@ export function printModule(given: Module, file: string, options: HostOptions): 
     ...always,
     ...(quantised ? ['runtime/quantised.ts'] : []),
     ...ours,
-    ...(keeps ? ['wasm/runtime/keep.ts'] : []),
+    ...(keeps ? ['runtime/halves.ts', 'wasm/runtime/keep.ts'] : []),
     ...generationPieces(module, generation, 'wasm'),
     ...(selftest ? ['runtime/sample.ts', 'wasm/runtime/selftest.ts'] : []),
   ]

@@ -35,12 +35,13 @@ export function keptLayout(k: number, n: number, kept: KeptAs): Layout | undefin
   const rows = isQuantised(kept) ? Math.ceil(k / BLOCK) * BLOCK : k
   const [a, b] = [sym('k', { lo: 0, hi: k - 1, role: 'loop' }), sym('n', { lo: 0, hi: n - 1, role: 'loop' })]
   const offset = add(mul(floorDiv(b, PANEL), PANEL * rows), mul(a, PANEL), mod(b, PANEL))
+  const size = Math.ceil(n / PANEL) * PANEL * rows
   return {
     name: `${kept} panels of ${PANEL}`,
     axes: [a, b],
     offset,
-    size: con(Math.ceil(n / PANEL) * PANEL * rows),
-    kept: { as: kept, rows },
+    size: con(size),
+    kept: { as: kept, rows, bytes: keptBytes(kept, size) },
   }
 }
 

@@ -8,6 +8,7 @@ import type { Expr } from '../../src/kernel/expr.ts'
 import type { Stmt } from '../../src/kernel/nest.ts'
 import type { Ix } from '../../src/types/ix.ts'
 import { isConst, print } from '../../src/types/ix.ts'
+import type { MathHelper } from './math.ts'
 import type { Text } from './syntax.ts'
 import { P, atomText, infix } from './syntax.ts'
 import { readerLines } from './parts.ts'
@@ -27,6 +28,9 @@ export interface Held {
 export interface AccessScope {
   readonly held: (b: Buffer) => Held
   readonly ix: (x: Ix) => Text
+  readonly helper: (h: MathHelper) => string
+  /** The name of a word of kept weights that was read before, if it was. */
+  readonly word: (b: Buffer, at: Ix) => string | undefined
 }
 
 export const scalarType = (of: Buffer['of']): 'f32' | 'i32' => (of === 'f32' || of === 'f64' ? 'f32' : 'i32')
@@ -47,8 +51,9 @@ export function bindingLines(buf: Buffer, held: Held, first: number, written: bo
   const layout = given.layout === undefined ? '' : ` as ${given.layout.name}`
   const shape = `${given.of}[${given.shape.map((x) => print(x)).join(', ')}]${layout}`
   const access = written ? 'read_write' : 'read'
+  const type = buf.layout?.kept ? 'vec4u' : scalarType(buf.of)
   const bound = (name: string, i: number, about: string): string =>
-    `@group(0) @binding(${first + i}) var<storage, ${access}> ${name}: array<${scalarType(buf.of)}>;${about}`
+    `@group(0) @binding(${first + i}) var<storage, ${access}> ${name}: array<${type}>;${about}`
   const about = ` ${comment(called + shape)}`
   if (held.split === undefined) return [bound(held.name, 0, about)]
   return [

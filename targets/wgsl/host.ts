@@ -22,13 +22,14 @@ import { docComment, indent, property, quote } from '../shared/text.ts'
 import { selftestLines } from '../shared/selftest.ts'
 import { slotLines, specLines } from '../shared/weights.ts'
 import { floats } from './floats.ts'
+import { keepText, keptSamples } from './kept-sample.ts'
 import type { PrintedKernel } from './kernel.ts'
 import { dimsOf, printKernel } from './kernel.ts'
 import { partsOf } from './parts.ts'
 import { schedule } from './recipes.ts'
 import type { Draws, Sampling } from './sampling.ts'
 import { samplingOf } from './sampling.ts'
-import { kernelLines, listedSlots, programLines, sharedParts, stepsOf, withoutIdentityPacks } from './tables.ts'
+import { keepOf, kernelLines, listedSlots, programLines, sharedParts, stepsOf, withoutIdentityPacks } from './tables.ts'
 
 const always = ['errors', 'safetensors', 'source', 'weights', 'inputs', 'sample'].map((n) => `runtime/${n}.ts`)
 const ours = ['device', 'buffers', 'selftest', 'slices', 'session', 'load'].map((n) => `wgsl/runtime/${n}.ts`)
@@ -43,6 +44,7 @@ const fixedNames = [
   'load',
   'specs',
   'slots',
+  'keeper',
   'rules',
   'model',
   'kernels',
@@ -139,7 +141,12 @@ export function printModule(
   const { module, sampling } = withSampling(own, generation)
   const loops = module.programs.some((program) => program.steps.some(hasLoop))
   const quantised = readsQuantised(options.weights)
-  const reading = quantised ? ['runtime/quantised.ts'] : []
+  const keeps = module.weights.some((w) => w.layout.kept)
+  const reading = [
+    ...(quantised ? ['runtime/quantised.ts'] : []),
+    ...(keeps ? ['runtime/halves.ts', 'wgsl/runtime/keep.ts'] : []),
+    ...(quantised && keeps ? ['wgsl/runtime/levels.ts'] : []),
+  ]
   const pieces = [
     ...always,
     ...reading,
@@ -152,6 +159,10 @@ export function printModule(
   const cut = cutOf(kernels)
   const listed = listedSlots(module)
   const packs = packKernels(listed, p, plainSchedule)
+  const keepField = (slot: number): string => {
+    const keep = keepOf(listed.weights[slot])
+    return keep === undefined ? '' : `, keep: ${keepText(keep)}`
+  }
   const shared = sharedParts(kernels, p)
   const dispatches = module.programs.map((program) => stepsOf(program, kernels, p).join('\n'))
   const common = dispatches.find((d, i) => dispatches.indexOf(d) !== i)
@@ -181,11 +192,15 @@ export function printModule(
     ...packs.printed.flatMap((k) => [...k.lines, '']),
     ...p.support(),
     `const specs${p.type('WeightSpec[]')} = [`, ...indent(specLines(module)), ']', '',
-    `const slots${p.type('WeightSlot[]')} = [`, ...indent(slotLines(listed, packs.of)), ']', '',
+    `const slots${p.type('WeightSlot[]')} = [`, ...indent(slotLines(listed, packs.of, undefined, keepField)), ']', '',
     ...rulesLines(module, p), '',
     ...title('Self-test'),
-    ...selftestLines(module, kernels.map((k) => quote(k.name)), floats, p, { parts: (k, a) => kernels[k].split[a], dims: (params) => `{ ${[...params].map(([s, n]) => `${property(s.name)}: ${n}`).join(', ')} }` }),
-    ...loadLines(module, p, { runByPrefill, generation, quantised, cut, draws: sampling !== undefined }), '',
+    ...selftestLines(module, kernels.map((k) => quote(k.name)), floats, p, {
+      parts: (k, a) => kernels[k].split[a],
+      dims: (params) => `{ ${[...params].map(([s, n]) => `${property(s.name)}: ${n}`).join(', ')} }`,
+      kept: keptSamples(),
+    }),
+    ...loadLines(module, p, { runByPrefill, generation, quantised, keeps, cut, draws: sampling !== undefined }), '',
   ] // prettier-ignore
   return {
     text: moduleText(sections, pieces, p.language, types),
@@ -198,6 +213,7 @@ interface LoadParts {
   readonly runByPrefill: boolean
   readonly generation: GenerationLevel
   readonly quantised: boolean
+  readonly keeps: boolean
   readonly cut: number | undefined
   readonly draws: boolean
 }
@@ -212,7 +228,7 @@ const kernelText = (lines: readonly string[]): string[] => lines.map((l) => `  $
 function loadLines(
   module: Module,
   p: Printer,
-  { runByPrefill, generation, quantised, cut, draws }: LoadParts,
+  { runByPrefill, generation, quantised, keeps, cut, draws }: LoadParts,
 ): string[] {
   const as = (type: string): string => (p.language === 'ts' ? ` as unknown as ${type}` : '')
   const method = (name: string, input: string, output: string, call: string): string =>
@@ -230,11 +246,16 @@ function loadLines(
   }
   const generating = generationMethods(module, generation, p, (batch) => `reorderState(session, ${batch}, rows)`, draws)
   methods.push(...generating.methods)
-  methods.push('selftest: () => session.selftest(tests),', 'dispose: () => session.dispose(),')
+  methods.push(
+    `selftest: () => session.selftest(tests${keeps ? ', keeper' : ''}),`,
+    'dispose: () => session.dispose(),',
+  )
+  const fields = ['model', 'kernels', 'specs', 'rules', 'slots', ...(quantised ? ['read: readQuantised'] : []), ...(keeps ? ['keeper'] : []), ...(cut === undefined ? [] : [`cut: ${cut}`])] // prettier-ignore
   return [
+    ...(keeps ? [`const keeper = keeperOf(${quantised ? 'keepLevels' : ''})`] : []),
     ...docComment(['Opens a device, compiles the kernels and reads the weights (safetensors: URL, path, bytes, File or stream), one tensor at a time.']),
     `export async function load(options${p.type('OpenOptions')})${p.type('Promise<Model>')} {`,
-    ...indent([`const session = await openSession({ model, kernels, specs, rules, slots${quantised ? ', read: readQuantised' : ''}${cut === undefined ? '' : `, cut: ${cut}`} }, options)`, ...generating.before, 'return {', ...indent(methods), '}']),
+    ...indent([`const session = await openSession({ ${fields.join(', ')} }, options)`, ...generating.before, 'return {', ...indent(methods), '}']),
     '}',
   ] // prettier-ignore
 }

@@ -11,6 +11,7 @@ export const wgsl: Target = {
   name: 'wgsl',
   description: 'WGSL kernels and a host module on the WebGPU API: browsers, and Node with the package webgpu',
   floats,
+  keeps: true,
   panelLayout,
   needs: async (module, profile) => (await import('./limits.ts')).needs(module, profile),
   emit: async (module, { language, generation, weights, profile }) => {

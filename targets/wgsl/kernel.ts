@@ -99,7 +99,7 @@ export function printKernel(
     args.map((b, i): [Buffer, Held] => {
       const name = top.name(b.name)
       const parts = split[i]
-      const alike = readers && b !== kernel.args[i].buffer && kernel.args[i].role === 'weight'
+      const alike = readers && b !== kernel.args[i].buffer && kernel.args[i].role === 'weight' && !b.layout?.kept
       if (parts === undefined && !alike) return [b, { name }]
       const numbered = parts?.map((_, n) => top.name(`${b.name}_${n}`)) ?? [name]
       return [b, { name, split: { names: numbered, each: parts?.[0] ?? 0, read: top.name(`${b.name}_at`) } }]

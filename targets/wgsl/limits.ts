@@ -16,8 +16,8 @@ export function needs(given: Module, profile: DeviceProfile): Needs {
     module,
     kernels: kernels.map(kernelNeeds),
     weights: module.weights.map((w) => {
-      const bytes = 4 * isConst(w.layout.size)!
-      return { name: w.name, bytes, parts: bytes <= most ? 1 : Math.ceil(bytes / partBytes(most)) }
+      const bytes = w.layout.kept?.bytes ?? 4 * isConst(w.layout.size)!
+      return { name: w.name, bytes, parts: bytes <= most || w.layout.kept ? 1 : Math.ceil(bytes / partBytes(most)) }
     }),
     uniformBytes: 4 * fields.length,
   }

@@ -4,8 +4,11 @@
  * Reductions and polynomials are those of Cephes' single-precision library (Moshier 1992, `expf.c`, `logf.c`, `sinf.c`, `tanhf.c`); erf as noted.
  * `relative`: the largest relative error seen over the given range on a device with exact + - * (docs/targets/wgsl.md has the table).
  */
+import type { DecodeHelper } from './decode.ts'
+import { decodeHelpers } from './decode.ts'
+
 export type MathHelper =
-  | 'exp' | 'expm1' | 'log' | 'log_near_one' | 'log1p' | 'tanh' | 'erf' | 'sin' | 'cos' | 'sine_at' | 'pow' | 'floor_div' | 'floor_mod' | 'float_mod' | 'is_nan' // prettier-ignore
+  | DecodeHelper | 'exp' | 'expm1' | 'log' | 'log_near_one' | 'log1p' | 'tanh' | 'erf' | 'sin' | 'cos' | 'sine_at' | 'pow' | 'floor_div' | 'floor_mod' | 'float_mod' | 'is_nan' // prettier-ignore
 
 export interface HelperText {
   /** The function's name in WGSL, where no name of the model takes it. */
@@ -13,7 +16,7 @@ export interface HelperText {
   readonly doc: string
   readonly needs: readonly MathHelper[]
   readonly params: string
-  readonly result: 'f32' | 'i32' | 'bool'
+  readonly result: 'f32' | 'i32' | 'bool' | 'vec4f'
   /** Lines; `$name` stands for the name of a needed helper. */
   readonly body: readonly string[]
 }
@@ -124,6 +127,7 @@ export const mathHelpers: Readonly<Record<MathHelper, HelperText>> = {
     name: 'float_mod', needs: [], params: 'a: f32, b: f32', result: 'f32', doc: 'Remainder with the sign of the divisor.',
     body: ['return a - b * floor(a / b);'],
   },
+  ...decodeHelpers,
 } // prettier-ignore
 
 /** The helpers asked for and those that they need, each after its needs. */

@@ -6,6 +6,7 @@ import type { Atom, Ix, Sym, Term } from '../../src/types/ix.ts'
 import { range } from '../../src/types/ix.ts'
 import type { AccessScope, Held, Store } from './access.ts'
 import { loadText, storeText } from './access.ts'
+import { keptText } from './kept-load.ts'
 import type { MathHelper } from './math.ts'
 import type { Text } from './syntax.ts'
 import { P, atomText, call, infix, negated, within } from './syntax.ts'
@@ -15,6 +16,8 @@ export interface Scope {
   readonly local: (v: Local) => string
   readonly held: (b: Buffer) => Held
   readonly helper: (h: MathHelper) => string
+  /** The name of a word of kept weights that was read before, if it was. */
+  readonly word: (b: Buffer, at: Ix) => string | undefined
   /** The name of a subexpression that was computed before, if it was. */
   readonly shared: (e: Expr) => string | undefined
   /** A name for part of a sum, if there is one, and the rest. */
@@ -138,7 +141,7 @@ function expr(e: Expr, scope: Scope): Text {
     case 'local':
       return atomText(scope.local(e.v))
     case 'load':
-      return loadText(e, accessIn(scope))
+      return (e.buf.layout?.kept ? keptText : loadText)(e, accessIn(scope))
     case 'un': {
       const x = expr(e.x, scope)
       if (e.f === 'neg') return negated(x)
@@ -183,7 +186,7 @@ function castText(to: Expr['of'], x: Expr, scope: Scope): Text {
   return call(f, text)
 }
 
-const accessIn = (scope: Scope): AccessScope => ({ held: scope.held, ix: (x) => ix(x, scope) })
+const accessIn = (scope: Scope): AccessScope => ({ ...scope, ix: (x) => ix(x, scope) })
 /** A store, or with `+=` of what is added to the element. A truth value is stored as 0 or 1. */
 export function storeIn(s: Store, e: Expr, scope: Scope, operator: '=' | '+=' = '='): string {
   const value = e.of === 'bool' ? castText('i32', e, scope) : expr(e, scope)

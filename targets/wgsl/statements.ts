@@ -7,7 +7,7 @@ import type { For, Stmt } from '../../src/kernel/nest.ts'
 import { exprsOf, indicesOf, symbolsOfIx, visitExpr, visitStmts } from '../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { add, of, sub, valuesOf } from '../../src/types/ix.ts'
-import type { Held, Load, Store } from './access.ts'
+import type { Held, Load } from './access.ts'
 import { arrayType, positionOf } from './access.ts'
 import type { FoldCall } from './folds.ts'
 import { foldAt } from './folds.ts'
@@ -16,6 +16,9 @@ import type { Scope } from './numbers.ts'
 import { exprText, isPlain, ixText, storeIn } from './numbers.ts'
 import type { Names } from './text.ts'
 import { comment, fill, indent } from './text.ts'
+import type { Word, Words } from './words.ts'
+import { invariantWords, keyOf, repeatedWords } from './words.ts'
+import { wordsOf } from './kept-load.ts'
 
 /** A sum that has a name. */
 interface Base {
@@ -33,6 +36,8 @@ export interface Block {
   readonly held: Map<Buffer, Held>
   /** Sums that were computed before, innermost last. */
   readonly bases: Base[]
+  /** Words of kept weights that were read before. */
+  readonly words: Map<string, string>
   readonly barrier: readonly string[]
   readonly call: Call | undefined
   /** The function of a fold over the workgroup, and the symbol of the thread. */
@@ -54,6 +59,7 @@ export interface BlockParent {
   readonly known: ReadonlyMap<object, string>
   readonly held: ReadonlyMap<Buffer, Held>
   readonly bases: readonly Base[]
+  readonly words?: Words
   readonly barrier: readonly string[]
   readonly helper: Scope['helper']
   readonly call?: Call | undefined
@@ -63,6 +69,7 @@ export interface BlockParent {
 export function openBlock(parent: BlockParent, names: Names = parent.names.child()): Block {
   const known = new Map(parent.known)
   const held = new Map(parent.held)
+  const words = new Map(parent.words)
   const find = <K extends object, V>(map: ReadonlyMap<K, V>, thing: K, what: string): V => {
     const found = map.get(thing)
     if (found === undefined) throw new Error(`internal: ${what} is used before it is declared`)
@@ -73,6 +80,7 @@ export function openBlock(parent: BlockParent, names: Names = parent.names.child
     local: (v) => find(known, v, v.name),
     held: (b) => find(held, b, b.name),
     helper: parent.helper,
+    word: (b, at) => words.get(keyOf(b, at)),
     shared: (e) => known.get(e),
     base: (x) => {
       for (let i = bases.length - 1; i >= 0; i--) {
@@ -83,7 +91,7 @@ export function openBlock(parent: BlockParent, names: Names = parent.names.child
     },
   }
   const bases = [...parent.bases]
-  return { names, scope, known, held, bases, barrier: parent.barrier, call: parent.call, folds: parent.folds }
+  return { names, scope, known, held, bases, words, barrier: parent.barrier, call: parent.call, folds: parent.folds }
 }
 
 const declare = (b: Block, thing: object, wish: string): string => {
@@ -94,8 +102,10 @@ const declare = (b: Block, thing: object, wish: string): string => {
 
 export function statements(body: readonly Stmt[], b: Block): string[] {
   const lines: string[] = []
+  const repeated = repeatedWords(body, b.words)
   for (let i = 0; i < body.length; i++) {
     const { call } = b
+    lines.push(...readWords(repeated.get(body[i]) ?? [], b))
     if (call !== undefined && body[i] === call.tail.stmts[0]) {
       const places = call.tail.places.map((v) => b.scope.sym(v))
       lines.push(`${call.name}(${[...places, b.scope.local(call.tail.value)].join(', ')});`)
@@ -133,6 +143,15 @@ function runOf(body: readonly Stmt[], from: number): readonly Stmt[] {
   while (to < body.length && simple(body[to])) to++
   return body.slice(from, to)
 }
+
+/** Words of kept weights, read ahead. */
+const readWords = (words: readonly Word[], b: Block): string[] =>
+  words.map(({ buf, at }) => {
+    const text = `${b.scope.held(buf).name}[${ixText(at, b.scope)}]`
+    const name = b.names.name(`${buf.name}_word`)
+    b.words.set(keyOf(buf, at), name)
+    return `let ${name} = ${text};`
+  })
 
 function statement(s: Stmt, b: Block): string[] {
   switch (s.k) {
@@ -180,6 +199,7 @@ const parentOf = (b: Block): BlockParent => ({
   known: b.known,
   held: b.held,
   bases: b.bases,
+  words: b.words,
   barrier: b.barrier,
   helper: b.scope.helper,
   call: b.call,
@@ -253,6 +273,7 @@ function loop(s: For, b: Block): string[] {
     lines.push(`let ${base} = ${text};`)
     b.bases.push({ ix, name: base })
   }
+  lines.push(...readWords(invariantWords(s, b.words, new Set(b.call?.tail.stmts)), b))
   let hi = ixText(s.hi, b.scope)
   const lo = ixText(s.lo, b.scope)
   const inside = openBlock(parentOf(b))
@@ -266,24 +287,26 @@ function loop(s: For, b: Block): string[] {
   return [...lines, ...braces(`for (var ${v} = ${lo}; ${v} < ${hi}; ${step})`, statements(s.body, inside))]
 }
 
+/** The elements or words of the declared array that a load reads. */
+const positionsOf = (e: Load): readonly Ix[] => (e.buf.layout?.kept ? wordsOf(e) : [positionOf(e)])
+
 /** Parts of addresses inside a loop that it does not change, and a buffer to name each by. */
 function invariants(s: For, call: Call | undefined): readonly { readonly ix: Ix; readonly name: string }[] {
   const bound = new Set<Sym>([s.v])
-  const accesses: (Load | Store)[] = []
+  const accesses: { readonly buf: Buffer; readonly ix: Ix }[] = []
   const visit = (e: Expr): void =>
     visitExpr(e, (x) => {
-      if (x.k === 'load') accesses.push(x)
+      if (x.k === 'load') accesses.push(...positionsOf(x).map((ix) => ({ buf: x.buf, ix })))
     })
   const called = new Set<Stmt>(call?.tail.stmts)
   visitStmts(s.body, (t, around) => {
     if (called.has(t) || around.some((x) => called.has(x))) return
     if (t.k === 'for' || t.k === 'bind') bound.add(t.v)
     exprsOf(t).forEach(visit)
-    if (t.k === 'store') accesses.push(t)
+    if (t.k === 'store') accesses.push({ buf: t.buf, ix: positionOf(t) })
   })
   const found = new Map<Ix, string>()
-  for (const access of accesses) {
-    const ix = positionOf(access)
+  for (const { buf, ix } of accesses) {
     const kept = ix.terms.filter((t) =>
       t.atoms.every((a) => a.k !== 'value' && ![...symbolsOfIx(atomIx(a))].some((v) => bound.has(v))),
     )
@@ -291,7 +314,7 @@ function invariants(s: For, call: Call | undefined): readonly { readonly ix: Ix;
     if (!kept.some((t) => t.atoms.length > 1 || (t.atoms.length === 1 && (t.coef !== 1 || t.atoms[0].k !== 'sym'))))
       continue
     const base = kept.reduce<Ix>((sum, t) => add(sum, termIx(t)), of(0))
-    if (!found.has(base)) found.set(base, access.buf.name)
+    if (!found.has(base)) found.set(base, buf.name)
   }
   return [...found].map(([ix, name]) => ({ ix, name }))
 }

@@ -1,12 +1,13 @@
 /** The tables of an emitted module: kernels with their code, and programs as lists of dispatches. */
 import type { Module, HostStep, Port, Program, Slot, WeightSlot } from '../../src/program/types.ts'
-import { isConst, of } from '../../src/types/ix.ts'
+import { add, con, floorDiv, isConst, mod, mul, of, range } from '../../src/types/ix.ts'
 import { linearise } from '../../src/types/shape.ts'
 import type { Printer } from '../shared/printer.ts'
 import { checkLines, formula, portText } from '../shared/tables.ts'
 import { layerName } from '../shared/rolled.ts'
 import { indent, property, quote } from '../shared/text.ts'
 import type { PrintedKernel } from './kernel.ts'
+import type { Keep } from './runtime/load.ts'
 
 /** WGSL as a template literal: nothing in it can end the literal, nor a script element around it. */
 export const templateText = (code: string): string =>
@@ -142,10 +143,12 @@ function slotText(slot: Slot, layer: string | undefined, part: number): string {
 /** Slots that must be listed: all but tensors that are taken as they are and are part of no other slot. */
 export function listedSlots(module: Module): Module {
   const parts = new Set(
-    module.weights.filter((w) => w.pack !== undefined || w.from[0] !== w.name).flatMap((w) => [w.name, ...w.from]),
+    module.weights
+      .filter((w) => w.pack !== undefined || w.layout.kept || w.from[0] !== w.name)
+      .flatMap((w) => [w.name, ...w.from]),
   )
   const kept = module.weights.filter(
-    (w) => parts.has(w.name) || w.pack !== undefined || w.from.length !== 1 || w.from[0] !== w.name,
+    (w) => parts.has(w.name) || w.pack !== undefined || w.layout.kept || w.from.length !== 1 || w.from[0] !== w.name,
   )
   const plain = module.weights.length - kept.length
   // Tensors that nothing uses are not to be loaded: then all are listed.
@@ -154,15 +157,37 @@ export function listedSlots(module: Module): Module {
     : module
 }
 
-/** A packing kernel that copies a tensor to where it already lies is none. */
+/** A packing kernel that copies a tensor to where it already lies is none; nor is one whose tensor is kept row by row, or column by column. */
 export function withoutIdentityPacks(module: Module): Module {
-  return { ...module, weights: module.weights.map((w) => (isIdentity(w) ? withoutPack(w) : w)) }
+  return {
+    ...module,
+    weights: module.weights.map((w) =>
+      (w.layout.kept ? isCopy(w) && matrixOf(w) : isIdentity(w)) ? withoutPack(w) : w,
+    ),
+  }
+}
+/** How a slot is kept, given its tensor, or what its packing kernel makes: rows with padding. */
+export function keepOf(w: WeightSlot): Keep | undefined {
+  const { kept, size } = w.layout
+  if (kept === undefined) return undefined
+  if (w.pack === undefined) return matrixOf(w)
+  return { as: kept.as, k: kept.rows, n: isConst(size)! / kept.rows }
+}
+/** A matrix that is one tensor, as it is or turned. */
+function matrixOf({ layout: { kept, axes, offset }, shape }: WeightSlot): Keep | undefined {
+  if (kept === undefined) return undefined
+  const place = linearise(axes.map(of), shape.map(con))
+  const [row, column] = [floorDiv(offset, kept.stride!), mod(offset, kept.stride!)]
+  const [k, n] = [range(row).hi + 1, range(column).hi + 1]
+  if (place === add(mul(row, n), column)) return { as: kept.as, k, n }
+  return place === add(mul(column, k), row) ? { as: kept.as, k, n, turned: true } : undefined
 }
 function withoutPack(w: WeightSlot): WeightSlot {
   const { pack: _, ...rest } = w
   return rest
 }
-function isIdentity(w: WeightSlot): boolean {
+/** Whether packing copies all of one tensor, element by element. */
+function isCopy(w: WeightSlot): boolean {
   const [stage] = w.pack?.stages ?? []
   if (
     stage === undefined ||
@@ -174,9 +199,10 @@ function isIdentity(w: WeightSlot): boolean {
   )
     return false
   const { buf, at } = stage.body.e
+  return buf.layout === undefined && at.every((x, i) => x === of(stage.domain[i])) && at.length === stage.domain.length
+}
+function isIdentity(w: WeightSlot): boolean {
   const { axes, offset, size } = w.layout
-  const plain =
-    buf.layout === undefined && at.every((x, i) => x === of(stage.domain[i])) && at.length === stage.domain.length
   const count = w.shape.reduce((n, x) => n * x, 1)
-  return plain && isConst(size) === count && offset === linearise(axes.map(of), buf.shape)
+  return isCopy(w) && isConst(size) === count && offset === linearise(axes.map(of), w.shape.map(con))
 }

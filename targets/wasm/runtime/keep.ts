@@ -1,4 +1,5 @@
 // Weights in fewer bits, from panels of floats: the other side of `kept.ts`.
+import { halfBits, type HalfFormat } from '../../runtime/halves.ts'
 
 export type Keep = 'int8' | 'int4' | 'f16' | 'bf16'
 
@@ -79,21 +80,7 @@ export function keepBlocks(from: Float32Array, to: Uint8Array, bits: 8 | 4): voi
 }
 
 /** Numbers of 16 bits, rounded to nearest, ties to even. */
-export function keepHalves(from: Float32Array, to: Uint8Array, kind: 'f16' | 'bf16'): void {
+export function keepHalves(from: Float32Array, to: Uint8Array, as: HalfFormat): void {
   const out = new Uint16Array(to.buffer, to.byteOffset, from.length)
-  const bits = new Uint32Array(1)
-  const value = new Float32Array(bits.buffer)
-  for (let i = 0; i < from.length; i++) {
-    value[0] = from[i]
-    const sign = (bits[0] >>> 16) & 0x8000
-    if (kind === 'bf16') out[i] = (bits[0] + 0x7fff + ((bits[0] >>> 16) & 1)) >>> 16
-    else {
-      value[0] = Math.min(65504, Math.abs(from[i]))
-      // Below the normal numbers, adding 2^-1 leaves a multiple of 2^-24 in the last bits.
-      if (value[0] < 2 ** -14) {
-        value[0] += 0.5
-        out[i] = sign | (bits[0] & 0x7ff)
-      } else out[i] = sign | ((bits[0] + 0xfff + ((bits[0] >>> 13) & 1) - 0x38000000) >>> 13)
-    }
-  }
+  for (let i = 0; i < from.length; i++) out[i] = halfBits(from[i], as)
 }

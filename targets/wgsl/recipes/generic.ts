@@ -12,6 +12,7 @@ import { extentOf, loadsOf } from '../../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../../src/types/ix.ts'
 import { add, isConst, mul, of, sym } from '../../../src/types/ix.ts'
 import { linearise } from '../../../src/types/shape.ts'
+import { COLUMNS, namedLayout, rowsTogether } from '../kept.ts'
 import type { Product } from './contraction.ts'
 import { SIDE } from './contraction.ts'
 
@@ -32,10 +33,13 @@ export function generic(p: Product, epilogue: readonly Stage[]): Generic | undef
   const k = of(sum[0])
   if (offsetOf(a.buf, a.at) !== add(mul(flat(m), K), k) || offsetOf(b.buf, b.at) !== add(mul(k, N), flat(n)))
     return undefined
-  const depth = sym('K', { lo: 1, role: 'param', multipleOf: K % SIDE === 0 ? SIDE : 1 })
-  const columns = sym('N', { lo: 1, role: 'param' })
+  // What is kept in fewer bits is addressed by its words: whole ones only, and blocks.
+  const kept = b.buf.layout?.kept
+  if (a.buf.layout?.kept || (kept && kept.rows !== K)) return undefined
+  const depth = sym('K', { lo: 1, role: 'param', multipleOf: kept ? rowsTogether(kept.as) : K % SIDE === 0 ? SIDE : 1 })
+  const columns = sym('N', { lo: 1, role: 'param', multipleOf: kept ? COLUMNS : 1 })
   const left = newBuffer('a', a.buf.of, 'global', [p.rows.count, of(depth)])
-  const right = newBuffer('b', b.buf.of, 'global', [of(depth), of(columns)])
+  const right = newBuffer('b', b.buf.of, 'global', [of(depth), of(columns)], kept && namedLayout(depth, columns, kept))
   const stand = new Map<Buffer, Buffer>([[a.buf, left], [b.buf, right]]) // prettier-ignore
   const args = p.kernel.args.map((x): KernelArg => ({ ...x, buffer: stand.get(x.buffer) ?? x.buffer }))
   return {

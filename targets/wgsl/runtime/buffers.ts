@@ -42,9 +42,14 @@ export class Buffers {
     return old
   }
 
+  /** A new buffer, mapped. */
+  open(name: string, bytes: number, usage = STORAGE): GPUBuffer {
+    return this.replace(name, this.create(name, bytes, usage, true))
+  }
+
   /** A new buffer, filled by `fill` before the device sees it. */
   fill(name: string, bytes: number, fill: (to: ArrayBuffer) => void, usage = STORAGE): void {
-    const buffer = this.replace(name, this.create(name, bytes, usage, true))
+    const buffer = this.open(name, bytes, usage)
     fill(buffer.getMappedRange())
     buffer.unmap()
   }

@@ -1,5 +1,5 @@
 // Weights: streamed into their buffers piece by piece, or packed into them as soon as all that they are made of has come.
-import type { readTensors, WeightSource } from '../../runtime/source.ts'
+import type { ReadInto, readTensors, WeightSource } from '../../runtime/source.ts'
 import type { LoadOptions, WeightRules, WeightSpec } from '../../runtime/weights.ts'
 import { loadWeights } from '../../runtime/weights.ts'
 import { TfmError } from '../../runtime/errors.ts'
@@ -9,6 +9,21 @@ import { compileKernels, openDevice } from './device.ts'
 import type { ModelSpec, Step } from './session.ts'
 import { Session } from './session.ts'
 
+/** A matrix [k, n] that is kept in fewer bits; `turned` if its elements come as [n, k]. */
+export interface Keep {
+  readonly as: 'f16' | 'bf16' | 'int8' | 'int4'
+  readonly k: number
+  readonly n: number
+  readonly turned?: boolean
+}
+/** How matrices are kept (`keep.ts`), in modules that keep any. */
+export interface Keeper {
+  /** Bytes of a matrix. */
+  readonly bytes: (keep: Keep) => number
+  readonly matrix: (keep: Keep, to: ArrayBuffer, from: Float32Array) => void
+  /** Reads a tensor into a mapped buffer, without floats of all of it; gives how many of its numbers are NaN or infinite. */
+  readonly read: (keep: Keep, buffer: GPUBuffer, into: ReadInto) => Promise<number>
+}
 export interface WeightSlot {
   readonly name: string
   /** The tensors it is made of; itself when absent. */
@@ -16,6 +31,8 @@ export interface WeightSlot {
   /** Fills the slot (`length` elements) from the tensors. Absent: the tensor as it is. */
   readonly pack?: (...arrays: Float32Array[]) => void
   readonly length?: number
+  /** What it is kept as, after packing. */
+  readonly keep?: Keep
 }
 export interface Parts {
   readonly model: ModelSpec
@@ -27,6 +44,7 @@ export interface Parts {
   readonly read?: typeof readTensors
   /** Elements that a part of a weight has at most, where some are in parts: the first has the weight's name, others their number in front. */
   readonly cut?: number
+  readonly keeper?: Keeper
 }
 export type OpenOptions = LoadOptions & GpuOptions & { readonly weights: WeightSource }
 
@@ -84,7 +102,7 @@ function kernelsOf({ programs }: ModelSpec): Set<string> {
 /** Tensors that no slot names are slots of their own. */
 async function loadSlots(
   buffers: Buffers,
-  { specs, rules, slots: listed, read, cut = Infinity }: Parts,
+  { specs, rules, slots: listed, read, cut = Infinity, keeper }: Parts,
   options: OpenOptions,
 ): Promise<void> {
   const named = new Set(listed.flatMap((s) => [s.name, ...(s.from ?? [])]))
@@ -102,15 +120,17 @@ async function loadSlots(
       const from = slot.from ?? [slot.name]
       if ((from.length > 0 && !from.includes(name)) || !from.every((n) => raw.has(n))) continue
       const arrays = from.map((n) => raw.get(n)!)
-      const length = slot.length ?? arrays[0].length
+      const { keep, length = arrays[0].length } = slot
       const pack = (to: Float32Array) => (slot.pack ? slot.pack(...arrays, to) : to.set(arrays[0]))
       let [whole] = arrays
-      if (slot.pack && length > cut) pack((whole = new Float32Array(length)))
-      for (const [buffer, from, to] of partsOf(slot.name, length, cut))
-        buffers.fill(buffer, (to - from) * 4, (memory) => {
-          if (length > cut) new Float32Array(memory).set(whole.subarray(from, to))
-          else pack(new Float32Array(memory, 0, length))
-        })
+      if (slot.pack && (keep || length > cut)) pack((whole = new Float32Array(length)))
+      if (keep) buffers.fill(`w:${slot.name}`, keeper!.bytes(keep), (memory) => keeper!.matrix(keep, memory, whole))
+      else
+        for (const [buffer, from, to] of partsOf(slot.name, length, cut))
+          buffers.fill(buffer, (to - from) * 4, (memory) => {
+            if (length > cut) new Float32Array(memory).set(whole.subarray(from, to))
+            else pack(new Float32Array(memory, 0, length))
+          })
       done(slot)
     }
     for (const n of raw.keys())
@@ -138,8 +158,11 @@ async function loadSlots(
         for (let i = 0; i < numbers.length; i++) if (numbers[i] - numbers[i] !== 0) bad++
       }
       return (async () => {
-        for (const [buffer, from, to] of partsOf(slot.name, bytes / 4, cut))
-          await buffers.stream(buffer, (to - from) * 4, next)
+        const { keep, name } = slot
+        if (keep) bad = await keeper!.read(keep, buffers.open(`w:${name}`, keeper!.bytes(keep)), into)
+        else
+          for (const [buffer, from, to] of partsOf(slot.name, bytes / 4, cut))
+            await buffers.stream(buffer, (to - from) * 4, next)
         strange(bad)
         done(slot)
       })()

@@ -2,6 +2,7 @@ import { TfmError } from '../../runtime/errors.ts'
 import { sampleInput, type SelftestReport } from '../../runtime/sample.ts'
 import { Buffers } from './buffers.ts'
 import type { Kernel } from './device.ts'
+import type { Keep, Keeper } from './load.ts'
 
 /** `lengths` of the buffers (negative: integers), the dims, and expected elements of the results. */
 export interface KernelTest {
@@ -9,6 +10,8 @@ export interface KernelTest {
   readonly run: string
   readonly lengths: readonly number[]
   readonly dims: Readonly<Record<string, number>>
+  /** Arguments that are kept in fewer bits. */
+  readonly keep?: Readonly<Record<number, Keep>>
   readonly expect: readonly (readonly [argument: number, at: number, value: number, bound: number])[]
 }
 
@@ -18,20 +21,23 @@ export async function selftestOn(
   kernels: ReadonlyMap<string, Kernel>,
   fields: readonly string[],
   tests: readonly KernelTest[],
+  keeper?: Keeper,
 ): Promise<SelftestReport> {
   const report: { name: string; error: number }[] = []
-  for (const { name, run, lengths, dims, expect } of tests) {
+  for (const { name, run, lengths, dims, expect, keep = {} } of tests) {
     const kernel = kernels.get(run)!
     let error = 0
     for (const [n, pipeline] of kernel.pipelines.entries()) {
       const buffers = new Buffers(device)
       try {
-        lengths.forEach((length, seed) =>
-          buffers.fill(`t:${seed + 1}`, Math.abs(length) * 4, (memory) => {
-            const array = new (length < 0 ? Int32Array : Float32Array)(memory)
+        lengths.forEach((length, seed) => {
+          const as = keep[seed]
+          buffers.fill(`t:${seed + 1}`, as ? keeper!.bytes(as) : Math.abs(length) * 4, (memory) => {
+            const array = length < 0 ? new Int32Array(memory) : as ? new Float32Array(length) : new Float32Array(memory)
             for (let i = 0; i < array.length; i++) array[i] = sampleInput(seed, i, length < 0)
-          }),
-        )
+            if (as) keeper!.matrix(as, memory, array as Float32Array)
+          })
+        })
         if (kernel.dims)
           buffers.fill(
             't:0',

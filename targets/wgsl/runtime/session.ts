@@ -4,6 +4,7 @@ import type { Dims, Extent, PortSpec, Tensor } from '../../runtime/inputs.ts'
 import { bindInputs, extent } from '../../runtime/inputs.ts'
 import { type Buffers, within } from './buffers.ts'
 import { entryFor, type Kernel } from './device.ts'
+import type { Keeper } from './load.ts'
 import { Slices } from './slices.ts'
 import { selftestOn, type KernelTest } from './selftest.ts'
 import type { SelftestReport } from '../../runtime/sample.ts'
@@ -144,10 +145,10 @@ export class Session {
     return this.inTurn(() => this.next(this.program('prefill'), inputs, { past: 0, store: 'r' }))
   }
 
-  selftest(tests: readonly KernelTest[]): Promise<SelftestReport> {
+  selftest(tests: readonly KernelTest[], keeper?: Keeper): Promise<SelftestReport> {
     return this.inTurn(async () => {
       for (const { compiling } of this.kernels.values()) await Promise.all(compiling)
-      return selftestOn(this.device, this.kernels, this.spec.dims, tests)
+      return selftestOn(this.device, this.kernels, this.spec.dims, tests, keeper)
     })
   }
 

@@ -11,6 +11,7 @@ import type { ScheduleOptions, Scheduled } from '../../../targets/wgsl/recipes.t
 import { schedule } from '../../../targets/wgsl/recipes.ts'
 import { naiveNest } from '../../../src/kernel/build.ts'
 import { testDevice } from '../../support/gpu.ts'
+import { kept } from '../../support/kept-words.ts'
 import type { Values } from '../../kernel/run.ts'
 import { inputsOf } from '../../kernel/run.ts'
 
@@ -80,9 +81,11 @@ export async function runOnDevice(
   const { STORAGE, COPY_SRC, COPY_DST, UNIFORM, MAP_READ } = GPUBufferUsage
   const buffers = c.kernel.args.map((a, i) => {
     const integer = a.buffer.of === 'i32' || a.buffer.of === 'bool'
-    const data = integer
-      ? Int32Array.from(inputs[i].value, (x) => (Number.isNaN(x) ? -7 : x))
-      : Float32Array.from(inputs[i].value)
+    const data = a.buffer.layout?.kept
+      ? kept(a.buffer.layout, inputs[i].value).bytes
+      : integer
+        ? Int32Array.from(inputs[i].value, (x) => (Number.isNaN(x) ? -7 : x))
+        : Float32Array.from(inputs[i].value)
     const buffer = device.createBuffer({ size: Math.max(4, data.byteLength), usage: STORAGE | COPY_SRC | COPY_DST })
     device.queue.writeBuffer(buffer, 0, data)
     return buffer
@@ -139,7 +142,10 @@ export async function check(
   seed = 1,
   limit = 65535,
 ): Promise<number> {
-  const start = inputsOf(c.kernel.args, params, seed)
+  const start = inputsOf(c.kernel.args, params, seed).map((x, i) => {
+    const { layout } = c.kernel.args[i].buffer
+    return layout?.kept ? { ...x, value: kept(layout, x.value).values } : x
+  })
   const copy = (): Cells[] => start.map((x) => ({ value: x.value.slice(), error: x.error.slice() }))
   const nest = c.scheduled.variants[variant].nest
   const bounded = copy()

@@ -1,0 +1,26 @@
+/** Functions that make floats of weights kept in few bits: four neighbouring columns of one row at a time. */
+
+export type DecodeHelper = 'halves' | 'bhalves' | 'bytes' | 'nibbles' | 'scales'
+
+const decode = (name: string, params: string, doc: string, body: readonly string[]) =>
+  ({ name, doc, needs: [], params, result: 'vec4f', body }) as const
+
+export const decodeHelpers: Readonly<Record<DecodeHelper, ReturnType<typeof decode>>> = {
+  halves: decode('halves', 'w: vec2u', 'Four f16.', ['return vec4f(unpack2x16float(w.x), unpack2x16float(w.y));']),
+  bhalves: decode('bhalves', 'w: vec2u', 'Four bf16: the upper halves of f32.', [
+    'return bitcast<vec4f>(vec4u(w.x << 16, w.x & 0xffff0000, w.y << 16, w.y & 0xffff0000));',
+  ]),
+  bytes: decode('bytes', 'w: u32', 'Four integers of 8 bits.', [
+    'return vec4f((vec4i(bitcast<i32>(w)) << vec4u(24, 16, 8, 0)) >> vec4u(24));',
+  ]),
+  nibbles: decode('nibbles', 'w: u32', 'Four integers of 4 bits, the lower half of w.', [
+    'return vec4f((vec4i(bitcast<i32>(w)) << vec4u(28, 24, 20, 16)) >> vec4u(28));',
+  ]),
+  // `unpack2x16float` may take subnormal numbers for 0 (WGSL 15.7.2): for a scale that would be 32 weights.
+  scales: decode('scales', 'w: vec2u', 'Four f16, subnormal ones too: exponent and mantissa as those of f32, 112 higher.', [
+    'let h = vec4u(w.x & 0xffff, w.x >> 16, w.y & 0xffff, w.y >> 16);',
+    'let m = h & vec4u(0x7fff);',
+    'let x = select(vec4f(m) * 5.9604645e-8, bitcast<vec4f>((m << vec4u(13)) + vec4u(0x38000000)), m >= vec4u(0x400));',
+    'return select(x, -x, h >= vec4u(0x8000));',
+  ]),
+} // prettier-ignore

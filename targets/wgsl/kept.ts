@@ -1,0 +1,75 @@
+/**
+ * Weights that stay in few bits in GPU memory. A matrix [K, N] is computed with as if it lay row by row, `L = k * stride + n`, columns padded to whole
+ * fours. In memory it is words of 16 bytes, `vec4u`, so that a thread that makes four columns reads all of a word and its neighbour the next one:
+ *
+ * - `f16`, `bf16`: 2 rows of 4 columns: `.xy` is the even row, `.zw` the odd one.
+ * - `int8`: 4 rows of 4 columns: a component is a row, its lowest byte the first column.
+ * - `int4`: 8 rows of 4 columns: a component is two rows, the even one in its low half; the lowest 4 bits are the first column.
+ *
+ * Levels are two's complement: the weight is scale times level. Rows are padded to blocks of 32, each with a scale for every column. Scales are f16 and
+ * follow the levels: a word is those of an even block (`.xy`) and of the odd one after it (`.zw`), for 4 columns.
+ */
+import { offsetOf } from '../../src/kernel/address.ts'
+import type { Buffer, KeptAs, Layout } from '../../src/kernel/buffer.ts'
+import type { Ix, Sym } from '../../src/types/ix.ts'
+import { add, con, floorDiv, mod, mul, of, sym } from '../../src/types/ix.ts'
+
+/** Rows that share a scale. */
+export const BLOCK = 32
+/** Columns of a word. */
+export const COLUMNS = 4
+/** Rows of a word. */
+export const rowsOfWord: Readonly<Record<KeptAs, number>> = { f16: 2, bf16: 2, int8: 4, int4: 8 }
+export const hasScales = (as: KeptAs): boolean => as === 'int8' || as === 'int4'
+
+const padded = (n: number, to: number): number => Math.ceil(n / to) * to
+/** Rows that are stored together: those of a block, or of a word. */
+export const rowsTogether = (as: KeptAs): number => (hasScales(as) ? BLOCK : rowsOfWord[as])
+const rowsOf = (as: KeptAs, k: number): number => padded(k, rowsTogether(as))
+
+/** Bytes of a matrix [k, n] that is kept so. */
+export function keptBytes(as: KeptAs, k: number, n: number): number {
+  const columns = padded(n, COLUMNS)
+  return (rowsOf(as, k) / rowsOfWord[as] + (hasScales(as) ? Math.ceil(k / (2 * BLOCK)) : 0)) * columns * 4
+}
+
+/** The layout of a constant right operand [K, N] that is kept in fewer bits; undefined where K is too short for blocks. */
+export function keptLayout(k: number, n: number, as: KeptAs): Layout | undefined {
+  if (hasScales(as) && k < BLOCK) return undefined
+  const [a, b] = [sym('k', { lo: 0, hi: k - 1, role: 'loop' }), sym('n', { lo: 0, hi: n - 1, role: 'loop' })]
+  const [rows, stride] = [rowsOf(as, k), padded(n, COLUMNS)]
+  return {
+    name: as,
+    axes: [a, b],
+    offset: add(mul(a, stride), b),
+    size: con(rows * stride),
+    kept: { as, rows, stride: con(stride), bytes: keptBytes(as, k, n) },
+  }
+}
+
+/** The same of a buffer [K, N] whose sizes are symbols, multiples of a block and of 4. */
+export function namedLayout(k: Sym, n: Sym, kept: NonNullable<Layout['kept']>): Layout {
+  const [a, b] = [sym('k', { lo: 0, hi: add(k, -1), role: 'loop' }), sym('n', { lo: 0, hi: add(n, -1), role: 'loop' })]
+  return { name: kept.as, axes: [a, b], offset: add(mul(a, n), b), size: mul(k, n), kept: { ...kept, stride: of(n) } }
+}
+
+/** Where an element lies: its word, its row in the word and its column, and the word of its scale with the row in that. */
+export interface Place {
+  readonly word: Ix
+  readonly row: Ix
+  readonly column: Ix
+  readonly scale?: { readonly word: Ix; readonly row: Ix }
+}
+
+export function placeOf(b: Buffer, at: readonly Ix[]): Place {
+  const { as, stride } = b.layout!.kept!
+  const L = offsetOf(b, at)
+  const [k, n] = [floorDiv(L, stride!), mod(L, stride!)]
+  const [fours, four] = [floorDiv(stride!, COLUMNS), floorDiv(n, COLUMNS)]
+  const wordOf = (rows: number): Ix => add(mul(floorDiv(k, rows), fours), four)
+  const per = rowsOfWord[as]
+  const levels = { word: wordOf(per), row: mod(k, per), column: mod(n, COLUMNS) }
+  if (!hasScales(as)) return levels
+  const first = floorDiv(b.layout!.size, COLUMNS * per)
+  return { ...levels, scale: { word: add(first, wordOf(2 * BLOCK)), row: mod(floorDiv(k, BLOCK), 2) } }
+}
