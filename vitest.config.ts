@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // Of `npm run test:browser`.
+    exclude: ['test/browser/**'],
     globalSetup: ['test/support/global-setup.ts'],
     // Child processes: a native crash of the WebGPU binding then fails one file instead of taking the run with it.
     pool: 'forks',

@@ -1,0 +1,173 @@
+/** Emitted modules run in a page as they are: no bundler, a strict policy, weights from the server; on the page's own thread and in a worker. */
+import type { Browser } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { typescript } from '../../targets/typescript/index.ts'
+import { wasm } from '../../targets/wasm/index.ts'
+import { wgsl } from '../../targets/wgsl/index.ts'
+import { openBrowser } from './support/chromium.ts'
+import { openPage, type Watched } from './support/page.ts'
+import { serve, type Served } from './support/serve.ts'
+import { smallModel, weights, type Small } from './support/small.ts'
+
+const ids = [3, 36, 0, 7, 66, 12, 1, 20, 5, 5, 9, 30, 2, 4]
+
+/** What a page does with a module: given as text, since it is the page's. */
+const work = `
+export async function work({ file, options = {}, ids }) {
+  const { load } = await import(file)
+  const [warnings, phases] = [[], new Set()]
+  const model = await load({
+    weights: '/w.safetensors',
+    onWarning: ({ code }) => warnings.push(code),
+    onProgress: ({ phase }) => phases.add(phase),
+    ...options,
+  })
+  const whole = (await model.run({ ids: { data: ids, shape: [2, ids.length / 2] } })).logits
+  const stepped = [...(await model.prefill({ ids: ids.slice(0, 5) })).logits.data]
+  for (const id of ids.slice(5, 8)) stepped.push(...(await model.step({ ids: [id] })).logits.data)
+  const drawn = []
+  for await (const id of model.generate(ids.slice(0, 3), { maxTokens: 6, temperature: 0.9, seed: 4 })) drawn.push(id)
+  const { kernels } = await model.selftest()
+  const { threads } = model
+  model.dispose()
+  const after = await model.run({ ids }).catch(({ code }) => code)
+  return { whole: [...whole.data], stepped, drawn, kernels, threads, warnings, phases: [...phases], after }
+}
+`
+const inWorker = `import { work } from './work.js'
+onmessage = async ({ data }) => postMessage(await work(data).catch((thrown) => ({ thrown: String(thrown) })))
+`
+const main = `import { work } from './work.js'
+globalThis.work = work
+globalThis.inWorker = (job) => new Promise((resolve, reject) => {
+  const worker = new Worker('/in-worker.js', { type: 'module' })
+  worker.onmessage = ({ data }) => (worker.terminate(), data.thrown ? reject(new Error(data.thrown)) : resolve(data))
+  worker.onerror = reject
+  worker.postMessage(job)
+})
+`
+const html =
+  '<!doctype html><html lang="en"><title>modules</title><link rel="icon" href="data:,"><script type="module" src="/main.js"></script></html>'
+
+interface Done {
+  readonly whole: readonly number[]
+  readonly stepped: readonly number[]
+  readonly drawn: readonly number[]
+  readonly kernels: readonly { readonly name: string; readonly error: number }[]
+  readonly threads?: number
+  readonly warnings: readonly string[]
+  readonly phases: readonly string[]
+  readonly after: string
+}
+
+let browser: Browser
+let models: Readonly<Record<string, Small>>
+const servers: Served[] = []
+let plain: Served
+let isolated: Served
+let opened: Watched | undefined
+
+beforeAll(async () => {
+  const [t, g, w] = await Promise.all([smallModel(typescript), smallModel(wgsl), smallModel(wasm)])
+  models = { typescript: t, wgsl: g, wasm: w }
+  const files = new Map<string, string | Uint8Array>([
+    ...[t, g, w].flatMap(({ files }) => [...files]),
+    ['/index.html', html],
+    ['/main.js', main],
+    ['/work.js', work],
+    ['/in-worker.js', inWorker],
+    ['/w.safetensors', weights],
+  ])
+  plain = await serve(files, { isolated: false })
+  isolated = await serve(files, { isolated: true })
+  servers.push(plain, isolated)
+  browser = await openBrowser()
+})
+afterEach(async () => {
+  const said = opened?.complaints ?? []
+  await opened?.close()
+  opened = undefined
+  expect(said).toEqual([])
+})
+afterAll(async () => {
+  await browser?.close()
+  for (const server of servers) server.close()
+})
+
+async function inPage<T>(on: Served, call: string): Promise<T> {
+  opened ??= await openPage(browser, `${on.url}/`)
+  await opened.page.waitForFunction('globalThis.work')
+  return opened.page.evaluate<T>(call)
+}
+const call = (where: string, target: string, options: object = {}): string =>
+  `${where}(${JSON.stringify({ file: `/${target}/gpt2.js`, options, ids })})`
+
+/** Seeds are the same everywhere, and no two of these logits are close. */
+let drawn: readonly number[] | undefined
+
+describe.each([
+  ['typescript', 'work', false, {}],
+  ['wgsl', 'work', false, {}],
+  ['wgsl', 'inWorker', false, {}],
+  ['wasm', 'work', false, { threads: 1 }],
+  ['wasm', 'work', true, { threads: 2 }],
+  ['wasm', 'inWorker', true, { threads: 2 }],
+] as const)('%s in %s, isolated: %s, %o', (target, where, alone, options) => {
+  test('runs, prefills, steps, generates and tests itself', async () => {
+    const done = await inPage<Done>(alone ? isolated : plain, call(where, target, options))
+    models[target].expectLogits(done.whole, ids, 2)
+    models[target].expectLogits(done.stepped, ids.slice(0, 8), 1)
+    drawn ??= done.drawn
+    expect(done.drawn).toEqual(drawn)
+    expect(done.drawn.length).toBe(6)
+    expect(done.kernels.length).toBeGreaterThan(5)
+    for (const { name, error } of done.kernels) expect(error, name).toBeLessThanOrEqual(1)
+    expect(done.warnings).toEqual([])
+    expect(done.phases).toContain('weights')
+    expect(done.after).toMatch(/TFM2(105|007)/)
+    if (target === 'wasm') expect(done.threads).toBe(options.threads)
+  })
+})
+
+test('WebAssembly without isolation computes on one thread, and says so', async () => {
+  const done = await inPage<Done>(plain, call('work', 'wasm', { threads: 2 }))
+  expect([done.threads, done.warnings]).toEqual([1, ['TFM2114']])
+  models.wasm.expectLogits(done.whole, ids, 2)
+})
+
+test('a lost device is an error of the call, and the model loads again', async () => {
+  const job = JSON.stringify({ file: '/wgsl/gpt2.js', ids })
+  const lost = await inPage<string[]>(
+    plain,
+    `(async () => {
+      const { load } = await import('/wgsl/gpt2.js')
+      const adapter = await navigator.gpu.requestAdapter()
+      const device = await adapter.requestDevice()
+      const model = await load({ weights: '/w.safetensors', device })
+      await model.run({ ids: [1, 2] })
+      const said = []
+      const during = model.run({ ids: [1, 2, 3] }).catch(({ code }) => said.push(code))
+      device.destroy()
+      await during
+      await model.run({ ids: [1, 2] }).catch(({ code }) => said.push(code))
+      model.dispose()
+      return said
+    })()`,
+  )
+  expect(lost).toEqual(['TFM2105', 'TFM2105'])
+  models.wgsl.expectLogits((await inPage<Done>(plain, `work(${job})`)).whole, ids, 2)
+})
+
+test('without an adapter the error says so', async () => {
+  const none = await openBrowser({ gpu: false })
+  try {
+    const { page, close } = await openPage(none, `${plain.url}/`)
+    const said = await page.evaluate<string>(
+      `import('/wgsl/gpt2.js').then(({ load }) => load({ weights: '/w.safetensors' })).then(() => 'loaded', (thrown) => thrown.code)`,
+    )
+    expect(said).toMatch(/TFM210[12]/)
+    await close()
+  } finally {
+    await none.close()
+  }
+})
