@@ -137,7 +137,8 @@ export async function readTensors(
     const take = (length: number, tensor: string) => fill(new Uint8Array(length), tensor)
     try {
       const length = headerLength(await take(8, 'its header'), place)
-      const wanted = pick(parseHeader(await take(length, 'its header'), place), place, i === files.length - 1)
+      const tensors = parseHeader(await take(length, 'its header'), place)
+      const wanted = pick(tensors, place, i === files.length - 1)
       total = loaded + (wanted.at(-1)?.end ?? 0)
       let at = 0
       for (const info of wanted) {
@@ -146,6 +147,8 @@ export async function readTensors(
         await (reading ?? onTensor(info, await take(info.end - at, info.name)))
         at = info.end
       }
+      // Browsers keep what was read to its end for the next time.
+      if (at === tensors.at(-1)?.end) await reader.next(new Uint8Array(1))
     } finally {
       await reader.close()
     }

@@ -47,7 +47,7 @@ globalThis.inWorker = (job) => new Promise((resolve, reject) => {
 })
 `
 const html =
-  '<!doctype html><html lang="en"><title>modules</title><link rel="icon" href="data:,"><script type="module" src="/main.js"></script></html>'
+  '<!doctype html><html lang="en"><title>modules</title><link rel="icon" href="/icon.svg"><script type="module" src="/main.js"></script></html>'
 
 interface Done {
   readonly whole: readonly number[]
@@ -73,6 +73,7 @@ beforeAll(async () => {
   const files = new Map<string, string | Uint8Array>([
     ...[t, g, w].flatMap(({ files }) => [...files]),
     ['/index.html', html],
+    ['/icon.svg', '<svg xmlns="http://www.w3.org/2000/svg"/>'],
     ['/main.js', main],
     ['/work.js', work],
     ['/in-worker.js', inWorker],

@@ -32,10 +32,16 @@ export interface ModelKind {
   decode(ids: readonly number[]): string
 }
 
-const jsonOf = async (module: Promise<{ readonly default: object }>) => new Tokenizer((await module).default, {})
+/** The library looks for the token of unknown words beside the tokenizer. */
+async function tokenizerOf(
+  module: Promise<{ readonly default: { readonly model: { readonly unk_token?: string | null } } }>,
+) {
+  const json = (await module).default
+  return new Tokenizer(json, { unk_token: json.model.unk_token ?? undefined })
+}
 
 async function shakespeare(): Promise<ModelKind> {
-  const tokenizer = await jsonOf(import('../../shakespeare/tokenizer.json'))
+  const tokenizer = await tokenizerOf(import('../../shakespeare/tokenizer.json'))
   const modules = {
     wgsl: () => import('../models/shakespeare/wgsl/shakespeare.ts'),
     wasm: () => import('../models/shakespeare/wasm/shakespeare.ts'),
@@ -57,8 +63,8 @@ const [begin, end, unknown] = [1, 2, 3]
 
 async function translate(): Promise<ModelKind> {
   const [spanish, english] = await Promise.all([
-    jsonOf(import('../../translate/tokenizer.source.json')),
-    jsonOf(import('../../translate/tokenizer.target.json')),
+    tokenizerOf(import('../../translate/tokenizer.source.json')),
+    tokenizerOf(import('../../translate/tokenizer.target.json')),
   ])
   const modules = {
     wgsl: () => import('../models/translate/wgsl/translate.ts'),

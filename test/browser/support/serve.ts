@@ -35,6 +35,8 @@ export async function serve(
     asked.push(file)
     response.setHeader('Content-Security-Policy', strict)
     response.setHeader('Content-Type', types[extname(file)] ?? 'application/octet-stream')
+    // Names of assets are those of their contents.
+    if (file.startsWith('/assets/')) response.setHeader('Cache-Control', 'max-age=31536000, immutable')
     if (isolated) {
       response.setHeader('Cross-Origin-Opener-Policy', 'same-origin')
       response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp')
