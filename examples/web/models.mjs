@@ -1,21 +1,12 @@
-/** Compiles the models of the page for each target, as anyone would: with `tfmc compile`. */
+/** Compiles the models of the page for each target, as anyone would: with `tfmc compile`, from the project's root. */
 import { execFileSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-const at = (path) => fileURLToPath(new URL(path, import.meta.url))
-rmSync(at('models'), { recursive: true, force: true })
-for (const name of ['shakespeare', 'translate'])
-  execFileSync(
-    process.execPath,
-    [
-      at('../../dist/src/cli/main.js'),
-      'compile',
-      at(`../${name}/model.tfm`),
-      '--target',
-      'all',
-      '--out',
-      at(`models/${name}`),
-    ],
-    { stdio: 'inherit' },
-  )
+const cwd = fileURLToPath(new URL('../..', import.meta.url))
+rmSync(new URL('models', import.meta.url), { recursive: true, force: true })
+for (const name of ['shakespeare', 'translate']) {
+  const out = ['--target', 'all', '--out', `examples/web/models/${name}`]
+  const tfmc = ['dist/src/cli/main.js', 'compile', `examples/${name}/model.tfm`, ...out]
+  execFileSync(process.execPath, tfmc, { cwd, stdio: 'inherit' })
+}
