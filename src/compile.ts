@@ -64,7 +64,7 @@ export function checkModel(file: SourceFile, options: ElaborateOptions = {}): Ch
 export function compileGraph(
   graph: CheckedGraph,
   source: SourceFile,
-  target: Pick<Target, 'panelLayout'>,
+  target: Pick<Target, 'panelLayout' | 'prologues'>,
   options: CompileOptions = {},
 ): Compiled {
   resetExpressions()
@@ -82,7 +82,7 @@ export function compileGraph(
       graph, source: source.path, programs, state,
       ...(derived ? { sequence: { T: derived.T, past: derived.past, max: derived.max, ...(rows ? { batch: rows.batch } : {}) } } : {}),
       ...(refusal ? { notSteppable: refusal.message } : {}),
-    }, { panelLayout: (k, n, from) => target.panelLayout(k, n, options.weights?.(from)) }, fuse,
+    }, { panelLayout: (k, n, from) => target.panelLayout(k, n, options.weights?.(from)), prologues: target.prologues === true }, fuse,
   ) // prettier-ignore
   return {
     graph,
@@ -114,7 +114,7 @@ function programsOf(run: Graph, derived: Derived | undefined): ProgramSource[] {
 /** From text to a lowered module. Throws `DiagnosticError`. */
 export function compile(
   file: SourceFile,
-  target: Pick<Target, 'panelLayout'>,
+  target: Pick<Target, 'panelLayout' | 'prologues'>,
   options: ElaborateOptions & CompileOptions = {},
 ): Compiled & { readonly diagnostics: readonly Diagnostic[]; readonly explain: Explanation } {
   const checked = checkModel(file, options)

@@ -107,6 +107,11 @@ export interface Target {
    * where the target can.
    */
   readonly panelLayout: (k: number, n: number, as?: WeightFormat) => Layout
+  /**
+   * Whether it pays for each dispatch, so that kernels of few rows (a step's) begin with the norm that they read, and sums before a norm are
+   * stored by the projection before them (docs/decisions/0012). Default false.
+   */
+  readonly prologues?: boolean
   /** Whether it computes with matrices that stay in fewer bits in memory, as `panelLayout` is told. */
   readonly keeps?: boolean
   /** What modules ask of a device with this profile, of targets whose devices have limits. */

@@ -30,7 +30,8 @@ export type Place =
   | {
       readonly k: 'private'
       readonly buf: Buffer
-      readonly dims: readonly { readonly axis: number; readonly minus?: Ix }[]
+      /** Each a logical coordinate, or the same place for all. */
+      readonly dims: readonly ({ readonly axis: number; readonly minus?: Ix } | { readonly fixed: Ix })[]
     }
 
 export interface Context {
@@ -108,7 +109,7 @@ export function placedMapper(c: Context, syms: ReadonlyMap<Sym, Ix>): Mapper {
       const p = c.placed.get(buf)
       if (p === undefined) return undefined
       if (p.k === 'local') return p.e
-      return load(p.buf, p.dims.map(d => (d.minus === undefined ? at[d.axis] : sub(at[d.axis], d.minus)))) // prettier-ignore
+      return load(p.buf, p.dims.map(d => ('fixed' in d ? d.fixed : d.minus === undefined ? at[d.axis] : sub(at[d.axis], d.minus)))) // prettier-ignore
     },
   })
 }

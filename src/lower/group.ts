@@ -149,19 +149,30 @@ export function buildKernel(spec: GroupSpec, walked: Walk, name: string): StageK
     stages.push(...lowered.map((s) => ({ ...s, origin: describe(m.node) })))
     domainOf.push(lowered[lowered.length - 1].domain)
   }
-  const anchor =
-    spec.kind === 'contraction'
-      ? domainOf[walked.members.findIndex((m) => spec.kindOf(m.node) === 'contraction')]
-      : undefined
+  const product =
+    spec.kind === 'contraction' ? walked.members.findIndex((m) => spec.kindOf(m.node) === 'contraction') : -1
+  const anchor = domainOf[product]
+  // What the contraction reads has a domain of its own (law 7).
+  const before = new Set<number>()
+  const reach = (i: number): void =>
+    walked.members[i].inputs.forEach((x) => {
+      if (typeof x !== 'number' || before.has(x)) return
+      before.add(x)
+      reach(x)
+    })
+  if (product >= 0) reach(product)
   for (const o of spec.outputs) {
     if (direct(o)) continue
     const views = o.views.map(walked.shown)
     const i = walked.indexOf.get(o.node)!
     const last = stages[stages.length - 1]
-    if (spec.kindOf(o.node) === 'append') stages.push(appendStage(o.node, walked, valueOf, spec, anchor!, storage(o)))
+    if (spec.kindOf(o.node) === 'append') stages.push(appendStage(o.node, walked, valueOf, spec, anchor, storage(o)))
     else if (last.out === valueOf[i] && last.body.k !== 'map' && spec.kind !== 'contraction' && alone(o)) {
       stages[stages.length - 1] = { ...last, out: storage(o), ...landed(last.domain, views) }
-    } else stages.push(outputStage(storage(o), anchor ?? domainOf[i], views, valueOf[i], o.node))
+    } else
+      stages.push(
+        outputStage(storage(o), product >= 0 && !before.has(i) ? anchor : domainOf[i], views, valueOf[i], o.node),
+      )
   }
   return { name, doc: [], stages, args, params: paramsOf(stages, args) }
 }

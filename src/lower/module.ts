@@ -41,14 +41,14 @@ export interface LoweredModule {
 /** Lowers all programs against a target's weight layout. With `fuse` off every kernel is one node (views still cost nothing). */
 export function lowerModule(
   source: ModuleSource,
-  target: { readonly panelLayout: PanelLayout },
+  target: { readonly panelLayout: PanelLayout; readonly prologues?: boolean },
   fuse = true,
 ): LoweredModule {
   const sources = source.programs.map((p) => ({ ...p, graph: separateResults(p.graph) }))
   const flows = sources.map((p) => analyse(p.graph))
   const weights = planWeights(flows, target.panelLayout)
   const table: KernelTable = { kernels: [], byKey: new Map(), name: uniqueNames(), indices: new Map() }
-  const programs = sources.map((p, i) => lowerProgram(p, flows[i], weights, table, fuse))
+  const programs = sources.map((p, i) => lowerProgram(p, flows[i], weights, table, fuse, target.prologues))
   const { graph } = source
   const state = source.state.map((s): StateSpec => ({ ...s, layout: cacheLayout(s.shape, s.axis) }))
   const module: Module = {

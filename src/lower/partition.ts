@@ -10,6 +10,7 @@ import { sameShape } from '../types/shape.ts'
 import type { Flow } from './flow.ts'
 import { free } from './flow.ts'
 import { buffersOf, mostBuffers } from './buffers.ts'
+import { prologueOf } from './prologue.ts'
 import { readAtOwnRow } from './rows.ts'
 import { invert } from './views.ts'
 
@@ -21,6 +22,15 @@ export interface Group {
   readonly nodes: Set<Node>
   /** Leading extents that all members share, of row groups. */
   rows?: readonly Ix[]
+  /** Members that make the rows which the contraction reads (law 7). */
+  before?: ReadonlySet<Node>
+}
+
+export interface Laws {
+  /** Whether kernels of few rows begin with the norm that they read (`Target.prologues`). */
+  readonly prologues?: boolean
+  /** Whether this is a step: its dims count sequences, not positions. */
+  readonly step?: boolean
 }
 
 export interface Receipt {
@@ -54,7 +64,7 @@ function rowsOf(n: Node): readonly Ix[] | undefined {
   return axes.every((a) => (a as number) >= kept) ? source.slice(0, kept) : undefined
 }
 
-export function partition(flow: Flow, fuse: boolean): Partition {
+export function partition(flow: Flow, fuse: boolean, laws: Laws = {}): Partition {
   const groupOf = new Map<Node, Group>()
   const receipts: Receipt[] = []
   let next = 0
@@ -311,13 +321,34 @@ export function partition(flow: Flow, fuse: boolean): Partition {
     }
   }
 
+  // Law 7: the rows that a contraction reads, made by it.
+  const prologueLaw = (g: Group): void => {
+    const readers = new Set([...g.nodes].flatMap((n) => [...readerGroups(n)]))
+    for (const h of readers) {
+      const found = prologueOf(flow, g, h, laws.step === true)
+      if (found === undefined) continue
+      const { value, reader, refused } = found
+      if (refused !== undefined)
+        receipts.push({ taken: false, law: 'prologue', from: value, into: reader, reason: refused })
+      else if (!apart(g, h) && !detour(g, h) && affordable(g, h, value, reader)) {
+        h.before = new Set(g.nodes)
+        merge(g, h, 'contraction', 'prologue', value, reader, 'few rows: each workgroup makes those that it reads')
+        return
+      }
+    }
+  }
+
   if (fuse) {
     for (const n of members) if (flow.kind(n) === 'contraction') biasLaw(n)
     for (const n of [...members].reverse()) chainLaw(n)
+    // A sum stored by the projection before it leaves the norm after it few enough buffers to be a prologue.
+    if (laws.prologues) for (const n of members) if (flow.kind(n) === 'contraction') epilogueLaw(n)
     for (const g of new Set(members.map((n) => groupOf.get(n)!))) if (g.kind === 'rows') resultsLaw(g)
     for (const n of members) if (flow.kind(n) === 'contraction') epilogueLaw(n)
     for (const n of members) if (flow.kind(n) === 'append') appendLaw(n)
     if (together.size > 0) storesLaw()
+    if (laws.prologues)
+      for (const g of new Set(members.map((n) => groupOf.get(n)!))) if (g.kind === 'rows') prologueLaw(g)
   }
   const groups = sortGroups([...new Set(members.map((n) => groupOf.get(n)!))], successors, loopOf, undefined)
   // One by one: a large model has more of them than a call takes arguments.

@@ -60,9 +60,10 @@ export function lowerProgram(
   weights: Weights,
   table: KernelTable,
   fuse: boolean,
+  prologues = false,
 ): LoweredProgram {
   const { graph } = flow
-  const parts = partition(flow, fuse)
+  const parts = partition(flow, fuse, { prologues, step: source.name === 'step' })
   const storedBy = new Map<Group, readonly Stored[]>(parts.groups.map((g) => [g, storedOf(flow, g)]))
   const { groups, beside } = ordered(flow, parts, storedBy)
 

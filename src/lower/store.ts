@@ -36,7 +36,7 @@ export function storedOf(flow: Flow, g: Group): Stored[] {
       continue
     }
     if (!leaves(flow, g.nodes, n)) continue
-    const forms = g.kind === 'rows' ? [] : sink(flow, g, n, [])
+    const forms = g.kind === 'rows' || g.before?.has(n) ? [] : sink(flow, g, n, [])
     // Too many pieces to bind: the value is stored whole, and its readers look through the views.
     const whole = forms.length === 0 || forms.length > mostBuffers - inputsOf(flow, g.nodes)
     for (const views of whole ? [[]] : forms) out.push({ value: n, views, stored: views[views.length - 1] ?? n })

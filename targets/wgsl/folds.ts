@@ -2,8 +2,8 @@
 import type { Buffer } from '../../src/kernel/buffer.ts'
 import type { BinaryFn, Expr, Local } from '../../src/kernel/expr.ts'
 import type { Stmt } from '../../src/kernel/nest.ts'
-import type { Sym } from '../../src/types/ix.ts'
-import { of } from '../../src/types/ix.ts'
+import type { Ix, Sym } from '../../src/types/ix.ts'
+import { of, symbolsOf } from '../../src/types/ix.ts'
 
 export interface FoldCall {
   readonly fold: BinaryFn
@@ -19,21 +19,18 @@ export interface FoldCall {
  * The fold that begins at `body[at]`, if one does: store, barrier, the first threads' partial folds, barrier, and the fold of those, which every
  * thread makes. The result must not be assigned later.
  */
-export function foldAt(body: readonly Stmt[], at: number, lane: Sym | undefined): FoldCall | undefined {
+export function foldAt(body: readonly Stmt[], at: number): FoldCall | undefined {
   const stmts = body.slice(at, at + 6)
   const [store, first, some, second, result, loop] = stmts
-  if (
-    stmts.length < 6 ||
-    lane === undefined ||
-    store.k !== 'store' ||
-    store.buf.space !== 'workgroup' ||
-    store.at.length !== 1 ||
-    store.at[0] !== of(lane)
-  )
+  if (stmts.length < 6 || store.k !== 'store' || store.buf.space !== 'workgroup' || store.at.length !== 1)
     return undefined
+  const lane = symbolOf(store.at[0])
+  if (lane === undefined) return undefined
   if (first.k !== 'barrier' || some.k !== 'if' || second.k !== 'barrier' || result.k !== 'var' || loop.k !== 'for')
     return undefined
   const [assign] = loop.body
   if (loop.body.length !== 1 || assign.k !== 'assign' || assign.v !== result.v || assign.e.k !== 'bin') return undefined
   return { fold: assign.e.f, buf: store.buf, lane, value: store.e, result: result.v, stmts }
 }
+
+const symbolOf = (x: Ix): Sym | undefined => [...symbolsOf(x)].find((s) => x === of(s))

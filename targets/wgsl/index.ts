@@ -13,6 +13,7 @@ export const wgsl: Target = {
   floats,
   keeps: true,
   panelLayout,
+  prologues: true,
   needs: async (module, profile) => (await import('./limits.ts')).needs(module, profile),
   emit: async (module, { language, generation, weights, profile }) => {
     const { text, declarations, kernels } = printModule(module, {

@@ -254,7 +254,6 @@ function printEntry(
       return [b, `var<workgroup> ${name}: ${arrayType(b)};`]
     }),
   )
-  const lane = shape.band.length === 1 ? shape.band[0].v : undefined
   const nameOf = (f: FoldCall): string => {
     const used = [...new Set([...effectsOf(f.stmts).writes])]
     const key = [f.fold, ...used.map((x) => x.id)].join()
@@ -270,7 +269,7 @@ function printEntry(
     for (const x of used) declared.delete(x)
     return made.name
   }
-  const b = openBlock({ ...parent, held, ...(lane ? { folds: { lane, nameOf } } : {}) })
+  const b = openBlock({ ...parent, held, folds: { nameOf } })
   const size = (['x', 'y'] as const).map((d) =>
     Number(isConst(shape.band.find((s) => s.kind === `local.${d}`)?.hi ?? 1)),
   )

@@ -4,17 +4,21 @@
  */
 import { inlineStages } from '../../src/kernel/inline.ts'
 import type { NestKernel } from '../../src/kernel/nest.ts'
+import { splitPrologue } from '../../src/kernel/prologue.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { cse, hoist, simplify, withoutCopies } from '../../src/kernel/schedule/index.ts'
+import type { Structure } from '../../src/kernel/structure.ts'
 import { structureOf } from '../../src/kernel/structure.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { isConst } from '../../src/types/ix.ts'
 import { carried } from './recipes/carried.ts'
 import type { Tail } from './recipes/contraction.ts'
-import { few, productOf, tiled } from './recipes/contraction.ts'
+import { few, productOf, rowsKept, tiled } from './recipes/contraction.ts'
 import { each } from './recipes/each.ts'
+import type { Epilogue } from './recipes/epilogue.ts'
 import { epilogueOf } from './recipes/epilogue.ts'
 import { generic } from './recipes/generic.ts'
+import { leftOf } from './recipes/prologue.ts'
 import { rows } from './recipes/rows.ts'
 
 export interface Variant {
@@ -48,6 +52,8 @@ const FEW_ROWS = 4
 const finish = (nest: NestKernel): NestKernel => withoutCopies(cse(hoist(cse(simplify(nest)))))
 
 export function schedule(given: StageKernel, options: ScheduleOptions = {}): Scheduled {
+  const folded = withPrologue(given)
+  if (folded !== undefined) return folded
   const kernel: StageKernel = { ...given, stages: inlineStages(given.stages) }
   const structure = structureOf(kernel)
   const only = (name: Variant['schedule'], nest: NestKernel): Scheduled => ({
@@ -55,9 +61,7 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
   })
   switch (structure.k) {
     case 'contraction': {
-      const first =
-        kernel.stages[0] === structure.stage && !(structure.stage.body.k === 'reduce' && structure.stage.body.where)
-      const epilogue = first ? epilogueOf(structure.stage, structure.epilogue) : undefined
+      const epilogue = epilogueAfter(kernel, structure)
       if (epilogue === undefined) return only('each', each(given))
       const plain = productOf(kernel, structure, epilogue)
       const named = generic(plain, structure.epilogue)
@@ -90,4 +94,32 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
     case 'map':
       return only('each', each(given))
   }
+}
+
+/** What follows a contraction that is the first of the kernel's stages. */
+function epilogueAfter(kernel: StageKernel, s: Structure & { k: 'contraction' }): Epilogue | undefined {
+  const whole = !(s.stage.body.k === 'reduce' && s.stage.body.where)
+  return kernel.stages[0] === s.stage && whole ? epilogueOf(s.stage, s.epilogue) : undefined
+}
+
+/** A contraction of few rows that it makes itself. */
+function withPrologue(given: StageKernel): Scheduled | undefined {
+  const split = splitPrologue(given)
+  if (split === undefined) return undefined
+  const structure = structureOf(split.rest)
+  if (structure.k !== 'contraction') return undefined
+  const epilogue = epilogueAfter(split.rest, structure)
+  if (epilogue === undefined) return undefined
+  const plain = productOf(split.rest, structure, epilogue)
+  const left = leftOf(split, structure, plain.rows)
+  if (left === undefined || structure.batch.length > 0) return undefined
+  const p = { ...plain, left }
+  const most = rowsKept(left, FEW_ROWS)
+  const count = isConst(p.rows.count)
+  const one: Variant = { suffix: '_one', schedule: 'few', ...few(p, 1), upTo: ONE }
+  if (most === 1 || (count !== undefined && count <= ONE)) {
+    const { upTo: _, ...only } = one
+    return { variants: [{ ...only, suffix: '' }] }
+  }
+  return { rows: p.rows.count, variants: [one, { suffix: '', schedule: 'few', ...few(p, most) }] }
 }

@@ -40,11 +40,10 @@ export interface Block {
   readonly words: Map<string, string>
   readonly barrier: readonly string[]
   readonly call: Call | undefined
-  /** The function of a fold over the workgroup, and the symbol of the thread. */
+  /** The function of a fold over the workgroup. */
   readonly folds: Folds | undefined
 }
 export interface Folds {
-  readonly lane: Sym
   readonly nameOf: (f: FoldCall) => string
 }
 
@@ -112,7 +111,7 @@ export function statements(body: readonly Stmt[], b: Block): string[] {
       i += call.tail.stmts.length - 1
       continue
     }
-    const fold = b.folds && foldAt(body, i, b.folds.lane)
+    const fold = b.folds && foldAt(body, i)
     if (fold !== undefined) {
       const { lines: before, inner } = share([fold.value], b)
       const value = exprText(fold.value, inner.scope)

@@ -103,6 +103,29 @@ export function layernorm(D = 7): Example {
   return { kernel: kernel('layernorm', stages, [a, h, g, b], [s, y]), symbols: { r, c } }
 }
 
+/** s = a + h, y = layernorm(s), z = relu(y @ w + b): a norm that the contraction makes itself, and its sum as a second result. */
+export function normed(D = 7, N = 6): Example {
+  const [a, h, g, w, b] = [global('a', [T, D]), global('h', [T, D]), global('g', [D]), global('w', [D, N]), global('b', [N])] // prettier-ignore
+  const [stored, z] = [global('stored', [T, D]), global('z', [T, N])]
+  const [r, m, n, k, c, c1, c2, c3] = [loopSymbol('r', of(T)), loopSymbol('m', of(T)), loopSymbol('n', of(N)), loopSymbol('k', of(D)), ...[0, 1, 2, 3].map(() => loopSymbol('c', D))] // prettier-ignore
+  const [r1, r2, r3] = [loopSymbol('r', of(T)), loopSymbol('r', of(T)), loopSymbol('r', of(T))]
+  const [s, total, mean, spread] = [virtual('s', [r, c]), virtual('total', [r1]), virtual('mean', [r2]), virtual('spread', [r3])] // prettier-ignore
+  const [y, dot] = [virtual('y', [r, c]), virtual('dot', [m, n])]
+  const centred = (r: Sym, c: Sym): Expr => minus(at(s, r, c), at(mean, r))
+  const scale = un('sqrt', plus(over(at(spread, r), f(D)), f(1e-5)))
+  const stages = [
+    map(s, [r, c], plus(at(a, r, c), at(h, r, c))),
+    reduce(total, [r1], 'add', [c1], at(s, r1, c1)),
+    map(mean, [r2], over(at(total, r2), f(D))),
+    reduce(spread, [r3], 'add', [c2], times(centred(r3, c2), centred(r3, c2))),
+    map(y, [r, c], times(over(centred(r, c), scale), at(g, c))),
+    reduce(dot, [m, n], 'add', [k], times(at(y, m, k), at(w, k, n))),
+    map(stored, [r, c3], at(s, r, c3)),
+    map(z, [m, n], bin('max', plus(at(dot, m, n), at(b, n)), f(0))),
+  ]
+  return { kernel: kernel('normed', stages, [a, h, g, w, b], [stored, z]), symbols: { m, n, k } }
+}
+
 /** Row softmax of x[T, T] under a causal mask. */
 export function softmax(): Example {
   const [x, y] = [global('x', [T, T]), global('y', [T, T])]

@@ -17,6 +17,7 @@ import { isUnit, loopSymbol, substituteExpr } from '../../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../../src/types/ix.ts'
 import { add, ceilDiv, coefficientOf, con, isConst, min, mod, mul, of, sub, sym } from '../../../src/types/ix.ts'
 import type { Epilogue } from './epilogue.ts'
+import type { Left } from './prologue.ts'
 import { below, bound, flatten, forLoop, serial } from './kit.ts'
 import type { Flat } from './kit.ts'
 
@@ -43,6 +44,8 @@ export interface Product {
   readonly rows: Flat
   readonly columns: Flat
   readonly depth: Flat
+  /** What makes the left operand, where the kernel does so itself. `c.a` then reads no argument. */
+  readonly left?: Left
 }
 export function productOf(kernel: StageKernel, c: Contraction, epilogue: Epilogue): Product {
   return {
@@ -180,8 +183,17 @@ export function tiled(p: Product): Made {
   return { nest: { ...p.kernel, body: g.wrap([{ k: 'alloc', buf: a }, { k: 'alloc', buf: b }, threads]) }, tail }
 }
 
+/** Rows at a time that `few` can keep in workgroup memory, at most `wanted`, where it makes them itself. */
+export function rowsKept(left: Left, wanted: number): number {
+  const [columns, slices] = FEW_THREADS
+  const rest = 16384 - left.scratch(columns * slices)
+  return Math.max(1, Math.min(wanted, Math.floor(rest / (4 * (left.length + columns * slices)))))
+}
+/** Columns of a workgroup of `few`, and slices of k. */
+const FEW_THREADS = [32, 8] as const
+
 export function few(p: Product, rows: number): Made {
-  const [columns, slices] = [32, 8]
+  const [columns, slices] = FEW_THREADS
   const g = gridOf(p, rows, columns)
   const type = accumulator(p)
   const [lx, ly] = [loopSymbol('lx', columns), loopSymbol('ly', slices)]
@@ -192,12 +204,20 @@ export function few(p: Product, rows: number): Made {
   const sums = row.map((_, i) => newLocal(rows === 1 ? 'acc' : `acc${i}`, type))
   const k = loopSymbol('ki', p.depth.count)
   const weight = newLocal('b', type)
+  const first = mul(rows, g.y)
+  const threads = columns * slices
+  const lane = bound('lane', add(lx, mul(columns, ly)), threads)
+  const made = p.left?.make({ rows, first, tile: g.x, lane: lane.v, threads })
+  // Rows that there are not are those of the last one.
+  const lines = row.map((_, i) => bound(`line${i}`, min(i, sub(sub(p.rows.count, 1), first)), rows))
+  const left = (i: number): Expr => {
+    const syms = join(g.batch, p.rows.at(row[i].v), p.depth.at(k))
+    if (made === undefined) return operand(p, p.c.a, syms)
+    return cast(type, made.operand(rows === 1 ? con(0) : of(lines[i].v), syms))
+  }
   const step: Stmt[] = [
     { k: 'let', v: weight, e: operand(p, p.c.b, join(g.batch, p.columns.at(column.v), p.depth.at(k))) },
-    ...sums.map((v, r): Stmt => {
-      const a = operand(p, p.c.a, join(g.batch, p.rows.at(row[r].v), p.depth.at(k)))
-      return { k: 'assign', v, e: bin('add', local(v), bin('mul', a, local(weight))) }
-    }),
+    ...sums.map((v, r): Stmt => ({ k: 'assign', v, e: bin('add', local(v), bin('mul', left(r), local(weight))) })),
   ]
   const partial = newBuffer('partial', type, 'workgroup', [con(rows), con(slices), con(columns)])
   const total = newLocal('sum', type)
@@ -219,8 +239,10 @@ export function few(p: Product, rows: number): Made {
   ]
   const each = [last.stmt, ...below(of(last.v), p.rows.count, finish)]
   const thread: Stmt[] = [
+    ...(made ? [lane.stmt, ...made.stmts] : []),
     column.stmt,
     ...row.map((x) => x.stmt),
+    ...(made && rows > 1 ? lines.map((x) => x.stmt) : []),
     ...sums.map((v): Stmt => ({ k: 'var', v, e: zero(p) })),
     { ...forLoop('serial', k, step, of(ly), p.depth.count, slices), reduces: true },
     ...sums.map((v, r): Stmt => ({ k: 'store', buf: partial, at: [con(r), of(ly), of(lx)], e: local(v) })),
@@ -231,8 +253,8 @@ export function few(p: Product, rows: number): Made {
       body: [out.stmt, ...below(of(out.v), p.columns.count, rows === 1 ? each : [serial(r, each)])],
     },
   ]
-  const threads = forLoop('local.y', ly, [forLoop('local.x', lx, thread)])
-  return { nest: { ...p.kernel, body: g.wrap([{ k: 'alloc', buf: partial }, threads]) }, tail }
+  const band = forLoop('local.y', ly, [forLoop('local.x', lx, thread)])
+  return { nest: { ...p.kernel, body: g.wrap([{ k: 'alloc', buf: partial }, ...(made?.allocs ?? []), band]) }, tail }
 }
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i)

@@ -33,7 +33,21 @@ interface State {
   readonly scratch: Scratch
   readonly lane: Sym
   readonly allocs: Stmt[]
+  readonly operand: RowPlace['operand']
+  readonly where: Expr | undefined
   shared: readonly Shared[]
+}
+
+/** Which row of the stages is made, by whom, and where to. */
+export interface RowPlace {
+  /** The values of the rows' outer symbols. */
+  readonly at: ReadonlyMap<Sym, Ix>
+  readonly lane: Sym
+  readonly scratch: Scratch
+  /** A virtual value that is handed on, in workgroup memory: `line` comes before its own coordinates in `put`. */
+  readonly operand?: { readonly of: Buffer; readonly put: Buffer; readonly line: Ix }
+  /** Where other workgroups make the same row: which of them stores its results. */
+  readonly where?: Expr
 }
 
 /** Undefined where a value that is kept within the row is too large for workgroup memory. */
@@ -41,20 +55,32 @@ export function rows(kernel: StageKernel): NestKernel | undefined {
   const arranged = arrange(kernel)
   const threads = threadsFor(arranged)
   const row = loopSymbol('row', flatten(arranged.outer).count)
-  const at = flatten(arranged.outer).at(row)
-  const context: Context = { bound: new Set(kernel.params), placed: new Map(), chunk: 32 }
   const lane = loopSymbol('lane', threads)
-  const state: State = { context, scratch: newScratch(threads), lane, allocs: [], shared: [] }
+  const scratch = newScratch(threads)
+  const made = rowStatements(arranged, kernel.params, { at: flatten(arranged.outer).at(row), lane, scratch })
+  if (made === undefined) return undefined
+  const body = forLoop('local.x', lane, made.stmts)
+  return { ...kernel, body: [forLoop('grid.x', row, [...allocations(scratch), ...made.allocs, body])] }
+}
+
+/** What a thread does for one row, and the workgroup memory for it, but for the scratch. */
+export function rowStatements(
+  arranged: Rows,
+  params: readonly Sym[],
+  place: RowPlace,
+): { readonly stmts: readonly Stmt[]; readonly allocs: readonly Stmt[] } | undefined {
+  const context: Context = { bound: new Set(params), placed: new Map(), chunk: 32 }
+  const { lane, scratch, operand, where } = place
+  const state: State = { context, scratch, lane, allocs: [], operand, where, shared: [] }
   const stmts: Stmt[] = []
   for (const s of arranged.stages) {
     const syms = new Map<Sym, Ix>(s.stage.domain.filter(isUnit).map((v) => [v, con(0)]))
-    s.rows.forEach((v, i) => syms.set(v, at.get(arranged.outer[i])!))
+    s.rows.forEach((v, i) => syms.set(v, place.at.get(arranged.outer[i])!))
     const made = emitStage(state, s.stage, syms, s.inner)
     if (made === undefined) return undefined
     stmts.push(...made)
   }
-  const body = forLoop('local.x', lane, stmts)
-  return { ...kernel, body: [forLoop('grid.x', row, [...allocations(state.scratch), ...state.allocs, body])] }
+  return { stmts, allocs: state.allocs }
 }
 
 /** About four elements a thread, where the length is known. */
@@ -86,12 +112,18 @@ function emitStage(st: State, s: Stage, syms: Map<Sym, Ix>, inner: readonly Sym[
     const once: Stmt = {
       k: 'if',
       c: bin('eq', index(of(st.lane)), constant(0, 'i32')),
-      body: guardBy(s.guard && m.expr(s.guard), [store]),
+      body: guardBy(st.where, guardBy(s.guard && m.expr(s.guard), [store])),
     }
     return [...before, ...folded.stmts, once]
   }
   let out = s.out
-  if (out.space === 'virtual') {
+  let line: readonly Ix[] = []
+  if (out === st.operand?.of) {
+    out = st.operand.put
+    line = [st.operand.line]
+    const dims = inner.map((v) => ({ axis: s.domain.indexOf(v) }))
+    c.placed.set(s.out, { k: 'private', buf: out, dims: [{ fixed: st.operand.line }, ...dims] })
+  } else if (out.space === 'virtual') {
     const shape = inner.map(extentOf)
     const size = shape
       .map((x) => isConst(x))
@@ -103,13 +135,14 @@ function emitStage(st: State, s: Stage, syms: Map<Sym, Ix>, inner: readonly Sym[
   }
   const body = emitBody(c, s.name, s.out.of, s.body, syms)
   const m = placedMapper(c, syms)
-  const at = out === s.out ? (s.at ?? s.domain.map(of)).map(m.ix) : inner.map((v) => syms.get(v)!)
+  const at = out === s.out ? (s.at ?? s.domain.map(of)).map(m.ix) : [...line, ...inner.map((v) => syms.get(v)!)]
   const store: Stmt = { k: 'store', buf: out, at, e: cast(s.out.of, body.result) }
+  const guarded = guardBy(s.guard && m.expr(s.guard), [store])
   const points = around
     .slice(1)
     .reduceRight<readonly Stmt[]>(
       (b, { made }) => [forLoop('serial', made, b)],
-      [...body.stmts, ...guardBy(s.guard && m.expr(s.guard), [store])],
+      [...body.stmts, ...(out === s.out ? guardBy(st.where, guarded) : guarded)],
     )
   const split = around[0].made
   st.shared = [

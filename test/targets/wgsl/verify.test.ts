@@ -11,6 +11,7 @@ const cases = {
   matmul: K.matmul(K.T, 70, 37),
   'whole tiles': K.matmul(K.T, 64, 32),
   layernorm: K.layernorm(300),
+  'norm and matmul': K.normed(300, 70),
   softmax: K.softmax(),
   attention: K.attention(2, 80),
   'wide attention': K.attention(1, 130),
