@@ -7,6 +7,7 @@ import type { Node } from '../ir/types.ts'
 import type { Ix } from '../types/ix.ts'
 import { isConst } from '../types/ix.ts'
 import { sameShape } from '../types/shape.ts'
+import type { Kind } from '../ir/kinds.ts'
 import type { Flow } from './flow.ts'
 import { free } from './flow.ts'
 import { buffersOf, mostBuffers } from './buffers.ts'
@@ -198,6 +199,14 @@ export function partition(flow: Flow, fuse: boolean, laws: Laws = {}): Partition
     return startsWith(n.type.shape, h.rows) || n.type.shape.every((d) => isConst(d) !== undefined) ? h.rows : undefined
   }
 
+  /** Whether a map is what alone reads a contraction, which may store it. */
+  const endsContraction = (n: Node): boolean =>
+    n.inputs.some((x) => {
+      const [reader, ...others] = flow.readers(x)
+      const own = groupOf.get(x)?.kind === 'contraction' && reader === n && others.length === 0 && !flow.isResult(x)
+      return own && sameShape(x.type.shape, n.type.shape)
+    })
+
   // Law 2: chains and rows, from the results backwards.
   const chainLaw = (n: Node): void => {
     const g = groupOf.get(n)!
@@ -207,6 +216,7 @@ export function partition(flow: Flow, fuse: boolean, laws: Laws = {}): Partition
     if (targets.length !== 1 || flow.readers(n).some((r) => groupOf.get(r) === undefined)) return
     const h = targets[0]
     if (h.kind !== 'map' && h.kind !== 'rows') return
+    if (laws.prologues && h.kind === 'rows' && k === 'map' && endsContraction(n)) return
     // Repeating functions for each row of a wider reader costs more than storing, except for position codes, which read nothing.
     if (k === 'map' && flow.cost(n).functions > 0 && !flow.reads(n).every((x) => flow.loadTime(x))) {
       const wider = (r: Node): boolean => flow.kind(r) !== 'reduce' && r.type.shape.length > n.type.shape.length
@@ -267,7 +277,8 @@ export function partition(flow: Flow, fuse: boolean, laws: Laws = {}): Partition
   // Law 4: pointwise work after a contraction or a carried reduction.
   const epilogueLaw = (n: Node): void => {
     const g = groupOf.get(n)!
-    if (g.kind !== 'contraction') return
+    // What follows a prologue may read its rows, which are not kept for it.
+    if (g.kind !== 'contraction' || g.before !== undefined) return
     const v = [...g.nodes].reduce((a, b) => (flow.position.get(a)! > flow.position.get(b)! ? a : b))
     const targets = [...readerGroups(v)].filter((h) => h !== g)
     if (targets.length !== 1 || targets[0].kind !== 'map' || flow.isResult(v)) return
@@ -338,17 +349,25 @@ export function partition(flow: Flow, fuse: boolean, laws: Laws = {}): Partition
     }
   }
 
+  const each = (kind: Kind, law: (n: Node) => void): void => {
+    for (const n of members) if (flow.kind(n) === kind) law(n)
+  }
+  const eachRows = (law: (g: Group) => void): void => {
+    for (const g of new Set(members.map((n) => groupOf.get(n)!))) if (g.kind === 'rows') law(g)
+  }
   if (fuse) {
-    for (const n of members) if (flow.kind(n) === 'contraction') biasLaw(n)
+    each('contraction', biasLaw)
     for (const n of [...members].reverse()) chainLaw(n)
-    // A sum stored by the projection before it leaves the norm after it few enough buffers to be a prologue.
-    if (laws.prologues) for (const n of members) if (flow.kind(n) === 'contraction') epilogueLaw(n)
-    for (const g of new Set(members.map((n) => groupOf.get(n)!))) if (g.kind === 'rows') resultsLaw(g)
-    for (const n of members) if (flow.kind(n) === 'contraction') epilogueLaw(n)
-    for (const n of members) if (flow.kind(n) === 'append') appendLaw(n)
+    // A sum that the projection before it stores leaves the norm after it few enough buffers to be a prologue, and all layers alike.
+    if (laws.prologues) {
+      each('contraction', epilogueLaw)
+      each('append', appendLaw)
+      eachRows(prologueLaw)
+    }
+    eachRows(resultsLaw)
+    each('contraction', epilogueLaw)
+    each('append', appendLaw)
     if (together.size > 0) storesLaw()
-    if (laws.prologues)
-      for (const g of new Set(members.map((n) => groupOf.get(n)!))) if (g.kind === 'rows') prologueLaw(g)
   }
   const groups = sortGroups([...new Set(members.map((n) => groupOf.get(n)!))], successors, loopOf, undefined)
   // One by one: a large model has more of them than a call takes arguments.

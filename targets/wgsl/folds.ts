@@ -3,7 +3,11 @@ import type { Buffer } from '../../src/kernel/buffer.ts'
 import type { BinaryFn, Expr, Local } from '../../src/kernel/expr.ts'
 import type { Stmt } from '../../src/kernel/nest.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
-import { of, symbolsOf } from '../../src/types/ix.ts'
+import { isConst, of, symbolsOf } from '../../src/types/ix.ts'
+import { identityOf } from '../../src/kernel/build.ts'
+import { scalarType } from './access.ts'
+import { numberText } from './numbers.ts'
+import { indent } from './text.ts'
 
 export interface FoldCall {
   readonly fold: BinaryFn
@@ -34,3 +38,38 @@ export function foldAt(body: readonly Stmt[], at: number): FoldCall | undefined 
 }
 
 const symbolOf = (x: Ix): Sym | undefined => [...symbolsOf(x)].find((s) => x === of(s))
+
+const subgroupFunctions: Partial<Record<BinaryFn, string>> = {
+  add: 'subgroupAdd', mul: 'subgroupMul', max: 'subgroupMax', min: 'subgroupMin',
+} // prettier-ignore
+
+/**
+ * The function `name` of a fold for devices with subgroups; `storage` is what its buffer is called. Nothing is taken for granted of them: neither a
+ * size, nor that a subgroup is full, nor which threads it has. The first thread of each leaves its subgroup's value in its own element, all others the
+ * neutral one; then each subgroup folds all elements, its threads in steps of their number.
+ */
+export function subgroupFold(f: FoldCall, name: string, storage: string): readonly string[] | undefined {
+  const operation = subgroupFunctions[f.fold]
+  const threads = isConst(f.buf.shape[0])
+  if (operation === undefined || threads === undefined) return undefined
+  const of = scalarType(f.buf.of)
+  const neutral = numberText(identityOf(f.fold as 'add' | 'mul' | 'max' | 'min', f.buf.of), f.buf.of)
+  const [a, b] = ['own', `${storage}[i]`]
+  const folded = { add: `${a} += ${b};`, mul: `${a} *= ${b};` }[f.fold as string] ?? `${a} = ${f.fold}(${a}, ${b});`
+  return [
+    `fn ${name}(lane: i32, value: ${of}) -> ${of} {`,
+    ...indent([
+      `let first = ${operation}(value);`,
+      `${storage}[lane] = select(${neutral}, first, subgroupElect());`,
+      'workgroupBarrier();',
+      'let threads = subgroupAdd(1);',
+      `var own = ${neutral};`,
+      `for (var i = subgroupExclusiveAdd(1); i < ${threads}; i += threads) { ${folded} }`,
+      `let all = ${operation}(own);`,
+      'workgroupBarrier();',
+      'return all;',
+    ]),
+    '}',
+    '',
+  ]
+}

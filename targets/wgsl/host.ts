@@ -86,11 +86,11 @@ function dimsIn(module: Module): readonly Sym[] {
 /** Whether a step is a loop over t, or layers with one. */
 const hasLoop = (s: HostStep): boolean => s.k === 'scan' || (s.k === 'layers' && s.body.some(hasLoop))
 
-/** Whether a kernel sees one position per sequence, many, or both. */
+/** Whether a kernel sees one position per sequence, many, or both; of models that step, all kernels of many are made for both: they share their text. */
 function usesOf(module: Module, kernel: number): 'one' | 'many' | 'both' {
   const users = module.programs.filter((p) => kernelsOf(p.steps).includes(kernel))
-  const inStep = users.some((p) => p.name === 'step')
-  return inStep ? (users.some((p) => p.name !== 'step') ? 'both' : 'one') : 'many'
+  if (module.programs.every((p) => p.name !== 'step')) return 'many'
+  return users.some((p) => p.name !== 'step') ? 'both' : 'one'
 }
 
 function prepared(given: Module): { readonly module: Module; readonly runByPrefill: boolean } {

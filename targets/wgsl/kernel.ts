@@ -14,12 +14,14 @@ import { con, isConst, mul, substitute } from '../../src/types/ix.ts'
 import type { Held } from './access.ts'
 import { arrayType, bindingLines, scalarType } from './access.ts'
 import type { FoldCall } from './folds.ts'
+import { subgroupFold } from './folds.ts'
 import type { MathHelper } from './math.ts'
 import { mathHelpers, withNeeds } from './math.ts'
 import { partsOf } from './parts.ts'
 import { ixText } from './numbers.ts'
 import type { Scheduled, Variant } from './recipes.ts'
 import type { Tail } from './recipes/contraction.ts'
+import type { Feature } from './runtime/device.ts'
 import type { BlockParent } from './statements.ts'
 import { openBlock, statements } from './statements.ts'
 import type { Names } from './text.ts'
@@ -52,6 +54,19 @@ export interface PrintedKernel {
 export interface Part {
   readonly name: string
   readonly text: string
+  /** The same for devices that have a feature. */
+  readonly form?: { readonly feature: Feature; readonly text: string }
+}
+
+/** A kernel's code for devices with these features. */
+export function codeFor(k: PrintedKernel, features: readonly Feature[]): string {
+  const used = new Set<Feature>()
+  const texts = k.parts.map(({ text, form }) => {
+    if (form === undefined || !features.includes(form.feature)) return text
+    used.add(form.feature)
+    return form.text
+  })
+  return [...[...used].map((f) => `enable ${f};\n`), ...texts].join('')
 }
 
 /** The block of dims as every kernel of a module declares it: names in order. */
@@ -235,7 +250,9 @@ function printFold(f: FoldCall, storage: readonly string[], top: Names, parent: 
     '}',
     '',
   ]
-  return { name, text: [...storage, ...lines].join('\n') + '\n' }
+  const text = (body: readonly string[]): string => [...storage, ...body].join('\n') + '\n'
+  const form = subgroupFold(f, name, parent.held.get(f.buf)!.name)
+  return { name, text: text(lines), ...(form ? { form: { feature: 'subgroups', text: text(form) } } : {}) }
 }
 
 function printEntry(

@@ -87,6 +87,9 @@ function atom(a: Atom, scope: Scope): Text {
   }
 }
 
+/** A literal. */
+export const numberText = (x: number, of: Expr['of']): string => (of === 'i32' ? integer(x) : float(x)).s
+
 function integer(n: number): Text {
   if (n === -2147483648) return call('i32', atomText('-2147483648'))
   if (!Number.isInteger(n) || Math.abs(n) > 2147483647) throw new Error(`internal: ${n} is no i32`)

@@ -111,15 +111,18 @@ function withPrologue(given: StageKernel): Scheduled | undefined {
   const epilogue = epilogueAfter(split.rest, structure)
   if (epilogue === undefined) return undefined
   const plain = productOf(split.rest, structure, epilogue)
-  const left = leftOf(split, structure, plain.rows)
+  const named = generic(plain, structure.epilogue, split)
+  const product = named?.product ?? plain
+  const left = leftOf(named?.split ?? split, product.c, product.rows)
   if (left === undefined || structure.batch.length > 0) return undefined
-  const p = { ...plain, left }
+  const p = { ...product, left }
+  const constants = named ? { constants: named.constants } : {}
   const most = rowsKept(left, FEW_ROWS)
   const count = isConst(p.rows.count)
   const one: Variant = { suffix: '_one', schedule: 'few', ...few(p, 1), upTo: ONE }
   if (most === 1 || (count !== undefined && count <= ONE)) {
     const { upTo: _, ...only } = one
-    return { variants: [{ ...only, suffix: '' }] }
+    return { ...constants, variants: [{ ...only, suffix: '' }] }
   }
-  return { rows: p.rows.count, variants: [one, { suffix: '', schedule: 'few', ...few(p, most) }] }
+  return { ...constants, rows: p.rows.count, variants: [one, { suffix: '', schedule: 'few', ...few(p, most) }] }
 }

@@ -19,7 +19,12 @@ export function sharedParts(
   p: Printer,
 ): { readonly lines: readonly string[]; readonly names: ReadonlyMap<string, string> } {
   const uses = new Map<string, number>()
-  const parts = kernels.flatMap((k) => k.parts)
+  const parts = kernels
+    .flatMap((k) => k.parts)
+    .flatMap(({ name, text, form }) => [
+      { name, text },
+      ...(form ? [{ name: `${name}_${form.feature}`, text: form.text }] : []),
+    ])
   for (const { text } of parts) uses.set(text, (uses.get(text) ?? 0) + 1)
   const names = new Map<string, string>()
   const lines = parts.flatMap(({ name, text }) => {
@@ -32,6 +37,28 @@ export function sharedParts(
 }
 const codeText = (text: string): string => `/* wgsl */ \`\n${templateText(text)}\``
 
+/** The code of a kernel as an expression; a function of what the device has where that makes a difference. */
+function codeExpression({ parts }: PrintedKernel, shared: ReadonlyMap<string, string>): string {
+  // Parts in a row that are the kernel's own are one literal.
+  const pieces: string[] = []
+  let own = ''
+  const flush = (): void => {
+    if (own !== '') pieces.push(codeText(own))
+    own = ''
+  }
+  const named = (text: string): string => shared.get(text) ?? codeText(text)
+  for (const { text, form } of parts) {
+    if (form === undefined && !shared.has(text)) {
+      own += text
+      continue
+    }
+    flush()
+    pieces.push(form ? `(has('${form.feature}') ? ${named(form.text)} : ${named(text)})` : named(text))
+  }
+  flush()
+  return `${parts.some((x) => x.form) ? '(has) => ' : ''}${pieces.join(' + ')}`
+}
+
 export function kernelLines(
   kernels: readonly PrintedKernel[],
   shared: ReadonlyMap<string, string>,
@@ -42,15 +69,6 @@ export function kernelLines(
       const limit = e.upTo === undefined ? '' : `, upTo: ${e.upTo}`
       return `{ name: ${quote(e.entry)}${limit}, groups: ${formula(e.groups, p)} },`
     })
-    // Parts in a row that are the kernel's own are one literal.
-    const code: { text: string; name?: string }[] = []
-    for (const { text } of k.parts) {
-      const name = shared.get(text)
-      const last = code[code.length - 1]
-      if (name !== undefined) code.push({ text, name })
-      else if (last !== undefined && last.name === undefined) last.text += text
-      else code.push({ text })
-    }
     return [
       `${property(k.name)}: {`,
       ...indent([
@@ -59,7 +77,7 @@ export function kernelLines(
         ...(k.rows !== undefined && k.entries.length > 1 ? [`rows: ${formula(k.rows, p)},`] : []),
         'entries: [', ...indent(entries), '],',
       ]),
-      `  code: ${code.map((c) => c.name ?? codeText(c.text)).join(' + ')},`,
+      `  code: ${codeExpression(k, shared)},`,
       '},',
     ] // prettier-ignore
   })

@@ -5,10 +5,12 @@
 import { offsetOf } from '../../../src/kernel/address.ts'
 import type { Buffer } from '../../../src/kernel/buffer.ts'
 import { newBuffer } from '../../../src/kernel/buffer.ts'
+import { mapStage } from '../../../src/kernel/inline.ts'
+import type { Split } from '../../../src/kernel/prologue.ts'
 import { load } from '../../../src/kernel/expr.ts'
 import { exprsOfStage } from '../../../src/kernel/rows.ts'
-import type { KernelArg, Stage } from '../../../src/kernel/stage.ts'
-import { extentOf, loadsOf } from '../../../src/kernel/walk.ts'
+import type { KernelArg, Stage, StageKernel } from '../../../src/kernel/stage.ts'
+import { extentOf, loadsOf, mapper } from '../../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../../src/types/ix.ts'
 import { add, isConst, mul, of, sym } from '../../../src/types/ix.ts'
 import { linearise } from '../../../src/types/shape.ts'
@@ -18,12 +20,14 @@ import { SIDE } from './contraction.ts'
 
 export interface Generic {
   readonly product: Product
+  /** The prologue with buffers of the same names. */
+  readonly split?: Split
   /** The values of the sizes. */
   readonly constants: ReadonlyMap<Sym, number>
 }
 
-/** Undefined where an operand is no plain matrix, or is read elsewhere too. */
-export function generic(p: Product, epilogue: readonly Stage[]): Generic | undefined {
+/** Undefined where an operand is no plain matrix, or is read elsewhere too. The left one is no argument where the kernel makes it itself. */
+export function generic(p: Product, epilogue: readonly Stage[], split?: Split): Generic | undefined {
   const { a, b, m, n, sum, batch } = p.c
   const [K, N] = [isConst(p.depth.count), isConst(p.columns.count)]
   const others = epilogue.flatMap(exprsOfStage).flatMap(loadsOf)
@@ -31,8 +35,8 @@ export function generic(p: Product, epilogue: readonly Stage[]): Generic | undef
   if (others.some((l) => l.buf === a.buf || l.buf === b.buf) || a.buf.of !== b.buf.of) return undefined
   const flat = (axes: readonly Sym[]): Ix => linearise(axes.map(of), axes.map(extentOf))
   const k = of(sum[0])
-  if (offsetOf(a.buf, a.at) !== add(mul(flat(m), K), k) || offsetOf(b.buf, b.at) !== add(mul(k, N), flat(n)))
-    return undefined
+  if (split === undefined && offsetOf(a.buf, a.at) !== add(mul(flat(m), K), k)) return undefined
+  if (offsetOf(b.buf, b.at) !== add(mul(k, N), flat(n))) return undefined
   // What is kept in fewer bits is addressed by its words: whole ones only, and blocks.
   const kept = b.buf.layout?.kept
   if (a.buf.layout?.kept || (kept && kept.rows !== K)) return undefined
@@ -40,16 +44,28 @@ export function generic(p: Product, epilogue: readonly Stage[]): Generic | undef
   const columns = sym('N', { lo: 1, role: 'param', multipleOf: kept ? COLUMNS : 1 })
   const left = newBuffer('a', a.buf.of, 'global', [p.rows.count, of(depth)])
   const right = newBuffer('b', b.buf.of, 'global', [of(depth), of(columns)], kept && namedLayout(depth, columns, kept))
-  const stand = new Map<Buffer, Buffer>([[a.buf, left], [b.buf, right]]) // prettier-ignore
+  const stand = new Map<Buffer, Buffer>([[b.buf, right], ...(split ? standIns(split) : [[a.buf, left] as const])])
+  const renamed = mapper({ load: (b, at, v) => (stand.has(b) ? load(stand.get(b)!, at, v) : undefined) })
   const args = p.kernel.args.map((x): KernelArg => ({ ...x, buffer: stand.get(x.buffer) ?? x.buffer }))
   return {
     product: {
       ...p,
       kernel: { ...p.kernel, args, params: [...p.kernel.params, depth, columns] },
-      c: { ...p.c, a: load(left, [flat(m), k]) as typeof a, b: load(right, [k, flat(n)]) as typeof b },
+      c: { ...p.c, a: split ? a : (load(left, [flat(m), k]) as typeof a), b: load(right, [k, flat(n)]) as typeof b },
       columns: { ...p.columns, count: of(columns) },
       depth: { ...p.depth, count: of(depth) },
     },
     constants: new Map([[depth, K], [columns, N]]),
+    ...(split ? { split: { ...split, rows: { ...split.rows, stages: split.rows.stages.map((s) => mapStage(s, renamed)) } } } : {}),
   } // prettier-ignore
+}
+
+/** Buffers in the place of those that only the rows read: x1, x2, … */
+function standIns({ rows, rest }: Split): (readonly [Buffer, Buffer])[] {
+  const read = (k: StageKernel): Set<Buffer> =>
+    new Set(k.stages.flatMap(exprsOfStage).flatMap(loadsOf).map((l) => l.buf)) // prettier-ignore
+  const [own, others] = [read(rows), read(rest)]
+  return rows.args
+    .filter(({ buffer }) => own.has(buffer) && !others.has(buffer))
+    .map(({ buffer: b }, i) => [b, newBuffer(`x${i + 1}`, b.of, 'global', b.shape, b.layout)])
 }

@@ -95,7 +95,7 @@ function threadsFor(r: Rows): number {
 function emitStage(st: State, s: Stage, syms: Map<Sym, Ix>, inner: readonly Sym[]): readonly Stmt[] | undefined {
   if (s.body.k === 'carried') return undefined
   const c = st.context
-  const around = inner.map((v) => ({ v, made: bindLoop(c, v) }))
+  const around = inner.map((v) => ({ v, made: innerLoop(st, v) }))
   around.forEach(({ v, made }) => syms.set(v, of(made)))
   const before = barrierFor(st, s, syms, around[0]?.made)
   if (inner.length === 0) {
@@ -152,6 +152,10 @@ function emitStage(st: State, s: Stage, syms: Map<Sym, Ix>, inner: readonly Sym[
   return [...before, forLoop('serial', split, points, of(st.lane), extentOf(split), st.scratch.threads)]
 }
 
+/** The loop over an axis of the row. In a prologue all are called the same, so that kernels with other names share its text. */
+const innerLoop = (st: State, v: Sym): Sym =>
+  st.operand === undefined ? bindLoop(st.context, v) : loopSymbol('e', extentOf(v))
+
 /** A row's own value is computed by every thread. */
 function keepLocal(c: Context, s: Stage, value: Expr): readonly Stmt[] {
   if (s.out.space !== 'virtual') return []
@@ -176,7 +180,7 @@ function emitFold(
   for (const v of body.axes) {
     if (isUnit(v)) syms.set(v, con(0))
     else {
-      const made = bindLoop(c, v)
+      const made = innerLoop(st, v)
       syms.set(v, of(made))
       axes.push(made)
     }

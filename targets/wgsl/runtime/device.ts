@@ -3,17 +3,23 @@ import { TfmError } from '../../runtime/errors.ts'
 import type { ReadOptions } from '../../runtime/source.ts'
 import { within } from './buffers.ts'
 
+/** What kernels use where a device has it. */
+export type Feature = 'subgroups'
+const known: readonly Feature[] = ['subgroups']
+
 export interface GpuOptions {
   /** Used as it is, and not destroyed by `dispose`. */
   device?: GPUDevice
+  /** What kernels may use of what a device need not have. Default: all of it that the device has; `[]` is none. */
+  features?: readonly Feature[]
   /** Where to look for an adapter. Default `navigator.gpu`. */
   gpu?: GPU
 }
 
 type Numbers = Readonly<Record<string, number>>
-/** A kernel: its code, one letter per buffer (`r` read, `w` written), and an entry point for each number of rows. */
+/** A kernel: its code (for a device that has what `has` says), one letter per buffer (`r` read, `w` written), and an entry point for each number of rows. */
 export interface KernelSpec {
-  readonly code: string
+  readonly code: string | ((has: (feature: Feature) => boolean) => string)
   readonly buffers: string
   /** Whether it reads the block of dims. */
   readonly dims: boolean
@@ -26,6 +32,8 @@ export interface KernelSpec {
   }[]
 }
 export interface Kernel extends KernelSpec {
+  /** What its code uses of what a device need not have. */
+  readonly uses: ReadonlySet<Feature>
   readonly layout: GPUBindGroupLayout
   /** By entry, as soon as they are compiled. */
   readonly pipelines: GPUComputePipeline[]
@@ -41,6 +49,7 @@ export function entryFor({ rows, entries }: KernelSpec, dims: Numbers): number {
 /** A device with all that its adapter offers; `own` if it was made here. */
 export async function openDevice({
   device,
+  features = known,
   gpu = (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu,
 }: GpuOptions): Promise<{ device: GPUDevice; own: boolean }> {
   if (device) return { device, own: false }
@@ -55,8 +64,9 @@ export async function openDevice({
     'maxComputeWorkgroupsPerDimension',
   ] as const
   const requiredLimits = Object.fromEntries(wanted.map((name) => [name, adapter.limits[name]]))
+  const requiredFeatures = features.filter((f) => adapter.features.has(f))
   try {
-    return { device: await adapter.requestDevice({ requiredLimits }), own: true }
+    return { device: await adapter.requestDevice({ requiredLimits, requiredFeatures }), own: true }
   } catch (thrown) {
     throw new TfmError(
       'TFM2102',
@@ -73,7 +83,8 @@ export function compileKernels(
   device: GPUDevice,
   specs: Readonly<Record<string, KernelSpec>>,
   first: ReadonlySet<string>,
-  onProgress: ReadOptions['onProgress'],
+  onProgress?: ReadOptions['onProgress'],
+  features = known,
 ): Map<string, Kernel> {
   const { limits } = device
   // Threads and workgroup memory are within what every device has.
@@ -92,9 +103,15 @@ export function compileKernels(
   const total = names.reduce((n, name) => n + last(name) + 1, 0)
   let loaded = 0
   const compile = (name: string, i: number) => {
-    const kernel = kernels.get(name) ?? { ...specs[name], layout: layoutOf(device, name, specs[name]), pipelines: [], compiling: [] } // prettier-ignore
+    const uses = new Set<Feature>()
+    const kernel = kernels.get(name) ?? { ...specs[name], uses, layout: layoutOf(device, name, specs[name]), pipelines: [], compiling: [] } // prettier-ignore
     kernels.set(name, kernel)
-    const module = (modules[name] ??= device.createShaderModule({ label: name, code: kernel.code }))
+    const has = (f: Feature) => features.includes(f) && device.features.has(f) && !!uses.add(f)
+    const codeOf = ({ code }: KernelSpec) => {
+      const text = typeof code === 'string' ? code : code(has)
+      return [...uses].map((f) => `enable ${f};`).join('') + text
+    }
+    const module = (modules[name] ??= device.createShaderModule({ label: name, code: codeOf(kernel) }))
     const layout = device.createPipelineLayout({ bindGroupLayouts: [kernel.layout] })
     const compute = { module, entryPoint: kernel.entries[i].name }
     const made = device.createComputePipelineAsync({ label: name, layout, compute }).then(

@@ -61,7 +61,7 @@ export async function openSession(parts: Parts, options: OpenOptions): Promise<S
   let stop = () => {}
   try {
     const used = kernelsOf(parts.model)
-    const kernels = compileKernels(device, parts.kernels, used, onProgress)
+    const kernels = compileKernels(device, parts.kernels, used, onProgress, options.features)
     const ready = [...used].map((name) => kernels.get(name)!.compiling.at(-1))
     const stopped = new Promise<never>((_, reject) => {
       stop = () => reject(signal!.reason)

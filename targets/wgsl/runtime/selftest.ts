@@ -15,19 +15,19 @@ export interface KernelTest {
   readonly expect: readonly (readonly [argument: number, at: number, value: number, bound: number])[]
 }
 
-/** Every variant of every kernel on made-up inputs, against values that the compiler computed in another way. */
+/** Every variant of every kernel, in each of `forms`, on made-up inputs, against values that the compiler computed in another way. */
 export async function selftestOn(
   device: GPUDevice,
-  kernels: ReadonlyMap<string, Kernel>,
+  forms: readonly ReadonlyMap<string, Kernel>[],
   fields: readonly string[],
   tests: readonly KernelTest[],
   keeper?: Keeper,
 ): Promise<SelftestReport> {
   const report: { name: string; error: number }[] = []
   for (const { name, run, lengths, dims, expect, keep = {} } of tests) {
-    const kernel = kernels.get(run)!
     let error = 0
-    for (const [n, pipeline] of kernel.pipelines.entries()) {
+    const variants = forms.flatMap((f) => f.get(run)?.pipelines.map((_, n) => [f.get(run)!, n] as const) ?? [])
+    for (const [kernel, n] of variants) {
       const buffers = new Buffers(device)
       try {
         lengths.forEach((length, seed) => {
@@ -51,7 +51,7 @@ export async function selftestOn(
         const back = buffers.get('t:back')
         const encoder = device.createCommandEncoder()
         const pass = encoder.beginComputePass()
-        pass.setPipeline(pipeline)
+        pass.setPipeline(kernel.pipelines[n])
         pass.setBindGroup(0, device.createBindGroup({ layout: kernel.layout, entries }), kernel.dims ? [0] : [])
         pass.dispatchWorkgroups(kernel.entries[n].groups(dims))
         pass.end()

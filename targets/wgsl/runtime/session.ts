@@ -3,7 +3,7 @@ import { TfmError } from '../../runtime/errors.ts'
 import type { Dims, Extent, PortSpec, Tensor } from '../../runtime/inputs.ts'
 import { bindInputs, extent } from '../../runtime/inputs.ts'
 import { type Buffers, within } from './buffers.ts'
-import { entryFor, type Kernel } from './device.ts'
+import { compileKernels, entryFor, type Kernel } from './device.ts'
 import type { Keeper } from './load.ts'
 import { Slices } from './slices.ts'
 import { selftestOn, type KernelTest } from './selftest.ts'
@@ -147,8 +147,10 @@ export class Session {
 
   selftest(tests: readonly KernelTest[], keeper?: Keeper): Promise<SelftestReport> {
     return this.inTurn(async () => {
-      for (const { compiling } of this.kernels.values()) await Promise.all(compiling)
-      return selftestOn(this.device, this.kernels, this.spec.dims, tests, keeper)
+      const plain = Object.fromEntries([...this.kernels].filter(([, k]) => k.uses.size > 0))
+      const forms = [this.kernels, compileKernels(this.device, plain, new Set(), undefined, [])]
+      for (const form of forms) for (const { compiling } of form.values()) await Promise.all(compiling)
+      return selftestOn(this.device, forms, this.spec.dims, tests, keeper)
     })
   }
 

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import type { StageKernel } from '../../../src/kernel/stage.ts'
 import * as K from '../../kernel/kernels.ts'
 import { validatingDevice } from '../../support/gpu.ts'
-import { check, compile } from './run.ts'
+import { codeFor } from '../../../targets/wgsl/kernel.ts'
+import { check, compile, print } from './run.ts'
 
 const dims = [K.T, K.P]
 const lengths = [1, 2, 5, 17, 64, 65]
@@ -38,6 +39,15 @@ describe.each(cases)('%s', (_, make, sizes) => {
             ]),
             dims,
           )
+  })
+  test('the same with subgroups', async () => {
+    const kernel = make()
+    const { printed } = print(kernel, dims)
+    if (printed.parts.every((p) => p.form === undefined)) return
+    expect(codeFor(printed, ['subgroups'])).toMatch(/^enable subgroups;/)
+    const c = await compile(kernel, dims, {}, undefined, ['subgroups'])
+    for (const [v] of c.printed.entries.entries())
+      for (const T of sizes.slice(0, 3)) await check(c, v, new Map([[K.T, T], [K.P, T % 3]]), dims) // prettier-ignore
   })
   test('is valid under the default limits', async () => {
     const device = await validatingDevice()

@@ -160,6 +160,31 @@ describe('GPT-2', async () => {
     expect(kernels.length).toBeGreaterThan(6)
     for (const k of kernels) expect(k.error, k.name).toBeLessThan(1)
   })
+  test('subgroups are used where the device has them, unless they are forced off', async () => {
+    const device = await testDevice()
+    const seen: string[] = []
+    const watched = new Proxy(device, {
+      get: (of, name) => {
+        if (name === 'createShaderModule')
+          return (d: GPUShaderModuleDescriptor) => (seen.push(d.code), of.createShaderModule(d))
+        const value: unknown = Reflect.get(of, name)
+        return typeof value === 'function' ? value.bind(of) : value
+      },
+    })
+    expect(device.features.has('subgroups')).toBe(true)
+    const plain = await load({ weights, device: watched, features: [] })
+    expect(seen.filter((code) => /subgroup/.test(code))).toEqual([])
+    close((await plain.run({ ids: ids.slice(0, 3) })).logits.data, reference([1, 3], ids.slice(0, 3)))
+    plain.dispose()
+    seen.length = 0
+    const other = await load({ weights, device: watched })
+    expect(seen.filter((code) => /^enable subgroups;/.test(code)).length).toBeGreaterThan(3)
+    // The self-test compiles the other form, too.
+    const loaded = seen.length
+    await other.selftest()
+    expect(seen.slice(loaded).length).toBe(seen.slice(0, loaded).filter((code) => /subgroup/.test(code)).length)
+    other.dispose()
+  })
   test('a disposed model says so', async () => {
     const device = await testDevice()
     const counted: GPUBuffer[] = []

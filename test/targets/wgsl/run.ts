@@ -6,7 +6,8 @@ import type { Sym } from '../../../src/types/ix.ts'
 import { evaluate } from '../../../src/types/ix.ts'
 import { floats } from '../../../targets/wgsl/floats.ts'
 import type { PrintedKernel } from '../../../targets/wgsl/kernel.ts'
-import { dimsOf, printKernel } from '../../../targets/wgsl/kernel.ts'
+import { codeFor, dimsOf, printKernel } from '../../../targets/wgsl/kernel.ts'
+import type { Feature } from '../../../targets/wgsl/runtime/device.ts'
 import type { ScheduleOptions, Scheduled } from '../../../targets/wgsl/recipes.ts'
 import { schedule } from '../../../targets/wgsl/recipes.ts'
 import { naiveNest } from '../../../src/kernel/build.ts'
@@ -32,12 +33,13 @@ export function print(
   return { scheduled, printed: printKernel(kernel, scheduled, dimsOf(dims)) }
 }
 
-/** All variants as pipelines on a device: by default the one that runs. */
+/** All variants as pipelines on a device: by default the one that runs; `features` are those that the code uses. */
 export async function compile(
   kernel: StageKernel,
   dims: readonly Sym[],
   options: ScheduleOptions = {},
   on?: GPUDevice,
+  features: readonly Feature[] = [],
 ): Promise<Compiled> {
   const device = on ?? (await testDevice())
   const { scheduled, printed } = print(kernel, dims, options)
@@ -56,7 +58,7 @@ export async function compile(
       ),
     ],
   })
-  const module = device.createShaderModule({ code: printed.code })
+  const module = device.createShaderModule({ code: codeFor(printed, features) })
   const pipelines = await Promise.all(
     printed.entries.map((e) =>
       device.createComputePipelineAsync({
