@@ -8,6 +8,7 @@ import type { Expr } from '../../src/kernel/expr.ts'
 import type { Stmt } from '../../src/kernel/nest.ts'
 import type { Ix } from '../../src/types/ix.ts'
 import { isConst, print } from '../../src/types/ix.ts'
+import type { Taken } from './kept-load.ts'
 import type { MathHelper } from './math.ts'
 import type { Text } from './syntax.ts'
 import { P, atomText, infix } from './syntax.ts'
@@ -29,8 +30,8 @@ export interface AccessScope {
   readonly held: (b: Buffer) => Held
   readonly ix: (x: Ix) => Text
   readonly helper: (h: MathHelper) => string
-  /** The name of a word of kept weights that was read before, if it was. */
-  readonly word: (b: Buffer, at: Ix) => string | undefined
+  /** The name of a word of kept weights, or of scales, that were read before, if they were. */
+  readonly taken: (t: Taken) => string | undefined
 }
 
 export const scalarType = (of: Buffer['of']): 'f32' | 'i32' => (of === 'f32' || of === 'f64' ? 'f32' : 'i32')

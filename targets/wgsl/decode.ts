@@ -10,11 +10,14 @@ export const decodeHelpers: Readonly<Record<DecodeHelper, ReturnType<typeof deco
   bhalves: decode('bhalves', 'w: vec2u', 'Four bf16: the upper halves of f32.', [
     'return bitcast<vec4f>(vec4u(w.x << 16, w.x & 0xffff0000, w.y << 16, w.y & 0xffff0000));',
   ]),
-  bytes: decode('bytes', 'w: u32', 'Four integers of 8 bits.', [
-    'return vec4f((vec4i(bitcast<i32>(w)) << vec4u(24, 16, 8, 0)) >> vec4u(24));',
+  // The bits of a level as the upper ones of a mantissa: 1 + q / 256, and 1 + q / 16. No product or sum below needs more than 24 bits.
+  bytes: decode('bytes', 'w: u32, s: vec4f', 'Four levels of 8 bits, 128 for 0, times their scales: exact.', [
+    'let v = bitcast<vec4f>((((vec4u(w) << vec4u(15, 7, 0, 0)) >> vec4u(0, 0, 1, 9)) & vec4u(0x7f8000)) | vec4u(0x3f800000));',
+    'return fma(v, s * 256.0, s * -384.0);',
   ]),
-  nibbles: decode('nibbles', 'w: u32', 'Four integers of 4 bits, the lower half of w.', [
-    'return vec4f((vec4i(bitcast<i32>(w)) << vec4u(28, 24, 20, 16)) >> vec4u(28));',
+  nibbles: decode('nibbles', 'w: u32, s: vec4f', 'Four levels of 4 bits in the lower half of w, 8 for 0, times their scales: exact.', [
+    'let v = bitcast<vec4f>(((vec4u(w) << vec4u(19, 15, 11, 7)) & vec4u(0x780000)) | vec4u(0x3f800000));',
+    'return fma(v, s * 16.0, s * -24.0);',
   ]),
   // `unpack2x16float` may take subnormal numbers for 0 (WGSL 15.7.2): for a scale that would be 32 weights.
   scales: decode('scales', 'w: vec2u', 'Four f16, subnormal ones too: exponent and mantissa as those of f32, 112 higher.', [

@@ -5,44 +5,56 @@ import { floorDiv, isConst, mod, mul } from '../../src/types/ix.ts'
 import type { AccessScope, Load } from './access.ts'
 import { COLUMNS, placeOf } from './kept.ts'
 import type { Text } from './syntax.ts'
-import { P, atomText, call, infix } from './syntax.ts'
+import { atomText, call } from './syntax.ts'
 
-/** The words of a load: of levels or halves, and of scales. */
-export function wordsOf(e: Load): readonly Ix[] {
+/** What a load takes: words, and the scales that one holds of a block. */
+export interface Taken {
+  readonly buf: Buffer
+  readonly word: Ix
+  /** Of scales: which half of the word they are. */
+  readonly half?: Ix
+}
+export function takenBy(e: Load): readonly Taken[] {
   const { word, scale } = placeOf(e.buf, e.at)
-  return scale === undefined ? [word] : [word, scale.word]
+  const levels = { buf: e.buf, word }
+  return scale === undefined ? [levels] : [levels, { buf: e.buf, word: scale.word, half: scale.row }]
+}
+export const keyOf = ({ buf, word, half }: Taken): string =>
+  `${buf.id}:${word.id}${half === undefined ? '' : `:${half.id}`}`
+
+/** A word, or four scales. */
+export function takenText(t: Taken, s: AccessScope): Text {
+  const name = s.taken(t)
+  if (name !== undefined) return atomText(name)
+  if (t.half !== undefined)
+    return call(s.helper('scales'), halfOf(takenText({ buf: t.buf, word: t.word }, s), t.half, s))
+  return atomText(`${s.held(t.buf).name}[${s.ix(t.word).s}]`)
 }
 
 /** Four neighbouring columns of a row from a multiple of 4 on, or one element. */
 export function keptText(e: Load, s: AccessScope): Text {
-  const { word, row, column, scale } = placeOf(e.buf, e.at)
-  const four = e.lanes === COLUMNS
-  if (e.lanes !== 1 && (!four || isConst(column) !== 0))
+  const { row, column } = placeOf(e.buf, e.at)
+  const [word, scales] = takenBy(e).map((t) => takenText(t, s))
+  if (e.lanes !== 1 && (e.lanes !== COLUMNS || isConst(column) !== 0))
     throw new Error(`internal: ${e.lanes} lanes of ${e.buf.name}, which is kept by fours`)
-  const part = (x: Text): Text => (four ? x : component(x, column, s))
-  const levels = part(decoded(e.buf.layout!.kept!.as, wordText(e.buf, word, s), row, s))
-  if (scale === undefined) return levels
-  return infix('*', P.mul, levels, part(call(s.helper('scales'), half(wordText(e.buf, scale.word, s), scale.row, s))))
+  const four = decoded(e.buf.layout!.kept!.as, word, row, scales, s)
+  return e.lanes === 1 ? component(four, column, s) : four
 }
 
-const wordText = (b: Buffer, word: Ix, s: AccessScope): Text =>
-  atomText(s.word(b, word) ?? `${s.held(b).name}[${s.ix(word).s}]`)
-
 /** A row of a word as four floats. */
-function decoded(as: KeptAs, word: Text, row: Ix, s: AccessScope): Text {
+function decoded(as: KeptAs, word: Text, row: Ix, scales: Text, s: AccessScope): Text {
   switch (as) {
     case 'f16':
-      return call(s.helper('halves'), half(word, row, s))
+      return call(s.helper('halves'), halfOf(word, row, s))
     case 'bf16':
-      return call(s.helper('bhalves'), half(word, row, s))
+      return call(s.helper('bhalves'), halfOf(word, row, s))
     case 'int8':
-      return call(s.helper('bytes'), component(word, row, s))
+      return call(s.helper('bytes'), component(word, row, s), scales)
     case 'int4': {
       const two = component(word, floorDiv(row, 2), s)
       const odd = isConst(mod(row, 2))
-      if (odd === 0) return call(s.helper('nibbles'), two)
       const shift = odd === 1 ? '16' : `u32(${s.ix(mul(16, mod(row, 2))).s})`
-      return call(s.helper('nibbles'), atomText(`${two.s} >> ${shift}`))
+      return call(s.helper('nibbles'), odd === 0 ? two : atomText(`${two.s} >> ${shift}`), scales)
     }
   }
 }
@@ -53,7 +65,7 @@ function component(x: Text, i: Ix, s: AccessScope): Text {
 }
 
 /** The first or the second two components. */
-function half(x: Text, i: Ix, s: AccessScope): Text {
+function halfOf(x: Text, i: Ix, s: AccessScope): Text {
   const n = isConst(i)
   if (n !== undefined) return atomText(`${x.s}.${['xy', 'zw'][n]}`)
   return atomText(`select(${x.s}.xy, ${x.s}.zw, ${s.ix(i).s} == 1)`)

@@ -42,11 +42,11 @@ function keptColumn(as: Keep['as'], floats: Float32Array): Float32Array {
   const keep: Keep = { as, k: BLOCK, n: 1 }
   const memory = new ArrayBuffer(keptSizes(keep)[1])
   keepMatrix(keep, memory, floats)
-  const [bytes, halves] = [new Int8Array(memory), new Uint16Array(memory)]
+  const [bytes, halves] = [new Uint8Array(memory), new Uint16Array(memory)]
   const scale = hasScales(as) ? halfValue(halves[as === 'int8' ? 64 : 32]) : 1
   return floats.map((_, k) => {
-    if (as === 'int8') return scale * bytes[4 * k]
-    if (as === 'int4') return scale * ((bytes[(k >> 1) * 4 + (k & 1) * 2] << 28) >> 28)
+    if (as === 'int8') return scale * (bytes[4 * k] - 128)
+    if (as === 'int4') return scale * ((bytes[(k >> 1) * 4 + (k & 1) * 2] & 15) - 8)
     const half = halves[(k >> 1) * 8 + (k & 1) * 4]
     return as === 'f16' ? halfValue(half) : new Float32Array(Uint32Array.of(half << 16).buffer)[0]
   })

@@ -6,8 +6,8 @@
  * - `int8`: 4 rows of 4 columns: a component is a row, its lowest byte the first column.
  * - `int4`: 8 rows of 4 columns: a component is two rows, the even one in its low half; the lowest 4 bits are the first column.
  *
- * Levels are two's complement: the weight is scale times level. Rows are padded to blocks of 32, each with a scale for every column. Scales are f16 and
- * follow the levels: a word is those of an even block (`.xy`) and of the odd one after it (`.zw`), for 4 columns.
+ * Levels have no sign: 128 (8) stands for 0, and the weight is its scale times what a level is above that. Rows are padded to blocks of 32, each with a
+ * scale for every column. Scales are f16 and follow the levels: a word is those of an even block (`.xy`) and of the odd one after it (`.zw`).
  */
 import { offsetOf } from '../../src/kernel/address.ts'
 import type { Buffer, KeptAs, Layout } from '../../src/kernel/buffer.ts'

@@ -6,7 +6,8 @@ import type { Atom, Ix, Sym, Term } from '../../src/types/ix.ts'
 import { range } from '../../src/types/ix.ts'
 import type { AccessScope, Held, Store } from './access.ts'
 import { loadText, storeText } from './access.ts'
-import { keptText } from './kept-load.ts'
+import type { Taken } from './kept-load.ts'
+import { keptText, takenText } from './kept-load.ts'
 import type { MathHelper } from './math.ts'
 import type { Text } from './syntax.ts'
 import { P, atomText, call, infix, negated, within } from './syntax.ts'
@@ -16,8 +17,8 @@ export interface Scope {
   readonly local: (v: Local) => string
   readonly held: (b: Buffer) => Held
   readonly helper: (h: MathHelper) => string
-  /** The name of a word of kept weights that was read before, if it was. */
-  readonly word: (b: Buffer, at: Ix) => string | undefined
+  /** The name of a word of kept weights, or of scales, that were read before, if they were. */
+  readonly taken: (t: Taken) => string | undefined
   /** The name of a subexpression that was computed before, if it was. */
   readonly shared: (e: Expr) => string | undefined
   /** A name for part of a sum, if there is one, and the rest. */
@@ -189,6 +190,8 @@ function castText(to: Expr['of'], x: Expr, scope: Scope): Text {
   return call(f, text)
 }
 
+/** A word of kept weights, or scales. */
+export const takenIn = (t: Taken, scope: Scope): string => takenText(t, accessIn(scope)).s
 const accessIn = (scope: Scope): AccessScope => ({ ...scope, ix: (x) => ix(x, scope) })
 /** A store, or with `+=` of what is added to the element. A truth value is stored as 0 or 1. */
 export function storeIn(s: Store, e: Expr, scope: Scope, operator: '=' | '+=' = '='): string {

@@ -13,12 +13,13 @@ import type { FoldCall } from './folds.ts'
 import { foldAt } from './folds.ts'
 import type { Tail } from './recipes/contraction.ts'
 import type { Scope } from './numbers.ts'
-import { exprText, isPlain, ixText, storeIn } from './numbers.ts'
+import { exprText, isPlain, ixText, storeIn, takenIn } from './numbers.ts'
 import type { Names } from './text.ts'
 import { comment, fill, indent } from './text.ts'
-import type { Word, Words } from './words.ts'
-import { invariantWords, keyOf, repeatedWords } from './words.ts'
-import { wordsOf } from './kept-load.ts'
+import type { Taken } from './kept-load.ts'
+import { keyOf, takenBy } from './kept-load.ts'
+import type { Words } from './words.ts'
+import { invariantWords, repeatedWords } from './words.ts'
 
 /** A sum that has a name. */
 interface Base {
@@ -79,7 +80,7 @@ export function openBlock(parent: BlockParent, names: Names = parent.names.child
     local: (v) => find(known, v, v.name),
     held: (b) => find(held, b, b.name),
     helper: parent.helper,
-    word: (b, at) => words.get(keyOf(b, at)),
+    taken: (t) => words.get(keyOf(t)),
     shared: (e) => known.get(e),
     base: (x) => {
       for (let i = bases.length - 1; i >= 0; i--) {
@@ -143,12 +144,12 @@ function runOf(body: readonly Stmt[], from: number): readonly Stmt[] {
   return body.slice(from, to)
 }
 
-/** Words of kept weights, read ahead. */
-const readWords = (words: readonly Word[], b: Block): string[] =>
-  words.map(({ buf, at }) => {
-    const text = `${b.scope.held(buf).name}[${ixText(at, b.scope)}]`
-    const name = b.names.name(`${buf.name}_word`)
-    b.words.set(keyOf(buf, at), name)
+/** Words of kept weights, and scales, read ahead. */
+const readWords = (words: readonly Taken[], b: Block): string[] =>
+  words.map((t) => {
+    const text = takenIn(t, b.scope)
+    const name = b.names.name(`${t.buf.name}_${t.half === undefined ? 'word' : 'scale'}`)
+    b.words.set(keyOf(t), name)
     return `let ${name} = ${text};`
   })
 
@@ -287,7 +288,7 @@ function loop(s: For, b: Block): string[] {
 }
 
 /** The elements or words of the declared array that a load reads. */
-const positionsOf = (e: Load): readonly Ix[] => (e.buf.layout?.kept ? wordsOf(e) : [positionOf(e)])
+const positionsOf = (e: Load): readonly Ix[] => (e.buf.layout?.kept ? takenBy(e).map((t) => t.word) : [positionOf(e)])
 
 /** Parts of addresses inside a loop that it does not change, and a buffer to name each by. */
 function invariants(s: For, call: Call | undefined): readonly { readonly ix: Ix; readonly name: string }[] {

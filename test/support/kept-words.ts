@@ -19,9 +19,9 @@ export function keptAt(as: KeptAs, bytes: Uint8Array, rows: number, stride: numb
   const per = as === 'int8' ? 4 : 8
   // Words of 4 columns and `per` rows, then the scales.
   const scale = half(halfAt((16 * rows * stride) / (4 * per) + word(64), (k >> 5) & 1))
-  if (as === 'int8') return scale * view.getInt8(word(4) + 4 * (k & 3) + (n & 3))
+  if (as === 'int8') return scale * (view.getUint8(word(4) + 4 * (k & 3) + (n & 3)) - 128)
   const pair = view.getUint32(word(8) + 4 * ((k >> 1) & 3), true)
-  return scale * (((pair >> (16 * (k & 1) + 4 * (n & 3))) << 28) >> 28)
+  return scale * (((pair >> (16 * (k & 1) + 4 * (n & 3))) & 15) - 8)
 }
 
 /** A matrix as it is kept, given the floats of a layout's storage, and those that it stands for. */

@@ -31,6 +31,7 @@ function bandsOf({ k, n, turned }: Keep): Band[] {
 
 /** Writes all of a matrix. */
 export function keepMatrix(keep: Keep, to: ArrayBuffer, from: Float32Array): void {
+  clearLevels(keep, to)
   for (const band of bandsOf(keep)) keepBand(keep, to, band, from.subarray(band.from, band.to))
 }
 
@@ -46,6 +47,7 @@ export function keeperOf(
       let bad = into.parts && levels?.(keep, into.parts, to)
       if (bad === undefined) {
         bad = 0
+        clearLevels(keep, to)
         for (const band of bandsOf(keep)) {
           const floats = new Float32Array(band.to - band.from)
           await into(new Uint8Array(floats.buffer))
@@ -90,10 +92,15 @@ function keepBand(keep: Keep, to: ArrayBuffer, { rows, columns }: Band, from: Fl
     }
 }
 
-/** A level into memory that is 0 where none was put. */
+/** Fills the memory of a matrix with levels of 0, before others are put. */
+export function clearLevels(keep: Keep, to: ArrayBuffer): void {
+  if (keep.as === 'int8' || keep.as === 'int4')
+    new Uint8Array(to, 0, keptSizes(keep)[0]).fill(keep.as === 'int8' ? 0x80 : 0x88)
+}
+
 export function putLevel(bytes: Uint8Array, as: Keep['as'], k: number, n: number, fours: number, q: number): void {
-  if (as === 'int8') bytes[((k >> 2) * fours + (n >> 2)) * 16 + (k & 3) * 4 + (n & 3)] = q
-  else bytes[((k >> 3) * fours + (n >> 2)) * 16 + ((k >> 1) & 3) * 4 + (k & 1) * 2 + ((n >> 1) & 1)] |= (q & 15) << (4 * (n & 1)) // prettier-ignore
+  if (as === 'int8') bytes[((k >> 2) * fours + (n >> 2)) * 16 + (k & 3) * 4 + (n & 3)] ^= q
+  else bytes[((k >> 3) * fours + (n >> 2)) * 16 + ((k >> 1) & 3) * 4 + (k & 1) * 2 + ((n >> 1) & 1)] ^= (q & 15) << (4 * (n & 1)) // prettier-ignore
 }
 
 // A double this large has no fraction: adding it rounds.

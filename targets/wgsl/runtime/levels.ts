@@ -1,7 +1,7 @@
 // Quantised tensors into kept matrices of the same levels: no number is widened.
 import type { QuantisedInfo } from '../../runtime/quantised.ts'
 import type { ReadInto } from '../../runtime/source.ts'
-import { keptSizes, putLevel } from './keep.ts'
+import { clearLevels, keptSizes, putLevel } from './keep.ts'
 import type { Keep } from './load.ts'
 
 /**
@@ -21,6 +21,7 @@ export function keepLevels(
     const part = parts.get(name)
     return part && bytesOf(part)
   })
+  clearLevels(keep, to)
   return writeLevels(keep, to, bits, levels!, scale!, zero)
 }
 

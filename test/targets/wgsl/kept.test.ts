@@ -60,6 +60,6 @@ describe.each(formats)('%s', (as) => {
     const [out] = await runOnDevice(compiled, 0, new Map([[K.T, 5]]), [K.T], [cells(rows), cells(floats), cells(new Float64Array(5 * D))]) // prettier-ignore
     const { values } = kept(layout, floats)
     const stride = values.length / layout.kept!.rows
-    for (const [i, id] of rows.entries()) for (let k = 0; k < D; k++) expect(out[i * D + k]).toBe(Math.fround(values[k * stride + id])) // prettier-ignore
+    for (const [i, id] of rows.entries()) for (let k = 0; k < D; k++) expect(out[i * D + k] + 0).toBe(Math.fround(values[k * stride + id]) + 0) // prettier-ignore
   })
 })
