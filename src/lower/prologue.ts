@@ -10,7 +10,7 @@ import type { Group } from './partition.ts'
 import { readAtOwnRow } from './rows.ts'
 
 /** Elements of a row that a workgroup can keep (4 bytes each) beside its sums, in the 16 KiB that every device has. */
-export const longestRow = 3072
+export const longestRow = 2560
 const mostRows = 4
 
 /** Whether there are few rows: in a step every dim is one of independent sequences. */

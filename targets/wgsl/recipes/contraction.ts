@@ -208,16 +208,13 @@ export function few(p: Product, rows: number): Made {
   const threads = columns * slices
   const lane = bound('lane', add(lx, mul(columns, ly)), threads)
   const made = p.left?.make({ rows, first, tile: g.x, lane: lane.v, threads })
-  // Rows that there are not are those of the last one.
-  const lines = row.map((_, i) => bound(`line${i}`, min(i, sub(sub(p.rows.count, 1), first)), rows))
-  const left = (i: number): Expr => {
-    const syms = join(g.batch, p.rows.at(row[i].v), p.depth.at(k))
-    if (made === undefined) return operand(p, p.c.a, syms)
-    return cast(type, made.operand(rows === 1 ? con(0) : of(lines[i].v), syms))
-  }
+  const a = made?.a ?? p.c.a
   const step: Stmt[] = [
     { k: 'let', v: weight, e: operand(p, p.c.b, join(g.batch, p.columns.at(column.v), p.depth.at(k))) },
-    ...sums.map((v, r): Stmt => ({ k: 'assign', v, e: bin('add', local(v), bin('mul', left(r), local(weight))) })),
+    ...sums.map((v, r): Stmt => {
+      const x = operand(p, a, join(g.batch, p.rows.at(row[r].v), p.depth.at(k)))
+      return { k: 'assign', v, e: bin('add', local(v), bin('mul', x, local(weight))) }
+    }),
   ]
   const partial = newBuffer('partial', type, 'workgroup', [con(rows), con(slices), con(columns)])
   const total = newLocal('sum', type)
@@ -242,7 +239,6 @@ export function few(p: Product, rows: number): Made {
     ...(made ? [lane.stmt, ...made.stmts] : []),
     column.stmt,
     ...row.map((x) => x.stmt),
-    ...(made && rows > 1 ? lines.map((x) => x.stmt) : []),
     ...sums.map((v): Stmt => ({ k: 'var', v, e: zero(p) })),
     { ...forLoop('serial', k, step, of(ly), p.depth.count, slices), reduces: true },
     ...sums.map((v, r): Stmt => ({ k: 'store', buf: partial, at: [con(r), of(ly), of(lx)], e: local(v) })),

@@ -5,7 +5,6 @@
 import type { Buffer } from '../../../src/kernel/buffer.ts'
 import { newBuffer } from '../../../src/kernel/buffer.ts'
 import { arrange } from '../../../src/kernel/build.ts'
-import type { Expr } from '../../../src/kernel/expr.ts'
 import { bin, constant, index, load } from '../../../src/kernel/expr.ts'
 import type { Stmt } from '../../../src/kernel/nest.ts'
 import type { Split } from '../../../src/kernel/prologue.ts'
@@ -13,6 +12,7 @@ import type { Contraction } from '../../../src/kernel/structure.ts'
 import { extentOf, loopSymbol } from '../../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../../src/types/ix.ts'
 import { add, con, isConst, min, of, sub, substitute } from '../../../src/types/ix.ts'
+import { linearise } from '../../../src/types/shape.ts'
 import type { Flat, Scratch } from './kit.ts'
 import { allocations, bound, forLoop, newScratch } from './kit.ts'
 import { rowStatements } from './rows.ts'
@@ -32,8 +32,8 @@ export interface Made {
   readonly allocs: readonly Stmt[]
   /** Of each thread, a barrier at the end. */
   readonly stmts: readonly Stmt[]
-  /** The left operand in line `line` of the rows made, at values of the contraction's symbols. */
-  readonly operand: (line: Ix, syms: Syms) => Expr
+  /** The left operand as the contraction finds it then: loads of workgroup memory, contiguous along the summands. */
+  readonly a: Contraction['a']
 }
 /** The left operand of a contraction, made where it is read. */
 export interface Left {
@@ -88,12 +88,12 @@ export function leftOf({ rows: kernel, operand }: Split, c: Contraction, rowsOf:
       const row = bound('row', add(w.first, w.rows === 1 ? 0 : r), count)
       const made = place(put, w.rows === 1 ? con(0) : of(r), w, rowsOf.at(row.v))!
       const each = [row.stmt, ...made.stmts]
+      const line = w.rows === 1 ? con(0) : sub(linearise(c.m.map(of), c.m.map(extentOf)), w.first)
       const all = w.rows === 1 ? each : [forLoop('serial', r, each, 0, min(w.rows, sub(count, w.first)))]
       return {
         allocs: [{ k: 'alloc', buf: put }, ...made.allocs],
         stmts: [...all, { k: 'barrier' }],
-        operand: (line, syms) =>
-          load(put, [line, ...maker.inner.map((v) => substitute(c.a.at[domain.indexOf(v)], syms))]),
+        a: load(put, [line, ...maker.inner.map((v) => c.a.at[domain.indexOf(v)])]) as Contraction['a'],
       }
     },
   }
