@@ -5,11 +5,12 @@ import { describe, expect, test } from 'vitest'
 import type { Json } from '../../src/frontend/index.ts'
 import { summedAxes } from '../../src/lower/summed.ts'
 import { packageRoot } from '../../src/package-root.ts'
-import type { WeightFormat } from '../../src/target.ts'
+import type { Target, WeightFormat } from '../../src/target.ts'
 import { quantise, type QuantisedFormat } from '../../src/weights/index.ts'
 import { toFloat32 } from '../../targets/runtime/safetensors.ts'
 import { typescript } from '../../targets/typescript/index.ts'
 import { wasm } from '../../targets/wasm/index.ts'
+import { wgsl } from '../../targets/wgsl/index.ts'
 import { writeSafetensors, type TensorToWrite } from '../../src/weights/write.ts'
 import { compileFile, loadEmitted, type Emitted } from '../support/emitted.ts'
 import { tensorsOf } from '../support/golden.ts'
@@ -52,7 +53,7 @@ const asFloats = (values: ReadonlyMap<string, Float32Array>): Uint8Array =>
   writeSafetensors([...values].map(([name, data]) => ({ name, shape: stored.get(name)!.shape, data })))
 
 const compiled = { typescript: compileFile(source, typescript, config), wasm: compileFile(source, wasm, config) }
-const kept = (as: WeightFormat) => compileFile(source, wasm, config, { weights: () => as })
+const kept = (as: WeightFormat, target: Target = wasm) => compileFile(source, target, config, { weights: () => as })
 const ids = (list: readonly number[]) => ({ data: Int32Array.from(list), shape: [1, list.length] })
 const text = [82, 79, 77, 69, 79, 26, 201, 300, 4, 17, 900]
 
@@ -67,6 +68,7 @@ describe.each(['int8', 'int4'] as const)('%s', { timeout: 240_000 }, (format) =>
       ['wasm, kept', await loadEmitted(wasm, kept(format), file, { weights: format }), 2e-4],
       // Floats that a file meant are quantised again without loss.
       ['wasm, quantised at load', await loadEmitted(wasm, kept(format), asFloats(values)), 2e-4],
+      ['wgsl, kept', await loadEmitted(wgsl, kept(format, wgsl), file, { weights: format }), 2e-4],
     ]
     for (const [name, model, within] of models) {
       const { data } = (await model.run({ ids: ids(text) })).logits
@@ -106,8 +108,10 @@ describe.each(['int8', 'int4'] as const)('%s', { timeout: 240_000 }, (format) =>
     const slow = await loadEmitted(typescript, compiled.typescript, file, { weights: format })
     const some = windows.slice(0, 2)
     expect(Math.abs((await perplexityOf(slow, some)) / (await perplexityOf(model, some)) - 1)).toBeLessThan(1e-4)
-    model.dispose()
-    slow.dispose()
+    const onGpu = await loadEmitted(wgsl, kept(format, wgsl), file, { weights: format })
+    const short = some.map((window) => window.slice(0, 48))
+    expect(Math.abs((await perplexityOf(slow, short)) / (await perplexityOf(onGpu, short)) - 1)).toBeLessThan(1e-5)
+    for (const m of [model, slow, onGpu]) m.dispose()
   })
 })
 
