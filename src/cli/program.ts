@@ -84,7 +84,7 @@ const commands: Readonly<Record<string, Shape>> = {
         .default('basic'),
       option(
         '--weights-as <format>',
-        'what wasm keeps matrices as in memory; with int8 and int4 load() reads quantised files too',
+        'what wasm and wgsl keep matrices as in memory; with int8 and int4 load() reads quantised files too',
       )
         .choices([...weightFormats])
         .default('f32'),
