@@ -1,9 +1,14 @@
 /** Emitted modules run in a page as they are: no bundler, a strict policy, weights from the server; on the page's own thread and in a worker. */
+import { readFileSync } from 'node:fs'
 import type { Browser } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { typescript } from '../../targets/typescript/index.ts'
 import { wasm } from '../../targets/wasm/index.ts'
 import { wgsl } from '../../targets/wgsl/index.ts'
+import type { Json } from '../../src/frontend/index.ts'
+import { contentsOf } from '../../src/target.ts'
+import { compileFile } from '../support/emitted.ts'
+import { readText } from '../support/models.ts'
 import { openBrowser } from './support/chromium.ts'
 import { openPage, type Watched } from './support/page.ts'
 import { serve, type Served } from './support/serve.ts'
@@ -34,11 +39,36 @@ export async function work({ file, options = {}, ids }) {
   return { whole: [...whole.data], stepped, drawn, kernels, threads, warnings, phases: [...phases], after }
 }
 `
+/** The trained model on the page's own thread: when the first token is there, and for how long the page could not react. */
+const first = `
+export async function first({ ids }) {
+  const tasks = [0]
+  const observer = new PerformanceObserver((list) => tasks.push(...list.getEntries().map((e) => e.duration)))
+  observer.observe({ type: 'longtask' })
+  const start = performance.now()
+  const { load } = await import('/shakespeare/shakespeare.js')
+  const model = await load({ weights: '/shakespeare/model.safetensors' })
+  const times = []
+  const drawn = []
+  for await (const id of model.generate(ids, { maxTokens: 12 })) {
+    drawn.push(id)
+    times.push(performance.now() - start)
+  }
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  const short = Math.max(0, ...tasks.splice(1))
+  const long = Array.from({ length: 100 }, (_, i) => ids[i % ids.length])
+  for await (const id of model.generate(long, { maxTokens: 2 })) drawn.push(id)
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  model.dispose()
+  return { drawn, first: times[0], rest: times.at(-1) - times[0], longest: [short, Math.max(0, ...tasks)] }
+}
+`
 const inWorker = `import { work } from './work.js'
 onmessage = async ({ data }) => postMessage(await work(data).catch((thrown) => ({ thrown: String(thrown) })))
 `
 const main = `import { work } from './work.js'
-globalThis.work = work
+import { first } from './first.js'
+Object.assign(globalThis, { work, first })
 globalThis.inWorker = (job) => new Promise((resolve, reject) => {
   const worker = new Worker('/in-worker.js', { type: 'module' })
   worker.onmessage = ({ data }) => (worker.terminate(), data.thrown ? reject(new Error(data.thrown)) : resolve(data))
@@ -69,6 +99,9 @@ let opened: Watched | undefined
 
 beforeAll(async () => {
   const [t, g, w] = await Promise.all([smallModel(typescript), smallModel(wgsl), smallModel(wasm)])
+  const config = JSON.parse(readText('examples/shakespeare/config.json')) as Json
+  const { module } = compileFile('examples/shakespeare/model.tfm', wgsl, config).lowered
+  const shakespeare = await wgsl.emit(module, { language: 'js' })
   models = { typescript: t, wgsl: g, wasm: w }
   const files = new Map<string, string | Uint8Array>([
     ...[t, g, w].flatMap(({ files }) => [...files]),
@@ -76,6 +109,12 @@ beforeAll(async () => {
     ['/icon.svg', '<svg xmlns="http://www.w3.org/2000/svg"/>'],
     ['/main.js', main],
     ['/work.js', work],
+    ['/first.js', first],
+    ...shakespeare.map((a) => [`/shakespeare/${a.path}`, contentsOf(a)] as const),
+    [
+      '/shakespeare/model.safetensors',
+      readFileSync(new URL('../../examples/shakespeare/model.safetensors', import.meta.url)),
+    ],
     ['/in-worker.js', inWorker],
     ['/w.safetensors', weights],
   ])
@@ -171,4 +210,24 @@ test('without an adapter the error says so', async () => {
   } finally {
     await none.close()
   }
+})
+
+test("Shakespeare, on the page's own thread: as recorded; load to first token and the longest tasks (figures)", async () => {
+  const { greedy } = JSON.parse(readText('test/models/shakespeare/io.json')) as {
+    greedy: readonly { readonly ids: readonly number[]; readonly greedy_ids: readonly number[] }[]
+  }
+  const [{ ids, greedy_ids: want }] = greedy
+  interface First {
+    readonly drawn: readonly number[]
+    readonly first: number
+    readonly rest: number
+    readonly longest: readonly number[]
+  }
+  const got = await inPage<First>(plain, `first(${JSON.stringify({ ids })})`)
+  expect(got.drawn.slice(0, 12)).toEqual(want.slice(0, 12))
+  const [short, long] = got.longest.map((ms) => ms.toFixed(0))
+  console.log(
+    `shakespeare on WGSL, on the page's own thread: first of ${ids.length} ids' tokens ${got.first.toFixed(0)} ms after load began, ` +
+      `${(11000 / got.rest).toFixed(1)} tokens/s; longest task ${short} ms, ${long} ms with 100 ids`,
+  )
 })

@@ -159,11 +159,18 @@ test('every control has a name, and what changes is announced', async () => {
   expect(await page.locator('html').getAttribute('lang')).toBe('en')
 })
 
+test('a processor that plays the graphics card is named', async () => {
+  const page = await open()
+  expect(await page.locator('#notes').innerText()).toBe(
+    'No graphics card: WebGPU is played by the processor here, so WGSL will be slow.',
+  )
+})
+
 test('without isolation one thread computes, and the page says so', async () => {
   const plain = await serve(dist, { isolated: false })
   try {
     const page = await open({}, plain)
-    expect(await page.locator('#notes').innerText()).toMatch(/^One thread: the page is not cross-origin isolated/)
+    expect(await page.locator('#notes').innerText()).toMatch(/^One thread: the page is not cross-origin isolated/m)
     await page.check('[value=wasm]')
     await page.fill('#tokens', '4')
     await page.click('#generate')

@@ -110,7 +110,7 @@ function finish(): void {
   if (results.size < 2) return
   const { summary, at } = differenceOf(results)
   verdict.textContent = summary
-  announce(summary)
+  announce('Done.')
   if (at !== undefined)
     for (const [target, { tokens, text }] of results)
       outputOf(target).replaceChildren(...marked(job!.model === 'shakespeare' ? job!.text : '', tokens, text, at))
@@ -177,6 +177,7 @@ worker.onmessage = ({ data }: { readonly data: Say }) => {
     case 'done': {
       const { ids, text, first, loaded, rate } = data.result
       results.set(data.target, data.result)
+      phase.textContent = `${titles[data.target]} is ready.`
       const start = `first after ${milliseconds(first)}${loaded ? ' with loading' : ''}`
       show(data.target, text, ids.length === 0 ? 'no tokens' : `${perSecond(rate)}; ${start}; ${ids.length} tokens`)
       announce(

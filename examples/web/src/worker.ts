@@ -30,8 +30,12 @@ async function look(): Promise<void> {
   const usable: TargetName[] = ['wasm', 'typescript']
   const gpu = (navigator as { gpu?: GPU }).gpu
   const adapter = await gpu?.requestAdapter().catch(() => null)
-  if (adapter) usable.unshift('wgsl')
-  else
+  if (adapter) {
+    usable.unshift('wgsl')
+    const { isFallbackAdapter, architecture } = adapter.info
+    if (isFallbackAdapter || architecture === 'swiftshader')
+      lacks.push('No graphics card: WebGPU is played by the processor here, so WGSL will be slow.')
+  } else
     lacks.push(
       `No WebGPU: ${gpu ? 'the browser found no graphics adapter' : 'this browser does not have it'}. WebAssembly is chosen.`,
     )
