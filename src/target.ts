@@ -87,15 +87,24 @@ export interface KernelVariant {
   /** Threads of a workgroup along x and y. */
   readonly threads: readonly [number, number]
 }
+/** A weight in memory. */
+export interface WeightNeeds {
+  readonly name: string
+  readonly bytes: number
+  /** The buffers that it lies in, and the bytes of the largest. */
+  readonly parts: number
+  readonly largest: number
+  /** Why it is in one piece although that is too large for a binding: a kernel would bind more buffers than there are. */
+  readonly whole?: { readonly kernel: string; readonly bindings: number }
+}
 /** What an emitted module asks of a device. */
 export interface Needs {
   /** As it is emitted: without programs that others do, its kernels in the order of `kernels`. */
   readonly module: Module
   readonly kernels: readonly KernelNeeds[]
-  /** Bytes in memory of each weight slot, and the buffers that it lies in. */
-  readonly weights: readonly { readonly name: string; readonly bytes: number; readonly parts: number }[]
-  /** Bytes of the block of dims. */
-  readonly uniformBytes: number
+  readonly weights: readonly WeightNeeds[]
+  /** Bytes of the block of dims as kernels bind it, and of the buffer with one or more of them. */
+  readonly uniform: { readonly binding: number; readonly buffer: number }
 }
 
 export interface Target {

@@ -53,6 +53,9 @@ const threads = [
   wide('vectors of 256 bits, which V8 can make of pairs (Node 24 and later)'),
 ]
 
+const deviceProfile = (about: string): Option =>
+  option('--device-profile <name>', `${about}: webgpu, phone, desktop, or a JSON file`)
+
 const commands: Readonly<Record<string, Shape>> = {
   check: {
     summary: 'check a model: names, shapes, dims',
@@ -211,12 +214,17 @@ const commands: Readonly<Record<string, Shape>> = {
     options: [
       ...source,
       dims,
-      target('the target whose weight layout is taken', 'typescript'),
+      option(
+        '-t, --target <name>',
+        'the target whose weight layout is taken (default: typescript, or wgsl with --device-profile)',
+      ),
+      deviceProfile('prove what fits a device, and what a token costs'),
       option('--fusions', 'list every fusion, taken and refused'),
     ],
     examples: [
       ['tfmc explain model.tfm', ''],
       ['tfmc explain model.tfm --dims T=128 --fusions', ''],
+      ['tfmc explain model.tfm --device-profile phone', 'the largest T that fits, and what stops it'],
     ],
     load: async () => (await import('./commands/explain.ts')).explain,
   },

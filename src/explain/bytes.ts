@@ -3,10 +3,22 @@ import { exprsOfStage } from '../kernel/rows.ts'
 import type { KernelArg, StageKernel } from '../kernel/stage.ts'
 import { storageOf } from '../kernel/address.ts'
 import { inlineStages } from '../kernel/inline.ts'
-import { loadsOf } from '../kernel/walk.ts'
+import { extentOf, loadsOf } from '../kernel/walk.ts'
 import type { Buffer } from '../kernel/buffer.ts'
 import type { Ix, Sym } from '../types/ix.ts'
-import { add, con, evaluate, floorDiv, mul, valuesOf } from '../types/ix.ts'
+import {
+  add,
+  coefficientOf,
+  con,
+  evaluate,
+  floorDiv,
+  isConst,
+  mul,
+  proveLe,
+  sub,
+  symbolsOf,
+  valuesOf,
+} from '../types/ix.ts'
 import { elements } from '../types/shape.ts'
 
 export interface Traffic {
@@ -21,8 +33,8 @@ export interface ArgTraffic extends Traffic {
 const bytesPerElement = 4
 
 /**
- * Bytes that a kernel moves if each argument is touched once. A table that is only gathered from counts the gathered rows; a cache that is only
- * appended to counts the new rows.
+ * Bytes that a kernel moves if each argument is touched once. A table that is only gathered from, or read along a range of rows, counts those
+ * rows; a cache that is only appended to counts the new rows.
  */
 export function trafficOf(kernel: StageKernel): Traffic {
   const args = argTraffic(kernel)
@@ -52,15 +64,33 @@ function readBytes(stages: ReturnType<typeof inlineStages>, buffer: Buffer): Ix 
 }
 
 function readSize(stages: ReturnType<typeof inlineStages>, buffer: Buffer): Ix {
+  const whole = storageOf(buffer)
   let gathered: Ix | undefined
+  const touched = new Set<Ix>()
   for (const s of stages) {
     for (const l of exprsOfStage(s).flatMap((e) => [...loadsOf(e)])) {
       if (l.buf !== buffer) continue
-      if (l.at.every((x) => valuesOf(x).size === 0)) return storageOf(buffer)
-      gathered ??= elements(s.domain.map((d) => add(d.hi, 1)))
+      if (l.at.some((x) => valuesOf(x).size > 0)) gathered ??= elements(s.domain.map((d) => add(d.hi, 1)))
+      else touched.add(elements(l.at.map((x, i) => spanOf(x) ?? buffer.shape[i])))
     }
   }
-  return gathered ?? storageOf(buffer)
+  if (touched.size === 0) return gathered ?? whole
+  // Several loads at different places may touch more than each.
+  const [one] = touched
+  return touched.size === 1 && proveLe(one, whole) ? one : whole
+}
+
+/** How many places an index takes along its axis; undefined where that is not plain to see. */
+function spanOf(x: Ix): Ix | undefined {
+  let span: Ix = con(1)
+  for (const s of symbolsOf(x)) {
+    if (s.role !== 'loop') continue
+    const coef = coefficientOf(x, s)
+    const n = coef && isConst(coef.coef)
+    if (n === undefined) return undefined
+    span = add(span, mul(Math.abs(n), sub(extentOf(s), 1)))
+  }
+  return span
 }
 
 /** A count at concrete dims; dims that are not given are 1. */

@@ -25,7 +25,8 @@ import { floats } from './floats.ts'
 import { keepText, keptSamples } from './kept-sample.ts'
 import type { PrintedKernel } from './kernel.ts'
 import { dimsOf, printKernel } from './kernel.ts'
-import { partsOf } from './parts.ts'
+import type { Split } from './parts.ts'
+import { splitOf } from './parts.ts'
 import { schedule } from './recipes.ts'
 import type { Draws, Sampling } from './sampling.ts'
 import { samplingOf } from './sampling.ts'
@@ -59,10 +60,6 @@ export interface EmittedModule extends PrintedModule {
   readonly kernels: readonly PrintedKernel[]
 }
 
-/** Bytes that one binding holds. */
-export const bindingBytes = ({ limits }: DeviceProfile): number =>
-  Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize)
-
 /** Kernels of the module as they are emitted, shared between programs. */
 export function printKernels(
   module: Module,
@@ -70,13 +67,22 @@ export function printKernels(
 ): {
   readonly kernels: readonly PrintedKernel[]
   readonly fields: readonly string[]
+  readonly split: Split
 } {
   const dims = dimsOf(dimsIn(module))
-  const most = bindingBytes(profile)
+  const split = splitOf(module, profile)
   const scheduled = module.kernels.map((k, i) => schedule(k, { used: usesOf(module, i) }))
-  const readers = module.kernels.some((k, i) => scheduled[i].constants && k.args.some((a) => partsOf(a, most)))
-  const kernels = module.kernels.map((k, i) => printKernel(k, scheduled[i], dims, most, readers))
-  return { kernels, fields: dims.fields }
+  const readers = module.kernels.some((k, i) => scheduled[i].constants && k.args.some((_, a) => split.of(i, a)))
+  const kernels = module.kernels.map((k, i) =>
+    printKernel(
+      k,
+      scheduled[i],
+      dims,
+      k.args.map((_, a) => split.of(i, a)),
+      readers,
+    ),
+  )
+  return { kernels, fields: dims.fields, split }
 }
 function dimsIn(module: Module): readonly Sym[] {
   const { sequence } = module
@@ -85,6 +91,10 @@ function dimsIn(module: Module): readonly Sym[] {
 
 /** Whether a step is a loop over t, or layers with one. */
 const hasLoop = (s: HostStep): boolean => s.k === 'scan' || (s.k === 'layers' && s.body.some(hasLoop))
+
+/** Bytes of the buffer of dims, as the session makes it: blocks at multiples of 256 bytes, and many of them where there are loops. */
+export const dimsBytes = (module: Module, fields: readonly string[]): number =>
+  256 * Math.ceil(fields.length / 64) * (module.programs.some((p) => p.steps.some(hasLoop)) ? 4096 : 1)
 
 /** Whether a kernel sees one position per sequence, many, or both; of models that step, all kernels of many are made for both: they share their text. */
 function usesOf(module: Module, kernel: number): 'one' | 'many' | 'both' {
@@ -155,7 +165,7 @@ export function printModule(
     ...generationPieces(module, generation, 'wgsl', sampling !== undefined),
   ]
   const p = printer(options.language, [...fixedNames, ...pieces.flatMap((n) => runtimePieces[n].names)])
-  const { kernels, fields } = printKernels(module, options.profile)
+  const { kernels, fields, split } = printKernels(module, options.profile)
   const cut = cutOf(kernels)
   const listed = listedSlots(module)
   const packs = packKernels(listed, p, plainSchedule)
@@ -200,7 +210,7 @@ export function printModule(
       dims: (params) => `{ ${[...params].map(([s, n]) => `${property(s.name)}: ${n}`).join(', ')} }`,
       kept: keptSamples(),
     }),
-    ...loadLines(module, p, { runByPrefill, generation, quantised, keeps, cut, draws: sampling !== undefined }), '',
+    ...loadLines(module, p, { runByPrefill, generation, quantised, keeps, cut, whole: [...split.whole.keys()], draws: sampling !== undefined }), '',
   ] // prettier-ignore
   return {
     text: moduleText(sections, pieces, p.language, types),
@@ -215,6 +225,7 @@ interface LoadParts {
   readonly quantised: boolean
   readonly keeps: boolean
   readonly cut: number | undefined
+  readonly whole: readonly string[]
   readonly draws: boolean
 }
 
@@ -228,7 +239,7 @@ const kernelText = (lines: readonly string[]): string[] => lines.map((l) => `  $
 function loadLines(
   module: Module,
   p: Printer,
-  { runByPrefill, generation, quantised, keeps, cut, draws }: LoadParts,
+  { runByPrefill, generation, quantised, keeps, cut, whole, draws }: LoadParts,
 ): string[] {
   const as = (type: string): string => (p.language === 'ts' ? ` as unknown as ${type}` : '')
   const method = (name: string, input: string, output: string, call: string): string =>
@@ -250,7 +261,7 @@ function loadLines(
     `selftest: () => session.selftest(tests${keeps ? ', keeper' : ''}),`,
     'dispose: () => session.dispose(),',
   )
-  const fields = ['model', 'kernels', 'specs', 'rules', 'slots', ...(quantised ? ['read: readQuantised'] : []), ...(keeps ? ['keeper'] : []), ...(cut === undefined ? [] : [`cut: ${cut}`])] // prettier-ignore
+  const fields = ['model', 'kernels', 'specs', 'rules', 'slots', ...(quantised ? ['read: readQuantised'] : []), ...(keeps ? ['keeper'] : []), ...(cut === undefined ? [] : [`cut: ${cut}`, ...(whole.length === 0 ? [] : [`whole: [${whole.map(quote).join(', ')}]`])])] // prettier-ignore
   return [
     ...(keeps ? [`const keeper = keeperOf(${quantised ? 'keepLevels' : ''})`] : []),
     ...docComment(['Opens a device, compiles the kernels and reads the weights (safetensors: URL, path, bytes, File or stream), one tensor at a time.']),

@@ -17,7 +17,6 @@ import type { FoldCall } from './folds.ts'
 import { subgroupFold } from './folds.ts'
 import type { MathHelper } from './math.ts'
 import { mathHelpers, withNeeds } from './math.ts'
-import { partsOf } from './parts.ts'
 import { ixText } from './numbers.ts'
 import type { Scheduled, Variant } from './recipes.ts'
 import type { Tail } from './recipes/contraction.ts'
@@ -92,14 +91,14 @@ export function dimsOf(symbols: readonly Sym[]): Dims & { readonly fields: reado
 }
 
 /**
- * `most` are the bytes that a binding holds: weights that take more are read in parts. With `readers` every weight that kernels of other sizes
+ * `split` gives the parts of arguments that lie in several. With `readers` every weight that kernels of other sizes
  * read alike is read through a function, so that their text stays the same where one of them reads parts.
  */
 export function printKernel(
   kernel: StageKernel,
   scheduled: Scheduled,
   dims: Dims,
-  most: number = Infinity,
+  split: readonly (readonly number[] | undefined)[] = [],
   readers = false,
 ): PrintedKernel {
   const top = names()
@@ -109,7 +108,6 @@ export function printKernel(
   const effects = nests.map((n) => effectsOf(n.body))
   const writes = new Set(effects.flatMap((e) => [...e.writes]))
   const args = nests[0].args.map((a) => a.buffer)
-  const split = kernel.args.map((a) => partsOf(a, most))
   const held = new Map(
     args.map((b, i): [Buffer, Held] => {
       const name = top.name(b.name)
@@ -169,7 +167,8 @@ export function printKernel(
   ]
   const fixed = new Map([...(scheduled.constants ?? [])].map(([s, n]): [Sym, Ix] => [s, con(n)]))
   return {
-    name, usesDims, parts, code: parts.map((x) => x.text).join(''), written: args.map((b) => writes.has(b)), split,
+    name, usesDims, parts, code: parts.map((x) => x.text).join(''), written: args.map((b) => writes.has(b)),
+    split: args.map((_, i) => split[i]),
     entries: printed.map((p) => ({ ...p.entry, groups: substitute(p.entry.groups, fixed) })),
     ...(scheduled.rows ? { rows: scheduled.rows } : {}),
   } // prettier-ignore

@@ -4,22 +4,30 @@ import type { Module } from '../../src/program/types.ts'
 import type { KernelNeeds, Needs } from '../../src/target.ts'
 import { isConst } from '../../src/types/ix.ts'
 import { share } from '../shared/share.ts'
-import { bindingBytes, printKernels } from './host.ts'
+import { dimsBytes, printKernels } from './host.ts'
 import type { PrintedKernel } from './kernel.ts'
 import { partBytes } from './parts.ts'
 
 export function needs(given: Module, profile: DeviceProfile): Needs {
   const { module } = share(given, true)
-  const { kernels, fields } = printKernels(module, profile)
-  const most = bindingBytes(profile)
+  const { kernels, fields, split } = printKernels(module, profile)
+  const most = Math.min(profile.limits.maxStorageBufferBindingSize, profile.limits.maxBufferSize)
   return {
     module,
     kernels: kernels.map(kernelNeeds),
-    weights: module.weights.map((w) => {
-      const bytes = w.layout.kept?.bytes ?? 4 * isConst(w.layout.size)!
-      return { name: w.name, bytes, parts: bytes <= most || w.layout.kept ? 1 : Math.ceil(bytes / partBytes(most)) }
+    weights: module.weights.map(({ name, layout }) => {
+      const bytes = layout.kept?.bytes ?? 4 * isConst(layout.size)!
+      const because = split.whole.get(name)
+      const parts = bytes <= most || because || layout.kept ? 1 : Math.ceil(bytes / partBytes(most))
+      return {
+        name,
+        bytes,
+        parts,
+        largest: parts === 1 ? bytes : partBytes(most),
+        ...(because ? { whole: because } : {}),
+      }
     }),
-    uniformBytes: 4 * fields.length,
+    uniform: { binding: 4 * fields.length, buffer: dimsBytes(module, fields) },
   }
 }
 

@@ -5,6 +5,8 @@
 import { storageOf } from '../../src/kernel/address.ts'
 import type { Buffer } from '../../src/kernel/buffer.ts'
 import type { KernelArg } from '../../src/kernel/stage.ts'
+import type { DeviceProfile } from '../../src/program/profiles.ts'
+import type { HostStep, Module } from '../../src/program/types.ts'
 import { isConst } from '../../src/types/ix.ts'
 
 const ALIGN = 256
@@ -21,6 +23,45 @@ export function partsOf({ buffer, role, access }: KernelArg, most: number): read
   const each = partBytes(most) / BYTES
   return Array.from({ length: Math.ceil(size / each) }, (_, i) => Math.min(each, size - i * each))
 }
+
+/** How a module's weights lie in buffers. */
+export interface Split {
+  /** The parts of an argument, where it has several. */
+  readonly of: (kernel: number, argument: number) => readonly number[] | undefined
+  /** Weights that are too large for a binding and yet in one: in parts, this kernel would need more bindings than there are. */
+  readonly whole: ReadonlyMap<string, { readonly kernel: string; readonly bindings: number }>
+}
+
+/**
+ * Which weights lie in parts within a profile: those too large for a binding, where all kernels that read them have bindings enough. One that no
+ * split makes fit stays in one piece, for devices whose bindings are larger.
+ */
+export function splitOf({ kernels, programs }: Module, { limits }: DeviceProfile): Split {
+  const most = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize)
+  const parts = kernels.map((k) => k.args.map((a) => partsOf(a, most)))
+  const whole = new Map<string, { kernel: string; bindings: number }>()
+  const slots = kernels.map((k) => k.args.map(() => new Set<string>()))
+  for (const { kernel, args } of programs.flatMap((p) => allDispatches(p.steps)))
+    for (const [i, s] of args.entries())
+      for (const name of s.k === 'perLayer' ? s.names : s.k === 'weight' ? [s.name] : []) slots[kernel][i].add(name)
+  for (let before = -1; before < whole.size;) {
+    before = whole.size
+    for (const [k, args] of parts.entries()) {
+      const bindings = args.reduce((n, p) => n + (p?.length ?? 1), 0)
+      const because = { kernel: kernels[k].name, bindings }
+      args.forEach((p, i) => {
+        const known = [...slots[k][i]].find((name) => whole.has(name))
+        if (!p || (known === undefined && bindings <= limits.maxStorageBuffersPerShaderStage)) return
+        for (const name of slots[k][i])
+          if (!whole.has(name)) whole.set(name, known === undefined ? because : whole.get(known)!)
+      })
+      parts[k] = args.map((p, i) => ([...slots[k][i]].some((name) => whole.has(name)) ? undefined : p))
+    }
+  }
+  return { of: (k, a) => parts[k][a], whole }
+}
+const allDispatches = (steps: readonly HostStep[]): (HostStep & { k: 'dispatch' })[] =>
+  steps.flatMap((s) => (s.k === 'dispatch' ? s : allDispatches(s.body)))
 
 /** The function that reads an element of a weight in parts by its place. */
 export function readerLines(

@@ -1,37 +1,52 @@
 /** `tfmc explain`: what the compiler made of a model, and why. */
-import { compileGraph } from '../../compile.ts'
+import { compileGraph, type Compiled } from '../../compile.ts'
+import { renderAll } from '../../diagnostics/index.ts'
+import { prove } from '../../explain/limits.ts'
 import { report, type FusionLine, type ProgramReport, type Report } from '../../explain/report.ts'
 import { evaluate, print, symbolsOf, type Ix } from '../../types/ix.ts'
-import type { Context, Outcome } from '../context.ts'
+import type { DeviceProfile } from '../../program/profiles.ts'
+import type { Target } from '../../target.ts'
+import { UsageError, type Context, type Outcome } from '../context.ts'
+import { jsonOf } from '../errors.ts'
+import { misfit, proofText, tokenCounts, tokenText } from '../limits.ts'
 import { openModel, type ModelOptions } from '../model.ts'
-import { bytes, plural, table } from '../output.ts'
+import { bytes, plural, table, wantsColor } from '../output.ts'
+import { profileOf, type ProfileOptions } from '../device-profile.ts'
 import { targetList, targetNames, targetOf } from '../targets.ts'
 
-export interface ExplainOptions extends ModelOptions {
+export interface ExplainOptions extends ModelOptions, ProfileOptions {
   readonly dims?: Readonly<Record<string, number>>
-  readonly target: string
+  /** Default: wgsl with a device profile, else typescript. */
+  readonly target?: string
   readonly fusions?: boolean
 }
 
 export async function explain(ctx: Context, [path]: (string | undefined)[], options: ExplainOptions): Promise<Outcome> {
-  const [name] = targetList(options.target, targetNames)
+  const profile = await profileOf(ctx, options)
+  const [name] = targetList(options.target ?? (profile ? 'wgsl' : 'typescript'), targetNames)
   const model = await openModel(ctx, path, options)
   const target = await targetOf(name)
+  if (profile && !target.needs)
+    throw new UsageError(`--device-profile is about devices with WebGPU, for which --target ${name} does not compile`)
   const made = await ctx.progress.blocking('compiling', () => {
     const fused = compileGraph(model.graph, model.file, target)
     const unfused = compileGraph(model.graph, model.file, target, { fuse: false })
     return { fused, found: report(fused, unfused, options.dims ? { dims: options.dims } : {}) }
   })
   const { fused, found } = made
-  for (const program of found.programs) ctx.print(programText(ctx, program))
-  ctx.print(fusionText(ctx, found.fusions, options.fusions === true))
-  ctx.print(memoryText(ctx, found))
+  const limits = profile && (await limitsOf(ctx, fused, target, profile, options.dims))
+  if (limits) ctx.print(limits.text)
+  else for (const program of found.programs) ctx.print(programText(ctx, program))
+  if (!limits || options.fusions) ctx.print(fusionText(ctx, found.fusions, options.fusions === true))
+  if (!limits) ctx.print(memoryText(ctx, found))
   const refusal = fused.notSteppable
   if (refusal)
     ctx.note(
       `cannot be stepped: ${refusal.message}\n${refusal.reasons.map((r) => `  because ${r.message}\n`).join('')}`,
     )
+  if (limits?.wrong) ctx.note(renderAll([limits.wrong], { color: wantsColor(ctx.io, ctx.io.err) }))
   return {
+    ok: limits?.wrong === undefined,
     data: {
       ...found,
       programs: found.programs.map((p) => ({
@@ -39,8 +54,31 @@ export async function explain(ctx: Context, [path]: (string | undefined)[], opti
         slots: p.slots.map((s) => ({ elements: print(s.elements), bytes: s.bytes })),
       })),
       state: found.state.map((s) => ({ ...s, elements: print(s.elements) })),
+      ...(limits
+        ? {
+            limits: limits.proof,
+            ...(limits.token ? { token: limits.token } : {}),
+            diagnostics: jsonOf(limits.wrong ? [limits.wrong] : []),
+          }
+        : {}),
     },
   }
+}
+
+/** The proof against a profile, with what a token costs. */
+async function limitsOf(
+  ctx: Context,
+  compiled: Compiled,
+  target: Target,
+  profile: DeviceProfile,
+  dims: Readonly<Record<string, number>> = {},
+) {
+  const { module } = compiled.lowered
+  const needs = await target.needs!(module, profile)
+  const proof = prove(needs, profile, dims)
+  const token = tokenCounts(needs, dims)
+  const wrong = misfit(module.name, proof)
+  return { text: `${proofText(ctx, proof)}${token ? `\n${tokenText(ctx, token)}` : ''}`, proof, token, wrong }
 }
 
 const sizes = (dims: Readonly<Record<string, number>>): string => Object.entries(dims).map(([k, n]) => `${k} = ${n}`).join(', ') // prettier-ignore

@@ -63,6 +63,21 @@ export const deviceMemory = define(
   itself,
 )
 
+export const tooLarge = define(
+  'TFM2107',
+  {
+    title: 'the model does not fit a device profile',
+    explain:
+      '`--device-profile` names limits and a memory that a model is to run within; what it takes follows from its dims, before anything runs.',
+    example: 'tfmc explain gpt2.tfm --device-profile phone',
+  },
+  (message: string, fix: string, reasons: readonly string[] = []): Said => ({
+    message,
+    fix,
+    reasons: reasons.map((r) => ({ message: r })),
+  }),
+)
+
 export const wasmMemory = define(
   'TFM2110',
   {
@@ -249,6 +264,20 @@ export const noKernelTimes = define(
     example: 'tfmc profile model.tfm --svg profile.svg, on an adapter without timestamp-query',
   },
   (why: string): Said => ({ message: `nothing can be drawn: ${why}`, fix: 'leave out --svg' }),
+)
+
+export const badProfile = define(
+  'TFM2213',
+  {
+    title: 'a device profile cannot be used',
+    explain:
+      '`--device-profile` takes the name of one that is built in, or a JSON file with a name, a memory and limits.',
+    example: 'tfmc explain model.tfm --device-profile package.json',
+  },
+  (profile: string, why: string, known: readonly string[]): Said => ({
+    message: `${profile} is no device profile: ${why}`,
+    fix: `one of ${known.join(', ')}, or a file such as { "name": "tablet", "memory": 536870912, "limits": { "maxBufferSize": 268435456 } }`,
+  }),
 )
 
 export const bug = define(

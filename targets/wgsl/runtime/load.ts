@@ -45,6 +45,8 @@ export interface Parts {
   /** Elements that a part of a weight has at most, where some are in parts: the first has the weight's name, others their number in front. */
   readonly cut?: number
   readonly keeper?: Keeper
+  /** Larger ones that are not in parts. */
+  readonly whole?: readonly string[]
 }
 export type OpenOptions = LoadOptions & GpuOptions & { readonly weights: WeightSource }
 
@@ -102,7 +104,7 @@ function kernelsOf({ programs }: ModelSpec): Set<string> {
 /** Tensors that no slot names are slots of their own. */
 async function loadSlots(
   buffers: Buffers,
-  { specs, rules, slots: listed, read, cut = Infinity, keeper }: Parts,
+  { specs, rules, slots: listed, read, cut: each = Infinity, whole: uncut, keeper }: Parts,
   options: OpenOptions,
 ): Promise<void> {
   const named = new Set(listed.flatMap((s) => [s.name, ...(s.from ?? [])]))
@@ -110,6 +112,7 @@ async function loadSlots(
   const raw = new Map<string, Float32Array>()
   const open = new Set(slots)
   const tied = new Set(specs.map((s) => s.fallback))
+  const cutOf = ({ name }: WeightSlot) => (uncut?.includes(name) ? Infinity : each)
   const done = (slot: WeightSlot) => {
     open.delete(slot)
     const loaded = slots.length - open.size
@@ -121,6 +124,7 @@ async function loadSlots(
       if ((from.length > 0 && !from.includes(name)) || !from.every((n) => raw.has(n))) continue
       const arrays = from.map((n) => raw.get(n)!)
       const { keep, length = arrays[0].length } = slot
+      const cut = cutOf(slot)
       const pack = (to: Float32Array) => (slot.pack ? slot.pack(...arrays, to) : to.set(arrays[0]))
       let [whole] = arrays
       if (slot.pack && (keep || length > cut)) pack((whole = new Float32Array(length)))
@@ -161,7 +165,7 @@ async function loadSlots(
         const { keep, name } = slot
         if (keep) bad = await keeper!.read(keep, buffers.open(`w:${name}`, keeper!.bytes(keep)), into)
         else
-          for (const [buffer, from, to] of partsOf(slot.name, bytes / 4, cut))
+          for (const [buffer, from, to] of partsOf(slot.name, bytes / 4, cutOf(slot)))
             await buffers.stream(buffer, (to - from) * 4, next)
         strange(bad)
         done(slot)
