@@ -72,7 +72,10 @@ export function misfit(model: string, proof: Proof): Diagnostic | undefined {
   const most = fitting.map(
     (l) => `${l.dim} = ${count(l.most)}${Object.keys(l.fixed).length > 0 ? ` with ${sizes(l.fixed)}` : ''}`,
   )
-  const where = program.asked?.stop === stop ? ` at ${sizes(program.asked.dims)}` : ''
+  const where =
+    program.asked?.stop === stop
+      ? ` at ${sizes(Object.fromEntries(Object.entries(program.asked.dims).filter(([, n]) => n > 0)))}`
+      : ''
   const reasons = [
     `${program.name}${where}: ${stopText(stop)}`,
     ...(stop.limit === 'memory' ? [`weights ${bytes(program.memory.weights)}, state ${bytes(program.memory.state)}, activations ${bytes(program.memory.activations)}, inputs and outputs ${bytes(program.memory.ports)}`] : []),
@@ -96,7 +99,7 @@ export function tokenCounts(
   const step = module.programs.find((p) => p.name === 'step')
   const { sequence } = module
   if (step === undefined || sequence === undefined) return undefined
-  const past = dims[sequence.past.name] ?? 64
+  const past = dims[sequence.past.name] ?? Math.min(64, sequence.max - 1)
   const all = [...new Set<Sym>([...module.dims, sequence.T, sequence.past])]
   const at = all.map((s): [Sym, number] => [s, s === sequence.past ? past : s === sequence.T ? 1 : (dims[s.name] ?? (s.name === 'S' ? 64 : 1))]) // prettier-ignore
   const shown = Object.fromEntries(at.filter(([s]) => s !== sequence.T).map(([s, n]) => [s.name, n]))

@@ -24,7 +24,7 @@ export interface Memory {
   /** Caches have room for positions to come; where they grow, the old ones are there beside the new. */
   readonly state: number
   readonly activations: number
-  /** Inputs, outputs, and the buffer through which outputs are read. */
+  /** Inputs, outputs, the buffer through which outputs are read, and that of the dims. */
   readonly ports: number
   readonly total: number
 }
@@ -144,7 +144,7 @@ export function sizesOf(needs: Needs, { limits, memory: room }: DeviceProfile, p
       return sum + buffer(each * now) + (before < now ? each * before : 0)
     }, 0)
   }
-  const weights = needs.weights.reduce((n, w) => n + buffer(w.bytes), 0) + needs.uniform.buffer
+  const weights = needs.weights.reduce((n, w) => n + buffer(w.bytes), 0)
   const sum = (list: readonly { readonly size: Ix }[], env: Env): number =>
     list.reduce((n, x) => n + buffer(bytesAt(x.size, env)), 0)
   const readback = (env: Env): number => outputs.reduce((n, x) => n + bytesAt(x.size, env), 0)
@@ -153,7 +153,7 @@ export function sizesOf(needs: Needs, { limits, memory: room }: DeviceProfile, p
       weights,
       state: stateBytes(env),
       activations: sum(slots, env),
-      ports: sum([...inputs, ...outputs], env) + readback(env),
+      ports: sum([...inputs, ...outputs], env) + readback(env) + needs.uniform.buffer,
     }
     return { ...parts, total: parts.weights + parts.state + parts.activations + parts.ports }
   }
@@ -182,7 +182,7 @@ export function sizesOf(needs: Needs, { limits, memory: room }: DeviceProfile, p
       ...used.flatMap((k) => needs.kernels[k].variants.map((v) => v.groups)),
     ],
     memory,
-    kernels: (env) => kernelProofs(needs, program, env, most),
+    kernels: (env) => kernelProofs(needs, program, env),
     binding: (env) =>
       [
         ...needs.weights.map((w) => ({ what: w.name, bytes: w.largest })),
@@ -236,8 +236,9 @@ export function variantAt(k: KernelNeeds, env: Env): KernelVariant {
   return k.variants.find((v) => v.upTo === undefined || rows <= v.upTo) ?? k.variants[k.variants.length - 1]
 }
 
-function kernelProofs({ module, kernels }: Needs, program: Program, env: Env, most: number): KernelProof[] {
+function kernelProofs({ module, kernels, weights }: Needs, program: Program, env: Env): KernelProof[] {
   const found = new Map<number, KernelProof>()
+  const part = Math.max(0, ...weights.map((w) => (w.parts > 1 ? w.largest : 0)))
   const visit = (steps: readonly HostStep[], times: number, inside: readonly Env[]): void => {
     for (const s of steps) {
       if (s.k === 'layers') visit(s.body, times * s.count, inside)
@@ -268,7 +269,7 @@ function kernelProofs({ module, kernels }: Needs, program: Program, env: Env, mo
         0,
         ...module.kernels[kernel].args.map(({ buffer: b, role }) => {
           const bytes = greatest((e) => bytesAt(storageOf(b), e))
-          return role === 'weight' && split ? Math.min(bytes, most) : bytes
+          return role === 'weight' && split ? Math.min(bytes, part) : bytes
         }),
       ),
     })

@@ -3,13 +3,12 @@ import type { DeviceProfile } from '../../src/program/profiles.ts'
 import type { Module } from '../../src/program/types.ts'
 import type { KernelNeeds, Needs } from '../../src/target.ts'
 import { isConst } from '../../src/types/ix.ts'
-import { share } from '../shared/share.ts'
-import { dimsBytes, printKernels } from './host.ts'
+import { dimsBytes, moduleOf, printKernels } from './host.ts'
 import type { PrintedKernel } from './kernel.ts'
 import { partBytes } from './parts.ts'
 
 export function needs(given: Module, profile: DeviceProfile): Needs {
-  const { module } = share(given, true)
+  const module = moduleOf(given)
   const { kernels, fields, split } = printKernels(module, profile)
   const most = Math.min(profile.limits.maxStorageBufferBindingSize, profile.limits.maxBufferSize)
   return {

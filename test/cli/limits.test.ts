@@ -1,0 +1,49 @@
+/** `tfmc explain --device-profile`: proofs of limits for people and machines. */
+import { describe, expect, test } from 'vitest'
+import { folder, json, tfmc, tiny } from './support.ts'
+
+const small = JSON.stringify({ name: 'small', memory: 20000, limits: { maxStorageBufferBindingSize: 400 } })
+const cwd = (): string => folder({ 'tiny.tfm': tiny, 'small.json': small, 'bad.json': '{"name": "x", "memory": "1"}' })
+const explain = (...more: string[]) => tfmc(['explain', 'tiny.tfm', ...more], { cwd: cwd() })
+
+describe('explain --device-profile', () => {
+  test('says what fits, what stops it, what it takes, and what a token costs', async () => {
+    const { code, out, err } = await explain('--device-profile', 'small.json')
+    expect(err).toBe('')
+    expect(code).toBe(0)
+    await expect(out).toMatchFileSnapshot('snapshots/limits.txt')
+  })
+  test('refuses sizes that do not fit, with the largest that do', async () => {
+    const { code, err } = await explain('--device-profile', 'small.json', '--dims', 'T=12')
+    expect(code).toBe(1)
+    expect(err).toMatch(/error TFM2107: tiny does not fit the profile small at B = 1, T = 12\n[^]*prefill at [^]*the largest that fits: T = \d+ with B = 1[^]*fix: take T = \d+ with B = 1/) // prettier-ignore
+    expect((await explain('--device-profile', 'small.json', '--dims', 'T=5')).code).toBe(0)
+  })
+  test('refuses a model that does not fit at all, with what it needs', async () => {
+    const { code, err } = await explain('--device-profile', 'phone', '--set', 'vocab=4000000')
+    expect(code).toBe(1)
+    expect(err).toMatch(/TFM2107: tiny does not fit the profile phone\n[^]*weights 128 MB[^]*fix: a device with \d+ MB at least/)
+  }) // prettier-ignore
+  test('as JSON', async () => {
+    const { code, data } = await json(['explain', 'tiny.tfm', '--device-profile', 'webgpu', '--dims', 'T=3'], { cwd: cwd() }) // prettier-ignore
+    expect(code).toBe(0)
+    expect(data).toMatchObject({
+      ok: true,
+      limits: { profile: { name: 'webgpu' }, programs: [{ name: 'prefill', largest: [{ dim: 'T', most: 12 }], dims: { B: 1, T: 3 } }, { name: 'step', largest: [{ dim: 'P', most: 11 }] }] },
+      token: { dims: { P: 11 }, kernels: expect.arrayContaining([expect.objectContaining({ name: 'logits', dispatches: 1, weights: 4 * 11 * 8 })]) },
+      diagnostics: [],
+    }) // prettier-ignore
+  })
+  test.each([
+    [['--device-profile', 'none'], 1, /TFM2213: none is no device profile: no such file[^]*one of webgpu, phone, desktop/],
+    [['--device-profile', 'constructor'], 1, /TFM2213/],
+    [['--device-profile', '.'], 1, /TFM2213: \. is no device profile: it is a folder/],
+    [['--device-profile', 'tiny.tfm'], 1, /TFM2213: tiny\.tfm is no device profile: it is not JSON/],
+    [['--device-profile', 'bad.json'], 1, /TFM2213: bad\.json is no device profile: `memory` is to be a number of bytes, not `"1"`/],
+    [['--device-profile', 'phone', '--target', 'wasm'], 2, /--device-profile is about devices with WebGPU/],
+  ] as const)('%j', async (argv, code, message) => {
+    const ran = await explain(...argv)
+    expect(ran.code).toBe(code)
+    expect(ran.err).toMatch(message)
+  }) // prettier-ignore
+})
