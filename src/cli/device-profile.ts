@@ -3,11 +3,13 @@ import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { fail, say } from '../diagnostics/index.ts'
 import { deviceProfiles, parseProfile, type DeviceProfile } from '../program/profiles.ts'
+import type { Compiled } from '../compile.ts'
+import type { Target } from '../target.ts'
 import type { Context } from './context.ts'
 import { systemError } from './errors.ts'
 
 export interface ProfileOptions {
-  readonly deviceProfile?: string
+  readonly deviceProfile?: string | undefined
 }
 
 /** More bytes than any profile has. */
@@ -32,4 +34,19 @@ export async function profileOf(
     if (!(thrown instanceof Error) || !('code' in thrown) || !('syscall' in thrown)) throw thrown
     return refuse(systemError(thrown.code) ?? thrown.message)
   }
+}
+
+/** The profile that a target is to compile for, where it knows devices: one that the model fits. Throws TFM2107 where it does not. */
+export async function fittingProfile(
+  ctx: Pick<Context, 'io'>,
+  target: Target,
+  { lowered: { module } }: Compiled,
+  options: ProfileOptions,
+): Promise<DeviceProfile | undefined> {
+  const profile = await profileOf(ctx, options)
+  if (profile === undefined || target.needs === undefined) return undefined
+  const { misfit } = await import('./limits.ts')
+  const { prove } = await import('../explain/limits.ts')
+  const found = misfit(module.name, prove(await target.needs(module, profile), profile))
+  return found === undefined ? profile : fail(found)
 }

@@ -86,7 +86,7 @@ export function misfit(model: string, proof: Proof): Diagnostic | undefined {
 }
 
 function remedy({ limit, need }: Stop): string {
-  if (limit === 'memory') return `a device with ${bytes(need)} at least, or a smaller model`
+  if (limit === 'memory') return `a device with ${bytes(need)} at least, matrices in fewer bits (--weights-as int8), or a smaller model`
   if (limit === 'maxStorageBuffersPerShaderStage') return 'a profile with larger bindings, so that weights lie in fewer parts, or a smaller model'
   return `a device with ${limit} = ${count(need)} at least, or a smaller model`
 } // prettier-ignore

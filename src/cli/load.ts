@@ -1,9 +1,12 @@
 /** A compiled model brought to life in this process: emitted as JavaScript, imported from memory, given weights and, for WGSL, a device. */
 import type { LoadProgress } from '../../targets/runtime/source.ts'
 import type { Compiled } from '../compile.ts'
+import type { DeviceProfile } from '../program/profiles.ts'
 import type { Artifact, EmitOptions, Target } from '../target.ts'
 import type { Context } from './context.ts'
 import { device } from './device.ts'
+import type { ProfileOptions } from './device-profile.ts'
+import { fittingProfile } from './device-profile.ts'
 import { importArtifacts } from './emitted.ts'
 import type { Weights } from './weights.ts'
 
@@ -45,8 +48,8 @@ interface EmittedModule {
   readonly load: (options: Readonly<Record<string, unknown>>) => Promise<LoadedModel>
 }
 
-/** How a model of WebAssembly runs. */
-export interface ThreadOptions {
+/** How a model runs: threads of WebAssembly, the device that WGSL is compiled for. */
+export interface ThreadOptions extends ProfileOptions {
   readonly threads?: number
   readonly wide?: boolean
 }
@@ -57,6 +60,8 @@ export interface LoadedTarget {
   readonly module: unknown
   /** What it runs on, for people. */
   readonly device: string
+  /** What it was compiled for, if that was said. */
+  readonly profile?: DeviceProfile
   readonly close: () => void
 }
 
@@ -66,13 +71,15 @@ export async function loadModel(
   compiled: Compiled,
   weights: Weights,
   options: Partial<EmitOptions> = {},
-  { threads, wide }: ThreadOptions = {},
+  { threads, wide, deviceProfile }: ThreadOptions = {},
   /** Changes what was emitted before it is imported. */
   change: (artifacts: readonly Artifact[]) => readonly Artifact[] | Promise<readonly Artifact[]> = (artifacts) =>
     artifacts,
 ): Promise<LoadedTarget> {
   const read = { ...(weights.quantised ? { weights: 'int8' as const } : {}), ...(wide ? { wide } : {}) }
-  const artifacts = await change(await target.emit(compiled.lowered.module, { language: 'js', ...read, ...options }))
+  const profile = await fittingProfile(ctx, target, compiled, { deviceProfile })
+  const emitted = { language: 'js', ...read, ...(profile ? { profile } : {}), ...options } as const
+  const artifacts = await change(await target.emit(compiled.lowered.module, emitted))
   const { module, close } = await importArtifacts(artifacts)
   const gpu = target.name === 'wgsl' ? await device() : undefined
   const model = await ctx.progress.task(`loading ${weights.label} for ${target.name}`, (report) =>
@@ -89,6 +96,7 @@ export async function loadModel(
   return {
     model,
     module,
+    ...(profile ? { profile } : {}),
     device: gpu?.description ?? `Node ${process.versions.node}${threadsOf(model)}`,
     close: () => {
       model.dispose()

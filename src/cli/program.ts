@@ -46,15 +46,21 @@ const target = (about: string, initial: string): Option => option('-t, --target 
 
 const tuned = option('--tune <file>', 'wasm: schedules that `tfmc tune` found')
 const wide = (about: string): Option => option('--wide', `wasm: ${about}`)
+const weightsAs = option(
+  '--weights-as <format>',
+  'what wasm and wgsl keep matrices as in memory; with int8 and int4 load() reads quantised files too',
+)
+  .choices([...weightFormats])
+  .default('f32')
+const deviceProfile = (about: string): Option =>
+  option('--device-profile <name>', `${about}: webgpu, phone, desktop, or a JSON file`)
 const threads = [
   option('--threads <n>', 'wasm: so many threads (default: as many as there are cores, at most 8)').argParser(
     wholeNumber,
   ),
   wide('vectors of 256 bits, which V8 can make of pairs (Node 24 and later)'),
+  deviceProfile('wgsl: the device to compile for'),
 ]
-
-const deviceProfile = (about: string): Option =>
-  option('--device-profile <name>', `${about}: webgpu, phone, desktop, or a JSON file`)
 
 const commands: Readonly<Record<string, Shape>> = {
   check: {
@@ -81,16 +87,12 @@ const commands: Readonly<Record<string, Shape>> = {
       option('--no-format', 'leave out prettier'),
       option('--no-selftest', 'leave out selftest()'),
       wide('kernels for `load({ wide: true })`; slower without'),
+      deviceProfile('wgsl: the device to compile for'),
       tuned,
       option('--generation <level>', 'basic: generate(); full: with all its options, texts, batches and beam search')
         .choices(['none', 'basic', 'full'])
         .default('basic'),
-      option(
-        '--weights-as <format>',
-        'what wasm and wgsl keep matrices as in memory; with int8 and int4 load() reads quantised files too',
-      )
-        .choices([...weightFormats])
-        .default('f32'),
+      weightsAs,
     ],
     examples: [
       ['tfmc compile model.tfm', 'TypeScript, in ./<model>-typescript'],
@@ -219,6 +221,7 @@ const commands: Readonly<Record<string, Shape>> = {
         'the target whose weight layout is taken (default: typescript, or wgsl with --device-profile)',
       ),
       deviceProfile('prove what fits a device, and what a token costs'),
+      weightsAs,
       option('--fusions', 'list every fusion, taken and refused'),
     ],
     examples: [

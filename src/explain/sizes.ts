@@ -268,7 +268,7 @@ function kernelProofs({ module, kernels, weights }: Needs, program: Program, env
       binding: Math.max(
         0,
         ...module.kernels[kernel].args.map(({ buffer: b, role }) => {
-          const bytes = greatest((e) => bytesAt(storageOf(b), e))
+          const bytes = b.layout?.kept?.bytes ?? greatest((e) => bytesAt(storageOf(b), e))
           return role === 'weight' && split ? Math.min(bytes, part) : bytes
         }),
       ),

@@ -10,19 +10,19 @@ import { partBytes } from './parts.ts'
 export function needs(given: Module, profile: DeviceProfile): Needs {
   const module = moduleOf(given)
   const { kernels, fields, split } = printKernels(module, profile)
-  const most = Math.min(profile.limits.maxStorageBufferBindingSize, profile.limits.maxBufferSize)
+  const most = partBytes(Math.min(profile.limits.maxStorageBufferBindingSize, profile.limits.maxBufferSize))
   return {
     module,
     kernels: kernels.map(kernelNeeds),
     weights: module.weights.map(({ name, layout }) => {
       const bytes = layout.kept?.bytes ?? 4 * isConst(layout.size)!
       const because = split.whole.get(name)
-      const parts = bytes <= most || because || layout.kept ? 1 : Math.ceil(bytes / partBytes(most))
+      const parts = bytes <= most || because || layout.kept ? 1 : Math.ceil(bytes / most)
       return {
         name,
         bytes,
         parts,
-        largest: parts === 1 ? bytes : partBytes(most),
+        largest: parts === 1 ? bytes : most,
         ...(because ? { whole: because } : {}),
       }
     }),

@@ -12,13 +12,19 @@ import { isConst } from '../../src/types/ix.ts'
 const ALIGN = 256
 const BYTES = 4
 
-/** Bytes of each part but the last, where a binding holds `most` bytes. */
+/** Bytes of each part but the last, where a binding holds `most` bytes. What takes no more is in one piece: hosts know this number only. */
 export const partBytes = (most: number): number => Math.max(ALIGN, Math.floor(most / ALIGN) * ALIGN)
 
 /** Elements of each part; undefined for what one binding holds, and for what is no weight: only weights are split. */
 export function partsOf({ buffer, role, access }: KernelArg, most: number): readonly number[] | undefined {
   const size = isConst(storageOf(buffer))
-  if (buffer.layout?.kept || role !== 'weight' || access !== 'read' || size === undefined || size * BYTES <= most)
+  if (
+    buffer.layout?.kept ||
+    role !== 'weight' ||
+    access !== 'read' ||
+    size === undefined ||
+    size * BYTES <= partBytes(most)
+  )
     return undefined
   const each = partBytes(most) / BYTES
   return Array.from({ length: Math.ceil(size / each) }, (_, i) => Math.min(each, size - i * each))

@@ -1,6 +1,8 @@
 /** `tfmc explain --device-profile`: proofs of limits for people and machines. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { folder, json, tfmc, tiny } from './support.ts'
+import { contents, folder, json, tfmc, tiny } from './support.ts'
 
 const small = JSON.stringify({ name: 'small', memory: 20000, limits: { maxStorageBufferBindingSize: 400 } })
 const cwd = (): string => folder({ 'tiny.tfm': tiny, 'small.json': small, 'bad.json': '{"name": "x", "memory": "1"}' })
@@ -46,4 +48,31 @@ describe('explain --device-profile', () => {
     expect(ran.code).toBe(code)
     expect(ran.err).toMatch(message)
   }) // prettier-ignore
+})
+
+describe('--device-profile of other commands', () => {
+  test('compile splits for it, and writes nothing of what does not fit', async () => {
+    const at = cwd()
+    const compile = (...more: string[]) => tfmc(['compile', 'tiny.tfm', '--target', 'wgsl', '--no-format', ...more], { cwd: at }) // prettier-ignore
+    const refused = await compile('--device-profile', 'phone', '--set', 'vocab=4000000')
+    expect(refused.err).toContain('TFM2107')
+    expect(refused.code).toBe(1)
+    expect(contents(at)).toEqual(['bad.json', 'small.json', 'tiny.tfm'])
+    expect((await compile('--device-profile', 'small.json')).code).toBe(0)
+    expect(readFileSync(join(at, 'tiny-wgsl/tiny.ts'), 'utf8')).toMatch(/cut: 64\b/)
+  })
+  test('diff holds every kernel with weights in parts within its bounds', async () => {
+    const argv = ['diff', 'tiny.tfm', '--random-weights', '1', '--targets', 'wgsl', '--dims', 'T=7', '--no-unfused']
+    const { code, out } = await tfmc([...argv, '--device-profile', 'small.json'], { cwd: cwd() })
+    expect(out).toMatch(/ok all within their bounds/)
+    expect(code).toBe(0)
+  })
+  test('explain counts weights in fewer bits', async () => {
+    const at = { cwd: cwd() }
+    const weights = async (as: string) => {
+      const { data } = await json(['explain', 'tiny.tfm', '--device-profile', 'phone', '--set', 'd=64', '--weights-as', as], at) // prettier-ignore
+      return (data.limits as { weights: { bytes: number } }).weights.bytes
+    }
+    expect(await weights('f16')).toBeLessThan(0.6 * (await weights('f32')))
+  })
 })

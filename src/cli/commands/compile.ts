@@ -5,13 +5,14 @@ import { formatPlace, type Diagnostic } from '../../diagnostics/index.ts'
 import { writeFilesAtomically } from '../../fs-atomic.ts'
 import { contentsOf, type Artifact, type WeightFormat } from '../../target.ts'
 import type { Context, Outcome } from '../context.ts'
+import { fittingProfile, type ProfileOptions } from '../device-profile.ts'
 import type { ModelOptions } from '../model.ts'
 import { openModel, publicSource } from '../model.ts'
 import { bytes, plural, table } from '../output.ts'
 import { shortRun } from '../short-run.ts'
 import { targetList, targetNames, targetOf, type TargetName } from '../targets.ts'
 
-export interface CompileCommandOptions extends ModelOptions {
+export interface CompileCommandOptions extends ModelOptions, ProfileOptions {
   readonly target: string
   readonly out?: string
   readonly js?: boolean
@@ -43,6 +44,7 @@ export async function compile(
       ...(options.weightsAs === 'f32' ? {} : { weights: () => options.weightsAs }),
     })
     unstepped = compiled.notSteppable
+    const profile = await fittingProfile(ctx, target, compiled, options)
     const emitted = await target.emit(compiled.lowered.module, {
       language: options.js ? 'js' : 'ts',
       selftest: options.selftest,
@@ -50,6 +52,7 @@ export async function compile(
       weights: options.weightsAs,
       tuning,
       ...(options.wide ? { wide: true } : {}),
+      ...(profile ? { profile } : {}),
     })
     const artifacts = options.format ? await formatted(emitted) : emitted
     for (const a of artifacts) files.set(names.length > 1 ? `${name}/${a.path}` : a.path, contentsOf(a))

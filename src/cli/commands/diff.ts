@@ -9,6 +9,7 @@ import {
   type OutputRow,
   type Subject,
 } from '../../diff/diff.ts'
+import type { DeviceProfile } from '../../program/profiles.ts'
 import type { Context, Outcome } from '../context.ts'
 import { device } from '../device.ts'
 import { jsonOf } from '../errors.ts'
@@ -107,7 +108,7 @@ async function subjectOf(
     compiled,
     close: loaded.close,
     kernel: async (...args) => {
-      kernels ??= kernelsOf(name, compiled)
+      kernels ??= kernelsOf(name, compiled, loaded.profile)
       await (
         await kernels
       )(...args)
@@ -117,8 +118,12 @@ async function subjectOf(
   }
 }
 
-async function kernelsOf(name: TargetName, compiled: Compiled): Promise<NonNullable<Subject['kernel']>> {
-  if (name === 'wgsl') return wgslKernels(compiled, (await device()).device)
+async function kernelsOf(
+  name: TargetName,
+  compiled: Compiled,
+  profile: DeviceProfile | undefined,
+): Promise<NonNullable<Subject['kernel']>> {
+  if (name === 'wgsl') return wgslKernels(compiled, (await device()).device, profile)
   return name === 'wasm' ? wasmKernels(compiled) : typescriptKernels(compiled)
 }
 

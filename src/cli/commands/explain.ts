@@ -5,7 +5,7 @@ import { prove } from '../../explain/limits.ts'
 import { report, type FusionLine, type ProgramReport, type Report } from '../../explain/report.ts'
 import { evaluate, print, symbolsOf, type Ix } from '../../types/ix.ts'
 import type { DeviceProfile } from '../../program/profiles.ts'
-import type { Target } from '../../target.ts'
+import type { Target, WeightFormat } from '../../target.ts'
 import { UsageError, type Context, type Outcome } from '../context.ts'
 import { jsonOf } from '../errors.ts'
 import { misfit, proofText, tokenCounts, tokenText } from '../limits.ts'
@@ -19,6 +19,7 @@ export interface ExplainOptions extends ModelOptions, ProfileOptions {
   /** Default: wgsl with a device profile, else typescript. */
   readonly target?: string
   readonly fusions?: boolean
+  readonly weightsAs: WeightFormat
 }
 
 export async function explain(ctx: Context, [path]: (string | undefined)[], options: ExplainOptions): Promise<Outcome> {
@@ -29,7 +30,8 @@ export async function explain(ctx: Context, [path]: (string | undefined)[], opti
   if (profile && !target.needs)
     throw new UsageError(`--device-profile is about devices with WebGPU, for which --target ${name} does not compile`)
   const made = await ctx.progress.blocking('compiling', () => {
-    const fused = compileGraph(model.graph, model.file, target)
+    const weights = options.weightsAs === 'f32' ? {} : { weights: () => options.weightsAs }
+    const fused = compileGraph(model.graph, model.file, target, weights)
     const unfused = compileGraph(model.graph, model.file, target, { fuse: false })
     return { fused, found: report(fused, unfused, options.dims ? { dims: options.dims } : {}) }
   })
