@@ -50,7 +50,7 @@ describe('a model whose matrices all lie in parts', () => {
   beforeAll(async () => {
     text = await emitted(module, narrow(2560 + 100))
     const few = await emitted(module, narrow(2560 + 100, 8))
-    expect(few).toContain("whole: ['wte.weight']")
+    expect(few).toMatch(/whole: \[.*'wte\.weight'/)
     for (const source of [await emitted(module), text, few]) {
       const { load } = (await import(`data:text/javascript;base64,${Buffer.from(source).toString('base64')}`)) as { load: (o: object) => Promise<Model> }
       models.push(await load({ weights, device: await testDevice() }))
