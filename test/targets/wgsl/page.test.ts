@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { compile } from '../../../src/compile.ts'
 import { sourceFile } from '../../../src/diagnostics/index.ts'
+import { printKernels } from '../../../targets/wgsl/host.ts'
+import { codeFor } from '../../../targets/wgsl/kernel.ts'
 import { wgsl } from '../../../targets/wgsl/index.ts'
 
 const page = readFileSync(new URL('../../../docs/targets/wgsl.md', import.meta.url), 'utf8')
@@ -23,8 +25,8 @@ function shows(kernel: string, text: string): boolean {
 test('the texts on the page of the WGSL target are what is emitted', async () => {
   const [model, ...more] = blocks('tfm')
   expect(more).toEqual([])
-  const files = await wgsl.emit(compile(sourceFile('page.tfm', model), wgsl).lowered.module, { language: 'js' })
-  const kernels = files.filter((f) => f.path.endsWith('.wgsl')).map((f) => flush(String(f.text)))
+  const { kernels: printed } = printKernels(compile(sourceFile('page.tfm', model), wgsl).lowered.module)
+  const kernels = printed.flatMap((k) => [k.code, codeFor(k, ['subgroups'])]).map(flush)
   const texts = blocks('wgsl').map(flush)
   expect(texts.length).toBeGreaterThan(0)
   for (const text of texts)
