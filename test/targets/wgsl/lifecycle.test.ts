@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { check } from '../../../src/check/index.ts'
 import { importArtifacts } from '../../../src/cli/emitted.ts'
-import { compileGraph } from '../../../src/compile.ts'
+import { compile, compileGraph } from '../../../src/compile.ts'
 import { sourceFile } from '../../../src/diagnostics/span.ts'
 import { openGpu } from '../../../src/gpu/dawn.ts'
 import { safetensorsChunks } from '../../../src/weights/index.ts'
@@ -41,6 +41,8 @@ interface Watched {
   /** Labels of the buffers that there are. */
   readonly alive: () => string[]
   readonly pipelines: string[]
+  /** Bytes of each `writeBuffer` to weights. */
+  readonly written: number[]
   submits: number
 }
 /** The device, each of whose buffers is counted; `change` may replace what it does. */
@@ -74,11 +76,17 @@ function watched(real: GPUDevice, change: Partial<GPUDevice> = {}): Watched {
     }),
     alive: () => [...alive].map(({ label }) => label),
     pipelines,
+    written: [],
     submits: 0,
   }
   const queue = new Proxy(real.queue, {
     get(target, key) {
       if (key === 'submit') counted.submits++
+      if (key === 'writeBuffer')
+        return (buffer: GPUBuffer, at: number, data: Uint8Array<ArrayBuffer>, ...rest: [number?, number?]) => {
+          if (buffer.label.startsWith('w:')) counted.written.push(data.byteLength)
+          target.writeBuffer(buffer, at, data, ...rest)
+        }
       const value: unknown = Reflect.get(target, key, target)
       return typeof value === 'function' ? value.bind(target) : value
     },
@@ -126,6 +134,26 @@ describe('load', () => {
     expect(rounded).not.toEqual(want)
     for (const dtype of ['F16', 'BF16'] as const)
       expect(await logitsOf(bytesOf(halves.map((t) => ({ ...t, dtype })))), dtype).toEqual(rounded)
+  })
+
+  test('a large tensor goes through 4 MiB of memory, piece by piece', async () => {
+    const text = 'model table {\n  input ids: i32[T]\n  param w: f32[1100, 1000] = "w"\n  output y = w[ids]\n}\n'
+    const [table] = await wgsl.emit(compile(sourceFile('table.tfm', text), wgsl).lowered.module, { language: 'js' })
+    const { module, close } = await importArtifacts([table])
+    const { device, written } = watched(await testDevice())
+    const data = sine(1100 * 1000, 5)
+    const source = new Response(bytesOf([{ name: 'w', shape: [1100, 1000], data, dtype: 'BF16' }])).body!
+    const model = await (module as typeof table & { load: typeof load }).load({ weights: source, device })
+    expect(written).toEqual([2 ** 22, 1100 * 1000 * 4 - 2 ** 22])
+    const ids = [0, 1048, 1049, 1099]
+    const { y } = (await model.run({ ids })) as unknown as { y: { data: Float32Array } }
+    const near = (x: number, want: number) => Math.abs(x - want) <= Math.abs(want) / 256
+    ids.forEach((id, row) => {
+      for (const i of [0, 1, 575, 576, 999])
+        expect(near(y.data[row * 1000 + i], data[id * 1000 + i]), `${id}, ${i}`).toBe(true)
+    })
+    model.dispose()
+    close()
   })
 
   test('warns of weights that are no numbers, wherever they are read to', async () => {
@@ -199,6 +227,31 @@ describe('buffers are all given back', () => {
     await expect(model.step({ ids: [1] })).rejects.toThrow(/TFM2104/)
     model.dispose()
     expect(alive()).toEqual([])
+  })
+})
+
+describe('a device of its own', () => {
+  test('is destroyed by dispose, and when load fails', async () => {
+    const { gpu } = await openGpu({ uninitialisedWorkgroupMemory: true })
+    const made: GPUDevice[] = []
+    const watchedGpu = {
+      requestAdapter: async () => {
+        const adapter = (await gpu.requestAdapter())!
+        const requestDevice = async (descriptor?: GPUDeviceDescriptor) => {
+          made.push(await adapter.requestDevice(descriptor))
+          return made.at(-1)!
+        }
+        return new Proxy(adapter, {
+          get: (target, key) => (key === 'requestDevice' ? requestDevice : Reflect.get(target, key, target)),
+        })
+      },
+    }
+    const model = await load({ weights, gpu: watchedGpu })
+    await model.run({ ids: [1] })
+    model.dispose()
+    await expect(load({ weights: weights.slice(0, 50), gpu: watchedGpu })).rejects.toThrow(/TFM190/)
+    expect(made.length).toBe(2)
+    for (const device of made) expect((await device.lost).reason).toBe('destroyed')
   })
 })
 
