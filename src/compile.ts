@@ -82,7 +82,7 @@ export function compileGraph(
       graph, source: source.path, programs, state,
       ...(derived ? { sequence: { T: derived.T, past: derived.past, max: derived.max, ...(rows ? { batch: rows.batch } : {}) } } : {}),
       ...(refusal ? { notSteppable: refusal.message } : {}),
-    }, { panelLayout: (k, n, from) => target.panelLayout(k, n, options.weights?.(from)), prologues: target.prologues === true }, fuse,
+    }, { panelLayout: (k, n, from, order) => target.panelLayout(k, n, options.weights?.(from), order), prologues: target.prologues === true }, fuse,
   ) // prettier-ignore
   return {
     graph,

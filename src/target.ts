@@ -113,9 +113,9 @@ export interface Target {
   readonly floats: FloatRules
   /**
    * The layout of a constant right operand [K, N] of a contraction, whose logical axes are `[K, N]`; `as` says how it is to be kept in memory,
-   * where the target can.
+   * where the target can, `order` how the model has it: with columns or with summands innermost.
    */
-  readonly panelLayout: (k: number, n: number, as?: WeightFormat) => Layout
+  readonly panelLayout: (k: number, n: number, as?: WeightFormat, order?: 'kn' | 'nk') => Layout
   /**
    * Whether it pays for each dispatch, so that kernels of few rows (a step's) begin with the norm that they read, and sums before a norm are
    * stored by the projection before them (docs/decisions/0012). Default false.

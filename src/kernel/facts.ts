@@ -93,7 +93,10 @@ export class Facts {
         .fix(e)
     const d = asNonNegative(e)
     if (d === undefined || valuesOf(d).size > 0) return this
-    const x = this.refine(d)
+    // Of whole numbers g * y + r >= 0, with 0 <= r < g, says y >= 0.
+    const refined = this.refine(d)
+    const g = refined.terms.reduce((n, t) => (t.atoms.length === 0 ? n : gcd(n, t.coef)), 0)
+    const x = g > 1 ? floorDiv(refined, g) : refined
     for (const v of [...this.order].reverse()) {
       const now = this.map.get(v)!
       const s =
@@ -117,7 +120,7 @@ export class Facts {
       const beyond = this.beyond.map((y) => substitute(y, swap))
       return new Facts(map, this.order, this.fixed, beyond)
     }
-    return new Facts(this.map, this.order, this.fixed, [...this.beyond, x])
+    return new Facts(this.map, this.order, this.fixed, [...this.beyond, g > 1 ? mul(g, x) : x])
   }
 
   private fix(e: Expr & { k: 'bin' }): Facts {
@@ -127,6 +130,8 @@ export class Facts {
     return v === undefined ? this : new Facts(this.map, this.order, new Set([...this.fixed, v]), this.beyond)
   }
 }
+
+const gcd = (a: number, b: number): number => (b === 0 ? Math.abs(a) : gcd(b, a % b))
 
 /** Calls `f` on every statement, outermost first, with what is known where it stands. */
 export function visitFacts(body: readonly Stmt[], outer: Facts, f: (s: Stmt, facts: Facts) => void): void {

@@ -27,8 +27,11 @@ export interface Weights {
   readonly slots: () => readonly WeightSlot[]
 }
 
-/** How a target stores a constant operand [K, N] that is made of these checkpoint tensors. */
-export type PanelLayout = (k: number, n: number, from: readonly string[]) => Layout
+/**
+ * How a target stores a constant operand [K, N] that is made of these checkpoint tensors. `order` is which axis is innermost where it lies as
+ * stored in a checkpoint: n, or k.
+ */
+export type PanelLayout = (k: number, n: number, from: readonly string[], order: 'kn' | 'nk') => Layout
 
 /** Identifies equal load-time expressions across programs. */
 function makeKey(): (n: Node) => string {
@@ -67,16 +70,26 @@ function constantOperand(flow: Flow, n: Node): { readonly node: Node; readonly o
   return undefined
 }
 
-/** The target's panel layout for a buffer whose logical axes are [K, N] or [N, K]. */
-function oriented(panel: PanelLayout, node: Node, order: 'kn' | 'nk'): Layout {
+/** The target's panel layout for a buffer whose logical axes are [K, N] or [N, K]; `stored` is the order in the checkpoint. */
+function oriented(panel: PanelLayout, node: Node, order: 'kn' | 'nk', stored: 'kn' | 'nk'): Layout {
   const [rows, columns] = staticShape(node)
   const from = paramNames(node)
-  const layout = order === 'kn' ? panel(rows, columns, from) : panel(columns, rows, from)
+  const layout = order === 'kn' ? panel(rows, columns, from, stored) : panel(columns, rows, from, stored)
   return {
     ...layout,
     name: `${layout.name}:${order}`,
     axes: order === 'kn' ? layout.axes : [layout.axes[1], layout.axes[0]],
   }
+}
+
+/** Whether a whole tensor, read through views as [K, N] or [N, K], has k innermost. */
+function storedOrder(base: Node, views: readonly Node[], node: Node, order: 'kn' | 'nk'): 'kn' | 'nk' {
+  const axes = node.type.shape.map((extent, i) => axisSymbol(`a${i}`, extent))
+  const [n, k] = order === 'nk' ? [0, 1] : [1, 0]
+  const offset = linearise([of(axes[n]), of(axes[k])], [node.type.shape[n], node.type.shape[k]])
+  const seen: Layout = { name: 'stored', axes, offset, size: elements(node.type.shape) }
+  const lies = base.op === 'param' ? pulledBack(base, views, seen) : undefined
+  return lies !== undefined && isRowMajor(lies, base.type.shape) ? 'nk' : 'kn'
 }
 
 /** The layout that makes a whole tensor, read through invertible views, lie as `seen` wants it. */
@@ -116,13 +129,14 @@ export function planWeights(flows: readonly Flow[], panel: PanelLayout): Weights
       if (flow.kind(n) !== 'contraction') continue
       const operand = constantOperand(flow, n)
       if (operand === undefined) continue
-      const layout = oriented(panel, operand.node, operand.order)
       const views: Node[] = []
       let base = operand.node
       while (flow.kind(base) === 'view') {
         views.unshift(base)
         base = base.inputs[0]
       }
+      const stored = storedOrder(base, views, operand.node, operand.order)
+      const layout = oriented(panel, operand.node, operand.order, stored)
       const whole = base.op === 'param' ? pulledBack(base, views, layout) : undefined
       const target = whole === undefined ? key(operand.node) : key(base)
       if (whole === undefined) own.add(target)

@@ -5,7 +5,7 @@ import type { Stmt } from '../../src/kernel/nest.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { isConst, of, symbolsOf } from '../../src/types/ix.ts'
 import { identityOf } from '../../src/kernel/build.ts'
-import { scalarType } from './access.ts'
+import { typeText } from './access.ts'
 import { numberText } from './numbers.ts'
 import { indent } from './text.ts'
 
@@ -26,8 +26,8 @@ export interface FoldCall {
 export function foldAt(body: readonly Stmt[], at: number): FoldCall | undefined {
   const stmts = body.slice(at, at + 6)
   const [store, first, some, second, result, loop] = stmts
-  if (stmts.length < 6 || store.k !== 'store' || store.buf.space !== 'workgroup' || store.at.length !== 1)
-    return undefined
+  if (stmts.length < 6 || store.k !== 'store' || store.buf.space !== 'workgroup') return undefined
+  if (store.at.length !== (store.axis === undefined ? 1 : 2)) return undefined
   const lane = symbolOf(store.at[0])
   if (lane === undefined) return undefined
   if (first.k !== 'barrier' || some.k !== 'if' || second.k !== 'barrier' || result.k !== 'var' || loop.k !== 'for')
@@ -52,8 +52,10 @@ export function subgroupFold(f: FoldCall, name: string, storage: string): readon
   const operation = subgroupFunctions[f.fold]
   const threads = isConst(f.buf.shape[0])
   if (operation === undefined || threads === undefined) return undefined
-  const of = scalarType(f.buf.of)
-  const neutral = numberText(identityOf(f.fold as 'add' | 'mul' | 'max' | 'min', f.buf.of), f.buf.of)
+  const { lanes } = f.value
+  const of = typeText(f.value.of, lanes)
+  const one = numberText(identityOf(f.fold as 'add' | 'mul' | 'max' | 'min', f.buf.of), f.buf.of)
+  const neutral = lanes === 1 ? one : `${of}(${one})`
   const [a, b] = ['own', `${storage}[i]`]
   const folded = { add: `${a} += ${b};`, mul: `${a} *= ${b};` }[f.fold as string] ?? `${a} = ${f.fold}(${a}, ${b});`
   return [

@@ -11,8 +11,8 @@
  */
 import { offsetOf } from '../../src/kernel/address.ts'
 import type { Buffer, KeptAs, Layout } from '../../src/kernel/buffer.ts'
-import type { Ix, Sym } from '../../src/types/ix.ts'
-import { add, con, floorDiv, mod, mul, of, sym } from '../../src/types/ix.ts'
+import type { Ix } from '../../src/types/ix.ts'
+import { add, con, floorDiv, mod, mul, sym } from '../../src/types/ix.ts'
 
 /** Rows that share a scale. */
 export const BLOCK = 32
@@ -48,9 +48,9 @@ export function keptLayout(k: number, n: number, as: KeptAs): Layout | undefined
 }
 
 /** The same of a buffer [K, N] whose sizes are symbols, multiples of a block and of 4. */
-export function namedLayout(k: Sym, n: Sym, kept: NonNullable<Layout['kept']>): Layout {
+export function namedLayout(k: Ix, n: Ix, kept: NonNullable<Layout['kept']>): Layout {
   const [a, b] = [sym('k', { lo: 0, hi: add(k, -1), role: 'loop' }), sym('n', { lo: 0, hi: add(n, -1), role: 'loop' })]
-  return { name: kept.as, axes: [a, b], offset: add(mul(a, n), b), size: mul(k, n), kept: { ...kept, stride: of(n) } }
+  return { name: kept.as, axes: [a, b], offset: add(mul(a, n), b), size: mul(k, n), kept: { ...kept, stride: n } }
 }
 
 /** Where an element lies: its word, its row in the word and its column, and the word of its scale with the row in that. */

@@ -4,6 +4,7 @@
  */
 import type { Buffer } from '../../src/kernel/buffer.ts'
 import { storageOf } from '../../src/kernel/address.ts'
+import type { Lanes, Scalar } from '../../src/kernel/expr.ts'
 import { local, newLocal } from '../../src/kernel/expr.ts'
 import type { For, NestKernel, Stmt } from '../../src/kernel/nest.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
@@ -12,7 +13,7 @@ import { effectsOf, extentOf, visitStmts } from '../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { con, isConst, mul, substitute } from '../../src/types/ix.ts'
 import type { Held } from './access.ts'
-import { arrayType, bindingLines, scalarType } from './access.ts'
+import { allocatedType, bindingLines, typeText, waysOf } from './access.ts'
 import type { FoldCall } from './folds.ts'
 import { subgroupFold } from './folds.ts'
 import type { MathHelper } from './math.ts'
@@ -108,14 +109,15 @@ export function printKernel(
   const effects = nests.map((n) => effectsOf(n.body))
   const writes = new Set(effects.flatMap((e) => [...e.writes]))
   const args = nests[0].args.map((a) => a.buffer)
+  const as = waysOf([...nests.map((n) => n.body), scheduled.tail?.stmts ?? []])
   const held = new Map(
     args.map((b, i): [Buffer, Held] => {
       const name = top.name(b.name)
       const parts = split[i]
       const alike = readers && b !== kernel.args[i].buffer && kernel.args[i].role === 'weight' && !b.layout?.kept
-      if (parts === undefined && !alike) return [b, { name }]
+      if (parts === undefined && !alike) return [b, { name, as: as(b) }]
       const numbered = parts?.map((_, n) => top.name(`${b.name}_${n}`)) ?? [name]
-      return [b, { name, split: { names: numbered, each: parts?.[0] ?? 0, read: top.name(`${b.name}_at`) } }]
+      return [b, { name, as: as(b), split: { names: numbered, each: parts?.[0] ?? 0, read: top.name(`${b.name}_at`) } }]
     }),
   )
   for (const s of kernel.params) known.set(s, dims.nameOf(s))
@@ -126,18 +128,23 @@ export function printKernel(
 
   const asked = new Set<MathHelper>()
   const helperNames = new Map<MathHelper, string>()
-  const helper = (h: MathHelper): string => {
+  const vectors = new Map<string, Part>()
+  const helper = (h: MathHelper, lanes: Lanes): string => {
     asked.add(h)
-    let made = helperNames.get(h)
-    if (made === undefined) helperNames.set(h, (made = top.name(mathHelpers[h].name)))
-    return made
+    let scalar = helperNames.get(h)
+    if (scalar === undefined) helperNames.set(h, (scalar = top.name(mathHelpers[h].name)))
+    if (lanes === 1) return scalar
+    const key = `${h}:${lanes}`
+    let made = vectors.get(key)
+    if (made === undefined) vectors.set(key, (made = vectorHelper(h, lanes, scalar, top)))
+    return made.name
   }
   const barrier = nests.some(passesStorage) ? ['storageBarrier(); workgroupBarrier();'] : ['workgroupBarrier();']
-  const parent: BlockParent = { names: top, known, held, bases: [], barrier, helper }
+  const parent: BlockParent = { names: top, known, held, as, bases: [], barrier, helper }
   const foldParts = new Map<string, Part>()
-  const shared = scheduled.variants.length > 1 ? printTail(scheduled.variants, top, parent) : undefined
+  const shared = scheduled.tail && printTail(scheduled.tail, top, parent)
   const printed = scheduled.variants.map((v) =>
-    printEntry(v, top, v.tail && shared ? { ...parent, call: { name: shared.name, tail: v.tail } } : parent, foldParts),
+    printEntry(v, top, v.calls && shared ? { ...parent, call: { name: shared.name, at: v.calls } } : parent, foldParts),
   )
   const usesDims = [shared, ...printed].some((p) => p?.lines.some((l) => l.includes('dims.')))
 
@@ -145,8 +152,8 @@ export function printKernel(
   const part = (name: string, lines: readonly string[]): Part => ({ name, text: `${lines.join('\n')}\n` })
   const helpers = withNeeds(asked).map((h) => {
     const { doc, params, result, body } = mathHelpers[h]
-    const lines = body.map((l) => l.replace(/\$(\w+)/g, (_, n: string) => helper(n as MathHelper)))
-    return part(helper(h), [comment(doc), `fn ${helper(h)}(${params}) -> ${result} {`, ...indent(lines), '}', ''])
+    const lines = body.map((l) => l.replace(/\$(\w+)/g, (_, n: string) => helper(n as MathHelper, 1)))
+    return part(helper(h, 1), [comment(doc), `fn ${helper(h, 1)}(${params}) -> ${result} {`, ...indent(lines), '}', ''])
   })
   let next = 1
   const bindings = args.flatMap((b, i) => {
@@ -159,10 +166,10 @@ export function printKernel(
     part('place', ['struct Place { @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u }', '']),
     ...(usesDims ? [part('dims', [dims.struct, '@group(0) @binding(0) var<uniform> dims: Dims;', ''])] : []),
     ...helpers,
+    ...vectors.values(),
     ...folded,
-    part(
-      scheduled.variants[0].tail ? 'contraction' : 'rest',
-      printed.flatMap((p, i) => [...(i > 0 ? [''] : []), ...p.lines]),
+    ...scheduled.variants.map(({ schedule }, i) =>
+      part(scheduled.tail ? schedule : 'rest', [...(i > 0 ? [''] : []), ...printed[i].lines]),
     ),
   ]
   const fixed = new Map([...(scheduled.constants ?? [])].map(([s, n]): [Sym, Ix] => [s, con(n)]))
@@ -172,6 +179,17 @@ export function printKernel(
     entries: printed.map((p) => ({ ...p.entry, groups: substitute(p.entry.groups, fixed) })),
     ...(scheduled.rows ? { rows: scheduled.rows } : {}),
   } // prettier-ignore
+}
+
+/** A function of ours for each lane of vectors. */
+function vectorHelper(h: MathHelper, lanes: Lanes, scalar: string, top: Names): Part {
+  const { name: called, params, result } = mathHelpers[h]
+  const given = params.split(', ').map((p) => p.split(': '))
+  const made = top.name(`${called.replace(/_f32$/, '')}_vec${lanes}`)
+  const of = (type: string): string => typeText(type as Scalar, lanes)
+  const each = [...'xyzw'.slice(0, lanes)].map((c) => `${scalar}(${given.map(([v]) => `${v}.${c}`).join(', ')})`)
+  const head = `fn ${made}(${given.map(([v, type]) => `${v}: ${of(type)}`).join(', ')}) -> ${of(result)}`
+  return { name: made, text: `${head} { return ${of(result)}(${each.join(', ')}); }\n\n` }
 }
 
 interface Shape {
@@ -212,12 +230,10 @@ function shapeOf(nest: NestKernel): Shape {
 
 /** What every variant does with a result, as a function. */
 function printTail(
-  variants: readonly Variant[],
+  tail: Tail,
   top: Names,
   parent: BlockParent,
-): { readonly name: string; readonly lines: readonly string[] } | undefined {
-  const tail = variants[0].tail
-  if (tail === undefined || variants.some((v) => v.tail === undefined)) return undefined
+): { readonly name: string; readonly lines: readonly string[] } {
   const name = top.name('finish')
   const b = openBlock(parent)
   const declare = (thing: Sym | Tail['value'], wish: string): string => {
@@ -227,17 +243,17 @@ function printTail(
   }
   const params = [
     ...tail.places.map((v) => `${declare(v, v.name)}: i32`),
-    `${declare(tail.value, tail.value.name)}: ${scalarType(tail.value.of)}`,
+    `${declare(tail.value, tail.value.name)}: ${typeText(tail.value.of, tail.value.lanes)}`,
   ]
   return { name, lines: [`fn ${name}(${params.join(', ')}) {`, ...indent(statements(tail.stmts, b)), '}'] }
 }
 
 /** A fold over the workgroup: its storage and a function of the thread and its value. */
 function printFold(f: FoldCall, storage: readonly string[], top: Names, parent: BlockParent): Part {
-  const of = scalarType(f.buf.of)
+  const of = typeText(f.value.of, f.value.lanes)
   const name = top.name(`${{ add: 'sum', mul: 'product' }[f.fold as string] ?? f.fold}_of_threads`)
   const b = openBlock(parent)
-  const value = newLocal('value', f.buf.of)
+  const value = newLocal('value', f.value.of, f.value.lanes)
   for (const [thing, wish] of [[f.lane, 'lane'], [value, 'value']] as const) b.known.set(thing, b.names.name(wish)) // prettier-ignore
   const [store, ...rest] = f.stmts
   const given = store.k === 'store' ? [{ ...store, e: local(value) }, ...rest] : f.stmts
@@ -265,9 +281,9 @@ function printEntry(
   const held = new Map(parent.held)
   const declared = new Map(
     shape.allocs.map((b) => {
-      const name = top.name(v.suffix === '' ? b.name : `${b.name}${v.suffix}`)
-      held.set(b, { name })
-      return [b, `var<workgroup> ${name}: ${arrayType(b)};`]
+      const made: Held = { name: top.name(v.suffix === '' ? b.name : `${b.name}${v.suffix}`), as: parent.as(b) }
+      held.set(b, made)
+      return [b, `var<workgroup> ${made.name}: ${allocatedType(b, made)};`]
     }),
   )
   const nameOf = (f: FoldCall): string => {

@@ -1,11 +1,11 @@
-/** Index polynomials and scalar expressions as WGSL: i32 positions, f32 values, truth values as bool (0 or 1 where stored). */
+/** Index polynomials and expressions as WGSL: i32 positions, f32 values, truth values as bool (0 or 1 where stored), and vectors of them. */
 import type { Buffer } from '../../src/kernel/buffer.ts'
-import type { BinaryFn, Expr, Local, UnaryFn } from '../../src/kernel/expr.ts'
+import type { BinaryFn, Expr, Lanes, Local, UnaryFn } from '../../src/kernel/expr.ts'
 import { noVectors } from '../../src/kernel/expr.ts'
 import type { Atom, Ix, Sym, Term } from '../../src/types/ix.ts'
 import { range } from '../../src/types/ix.ts'
 import type { AccessScope, Held, Store } from './access.ts'
-import { loadText, storeText } from './access.ts'
+import { component, loadText, storeText, typeText } from './access.ts'
 import type { Taken } from './kept-load.ts'
 import { keptText, takenText } from './kept-load.ts'
 import type { MathHelper } from './math.ts'
@@ -16,7 +16,8 @@ export interface Scope {
   readonly sym: (s: Sym) => string
   readonly local: (v: Local) => string
   readonly held: (b: Buffer) => Held
-  readonly helper: (h: MathHelper) => string
+  /** The name of a function of ours, of scalars or of each lane of vectors. */
+  readonly helper: (h: MathHelper, lanes: Lanes) => string
   /** The name of a word of kept weights, or of scales, that were read before, if they were. */
   readonly taken: (t: Taken) => string | undefined
   /** The name of a subexpression that was computed before, if it was. */
@@ -77,7 +78,7 @@ function atom(a: Atom, scope: Scope): Text {
     case 'mod': {
       const [x, y] = [ix(a.a, scope), ix(a.b, scope)]
       // Truncation is floor where the dividend is not negative.
-      if (range(a.a).lo < 0) return call(scope.helper(a.k === 'div' ? 'floor_div' : 'floor_mod'), x, y)
+      if (range(a.a).lo < 0) return call(scope.helper(a.k === 'div' ? 'floor_div' : 'floor_mod', 1), x, y)
       return infix(a.k === 'div' ? '/' : '%', P.mul, x, y)
     }
     case 'min':
@@ -151,50 +152,96 @@ function expr(e: Expr, scope: Scope): Text {
       if (e.f === 'neg') return negated(x)
       if (e.f === 'not') return { s: `!${within(x, P.unary)}`, p: P.unary }
       if (e.of === 'i32' && (e.f === 'floor' || e.f === 'ceil' || e.f === 'round')) return x
-      return call(plainUnary[e.f] ?? scope.helper(e.f as MathHelper), x)
+      return call(plainUnary[e.f] ?? scope.helper(e.f as MathHelper, e.lanes), x)
     }
-    case 'bin': {
-      const [a, b] = [expr(e.a, scope), expr(e.b, scope)]
-      const operator = operators[e.f]
-      // A number that differs from itself; WGSL lets compilers take for granted that there is none.
-      if (a.s === b.s && e.a.of === 'f32' && (e.f === 'eq' || e.f === 'ne')) {
-        const nan = call(scope.helper('is_nan'), a)
-        return e.f === 'ne' ? nan : { s: `!${nan.s}`, p: P.unary }
-      }
-      if (operator !== undefined) return infix(operator[0], operator[1], a, b, e.f === 'and' || e.f === 'or')
-      if (e.f === 'floordiv')
-        return e.of === 'i32' ? call(scope.helper('floor_div'), a, b) : call('floor', infix('/', P.mul, a, b))
-      if (e.f === 'mod') return call(scope.helper(e.of === 'i32' ? 'floor_mod' : 'float_mod'), a, b)
-      return call(e.f === 'pow' ? scope.helper('pow') : e.f, a, b)
-    }
+    case 'bin':
+      return binary(e, scope)
     case 'select':
       return call('select', expr(e.y, scope), expr(e.x, scope), expr(e.c, scope))
     case 'splat':
+      return splatText(e, scope)
     case 'vec':
+      return call(typeText(e.of, e.lanes), ...e.xs.map((x) => expr(x, scope)))
     case 'lane':
+      return component(expr(e.x, scope), e.i)
     case 'across':
+      return acrossText(e.f, e.x, scope)
     case 'pairs':
       return noVectors(e)
     case 'cast':
       return castText(e.of, e.x, scope)
   }
 }
-function castText(to: Expr['of'], x: Expr, scope: Scope): Text {
-  const text = expr(x, scope)
-  if (to === x.of) return text
-  if (to === 'bool') return infix('!=', P.compare, text, x.of === 'i32' ? atomText('0') : float(0))
-  const f = to === 'i32' ? 'i32' : 'f32'
-  if (x.of === 'bool')
-    return call('select', f === 'i32' ? integer(0) : float(0), f === 'i32' ? integer(1) : float(1), text)
-  if (x.of !== 'i32' && f === 'f32') return text
-  return call(f, text)
+type Of<K extends Expr['k']> = Expr & { readonly k: K }
+
+const splatText = (e: Of<'splat'>, scope: Scope): Text =>
+  call(typeText(e.of, e.lanes), ...(e.x.k === 'const' && e.x.value === 0 ? [] : [expr(e.x, scope)]))
+
+function binary(e: Of<'bin'>, scope: Scope): Text {
+  const operator = operators[e.f]
+  // Arithmetic takes a scalar beside a vector.
+  const mixes = operator !== undefined && (operator[1] === P.add || operator[1] === P.mul)
+  const a = mixes && e.a.k === 'splat' && e.b.k !== 'splat' ? expr(e.a.x, scope) : expr(e.a, scope)
+  const b = mixes && e.b.k === 'splat' && e.a.k !== 'splat' ? expr(e.b.x, scope) : expr(e.b, scope)
+  // A number that differs from itself; WGSL lets compilers take for granted that there is none.
+  if (a.s === b.s && e.a.of === 'f32' && (e.f === 'eq' || e.f === 'ne')) {
+    const nan = call(scope.helper('is_nan', e.lanes), a)
+    return e.f === 'ne' ? nan : { s: `!${nan.s}`, p: P.unary }
+  }
+  if (e.f === 'and' || e.f === 'or') {
+    if (e.lanes === 1) return infix(operator![0], operator![1], a, b, true)
+    return { s: `${within(a, P.unary)} ${e.f === 'and' ? '&' : '|'} ${within(b, P.unary)}`, p: P.or }
+  }
+  if (operator !== undefined) return infix(operator[0], operator[1], a, b)
+  if (e.f === 'floordiv')
+    return e.of === 'i32' ? call(scope.helper('floor_div', e.lanes), a, b) : call('floor', infix('/', P.mul, a, b))
+  if (e.f === 'mod') return call(scope.helper(e.of === 'i32' ? 'floor_mod' : 'float_mod', e.lanes), a, b)
+  return call(e.f === 'pow' ? scope.helper('pow', e.lanes) : e.f, a, b)
 }
 
+/** All lanes folded, in pairs. */
+function acrossText(f: Of<'across'>['f'], x: Expr, scope: Scope): Text {
+  if (f === 'add' && x.k === 'bin' && x.f === 'mul' && x.of === 'f32' && scope.shared(x) === undefined)
+    return call('dot', expr(x.a, scope), expr(x.b, scope))
+  const v = expr(x, scope)
+  if (f === 'add' && x.of === 'f32') return call('dot', v, atomText(`${typeText(x.of, x.lanes)}(1.0)`))
+  const join = (a: Text, b: Text): Text =>
+    f === 'add' || f === 'mul' ? infix(f === 'add' ? '+' : '*', f === 'add' ? P.add : P.mul, a, b) : call(f, a, b)
+  let level = Array.from({ length: x.lanes }, (_, i) => component(v, i))
+  while (level.length > 1) level = level.flatMap((y, i) => (i % 2 === 0 ? [join(y, level[i + 1])] : []))
+  return level[0]
+}
+
+function castText(to: Expr['of'], x: Expr, scope: Scope): Text {
+  const text = expr(x, scope)
+  const number = (n: number, of: Expr['of']): Text => {
+    const one = of === 'i32' ? integer(n) : float(n)
+    return x.lanes === 1 ? one : call(typeText(of, x.lanes), ...(n === 0 ? [] : [one]))
+  }
+  if (to === x.of) return text
+  if (to === 'bool') return infix('!=', P.compare, text, number(0, x.of))
+  if (x.of === 'bool') return call('select', number(0, to), number(1, to), text)
+  if (x.of !== 'i32' && to !== 'i32') return text
+  return call(typeText(to, x.lanes), text)
+}
+
+const accessIn = (scope: Scope): AccessScope => ({
+  ...scope,
+  helper: (h) => scope.helper(h, 1),
+  ix: (x) => ix(x, scope),
+})
+/** A store, or with `+=` of what is added to the element. A truth value is stored as 0 or 1. */
+export function storeIn(
+  s: Store,
+  e: Expr,
+  scope: Scope,
+  named: () => string,
+  operator: '=' | '+=' = '=',
+): readonly string[] {
+  const value = e.of === 'bool' ? castText('i32', e, scope) : expr(e, scope)
+  return storeText(s, value, accessIn(scope), operator, named)
+  /** A word of kept weights, or scales. */
+  export const takenIn = (t: Taken, scope: Scope): string => takenText(t, accessIn(scope)).s
+}
 /** A word of kept weights, or scales. */
 export const takenIn = (t: Taken, scope: Scope): string => takenText(t, accessIn(scope)).s
-const accessIn = (scope: Scope): AccessScope => ({ ...scope, ix: (x) => ix(x, scope) })
-/** A store, or with `+=` of what is added to the element. A truth value is stored as 0 or 1. */
-export function storeIn(s: Store, e: Expr, scope: Scope, operator: '=' | '+=' = '='): string {
-  const value = e.of === 'bool' ? castText('i32', e, scope) : expr(e, scope)
-  return storeText(s, value.s, accessIn(scope), operator)
-}

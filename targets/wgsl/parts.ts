@@ -3,7 +3,6 @@
  * that no vector lies across a cut. Kernels read them through a function of the element's place.
  */
 import { storageOf } from '../../src/kernel/address.ts'
-import type { Buffer } from '../../src/kernel/buffer.ts'
 import type { KernelArg } from '../../src/kernel/stage.ts'
 import type { DeviceProfile } from '../../src/program/profiles.ts'
 import type { HostStep, Module } from '../../src/program/types.ts'
@@ -69,12 +68,14 @@ export function splitOf({ kernels, programs }: Module, { limits }: DeviceProfile
 const allDispatches = (steps: readonly HostStep[]): (HostStep & { k: 'dispatch' })[] =>
   steps.flatMap((s) => (s.k === 'dispatch' ? s : allDispatches(s.body)))
 
-/** The function that reads an element of a weight in parts by its place. */
+/** The function that reads an element of a weight in parts by its place: elements of the type `type`, each `lanes` numbers. */
 export function readerLines(
-  of: Buffer['of'],
-  { names, each, read }: { readonly names: readonly string[]; readonly each: number; readonly read: string },
+  type: string,
+  split: { readonly names: readonly string[]; readonly each: number; readonly read: string },
+  lanes: 1 | 4,
 ): string[] {
-  const type = of === 'f32' || of === 'f64' ? 'f32' : 'i32'
+  const { names, read } = split
+  const each = split.each / lanes
   const last = names.length - 1
   if (last === 0) return [`fn ${read}(i: i32) -> ${type} { return ${names[0]}[i]; }`]
   return [

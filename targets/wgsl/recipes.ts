@@ -12,21 +12,24 @@ import { structureOf } from '../../src/kernel/structure.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { isConst } from '../../src/types/ix.ts'
 import { carried } from './recipes/carried.ts'
-import type { Tail } from './recipes/contraction.ts'
-import { few, productOf, rowsKept, tiled } from './recipes/contraction.ts'
+import type { Tail, TailCall } from './recipes/contraction.ts'
+import { productOf, tailOf } from './recipes/contraction.ts'
 import { each } from './recipes/each.ts'
 import type { Epilogue } from './recipes/epilogue.ts'
 import { epilogueOf } from './recipes/epilogue.ts'
 import { generic } from './recipes/generic.ts'
+import { matvec, rowsKept } from './recipes/matvec.ts'
 import { leftOf } from './recipes/prologue.ts'
 import { rows } from './recipes/rows.ts'
+import { tiled, tileRows } from './recipes/tiled.ts'
 
 export interface Variant {
   /** What follows the kernel's name: empty for the most general one. */
   readonly suffix: string
-  readonly schedule: 'tiled' | 'few' | 'rows' | 'carried' | 'each'
+  readonly schedule: 'tiled' | 'matvec' | 'rows' | 'carried' | 'each'
   readonly nest: NestKernel
-  readonly tail?: Tail
+  /** Where it does what the tail of all variants says. */
+  readonly calls?: readonly TailCall[]
   /** Taken when the number of rows is at most this. The last variant has none. */
   readonly upTo?: number
 }
@@ -35,6 +38,8 @@ export interface Scheduled {
   readonly rows?: Ix
   /** Sizes that the nests call by name, as parameters. */
   readonly constants?: ReadonlyMap<Sym, number>
+  /** What becomes of the sums of a contraction. */
+  readonly tail?: Tail
   readonly variants: readonly Variant[]
 }
 
@@ -67,9 +72,10 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
       const named = generic(plain, structure.epilogue)
       const p = named?.product ?? plain
       const count = isConst(p.rows.count)
-      const one: Variant = { suffix: '_one', schedule: 'few', ...few(p, 1), upTo: ONE }
-      const some: Variant = { suffix: '_few', schedule: 'few', ...few(p, FEW_ROWS), upTo: FEW }
-      const many: Variant = { suffix: '', schedule: 'tiled', ...tiled(p) }
+      const tail = tailOf(plain)
+      const one: Variant = { suffix: '_one', schedule: 'matvec', ...matvec(p, tail, 1), upTo: ONE }
+      const some: Variant = { suffix: '_few', schedule: 'matvec', ...matvec(p, tail, FEW_ROWS), upTo: FEW }
+      const many: Variant = { suffix: '', schedule: 'tiled', ...tiled(p, tail, tileRows(p)) }
       // What a kernel is used for decides which two it has; each more would be more code and more pipelines to compile.
       const wanted = { one: [one, some], many: [some, many], both: [one, many] }[options.used ?? 'many']
       const fits =
@@ -79,6 +85,7 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
       const { upTo: _, ...last } = fits[fits.length - 1]
       return {
         rows: p.rows.count,
+        tail,
         variants: [...fits.slice(0, -1), { ...last, suffix: '' }],
         ...(named ? { constants: named.constants } : {}),
       }
@@ -117,12 +124,14 @@ function withPrologue(given: StageKernel): Scheduled | undefined {
   if (left === undefined || structure.batch.length > 0) return undefined
   const p = { ...product, left }
   const constants = named ? { constants: named.constants } : {}
-  const most = rowsKept(left, FEW_ROWS)
+  const tail = tailOf(plain)
+  const most = rowsKept(p, FEW_ROWS)
   const count = isConst(p.rows.count)
-  const one: Variant = { suffix: '_one', schedule: 'few', ...few(p, 1), upTo: ONE }
+  const one: Variant = { suffix: '_one', schedule: 'matvec', ...matvec(p, tail, 1), upTo: ONE }
   if (most === 1 || (count !== undefined && count <= ONE)) {
     const { upTo: _, ...only } = one
-    return { ...constants, variants: [{ ...only, suffix: '' }] }
+    return { ...constants, tail, variants: [{ ...only, suffix: '' }] }
   }
-  return { ...constants, rows: p.rows.count, variants: [one, { suffix: '', schedule: 'few', ...few(p, most) }] }
+  const some: Variant = { suffix: '', schedule: 'matvec', ...matvec(p, tail, most) }
+  return { ...constants, tail, rows: p.rows.count, variants: [one, some] }
 }

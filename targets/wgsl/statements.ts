@@ -7,11 +7,11 @@ import type { For, Stmt } from '../../src/kernel/nest.ts'
 import { exprsOf, indicesOf, symbolsOfIx, visitExpr, visitStmts } from '../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { add, of, sub, valuesOf } from '../../src/types/ix.ts'
-import type { Held, Load } from './access.ts'
-import { arrayType, positionOf } from './access.ts'
+import type { Held, Load, Store } from './access.ts'
+import { allocatedType, positionOf } from './access.ts'
 import type { FoldCall } from './folds.ts'
 import { foldAt } from './folds.ts'
-import type { Tail } from './recipes/contraction.ts'
+import type { TailCall } from './recipes/contraction.ts'
 import type { Scope } from './numbers.ts'
 import { exprText, isPlain, ixText, storeIn, takenIn } from './numbers.ts'
 import type { Names } from './text.ts'
@@ -35,6 +35,7 @@ export interface Block {
   readonly known: Map<object, string>
   /** Buffers declared here or outside. */
   readonly held: Map<Buffer, Held>
+  readonly as: BlockParent['as']
   /** Sums that were computed before, innermost last. */
   readonly bases: Base[]
   /** Words of kept weights that were read before. */
@@ -48,16 +49,18 @@ export interface Folds {
   readonly nameOf: (f: FoldCall) => string
 }
 
-/** Statements that are a function of their own: where they begin, they are called. */
+/** A function, and the statements that are calls of it. */
 export interface Call {
   readonly name: string
-  readonly tail: Tail
+  readonly at: readonly TailCall[]
 }
 
 export interface BlockParent {
   readonly names: Names
   readonly known: ReadonlyMap<object, string>
   readonly held: ReadonlyMap<Buffer, Held>
+  /** How a buffer is to be declared. */
+  readonly as: (b: Buffer) => Held['as']
   readonly bases: readonly Base[]
   readonly words?: Words
   readonly barrier: readonly string[]
@@ -91,7 +94,8 @@ export function openBlock(parent: BlockParent, names: Names = parent.names.child
     },
   }
   const bases = [...parent.bases]
-  return { names, scope, known, held, bases, words, barrier: parent.barrier, call: parent.call, folds: parent.folds }
+  const { as, barrier, call, folds } = parent
+  return { names, scope, known, held, as, bases, words, barrier, call, folds }
 }
 
 const declare = (b: Block, thing: object, wish: string): string => {
@@ -104,12 +108,12 @@ export function statements(body: readonly Stmt[], b: Block): string[] {
   const lines: string[] = []
   const repeated = repeatedWords(body, b.words)
   for (let i = 0; i < body.length; i++) {
-    const { call } = b
     lines.push(...readWords(repeated.get(body[i]) ?? [], b))
-    if (call !== undefined && body[i] === call.tail.stmts[0]) {
-      const places = call.tail.places.map((v) => b.scope.sym(v))
-      lines.push(`${call.name}(${[...places, b.scope.local(call.tail.value)].join(', ')});`)
-      i += call.tail.stmts.length - 1
+    const call = b.call?.at.find((c) => c.stmts[0] === body[i])
+    if (call !== undefined) {
+      const given = [...call.places.map((x) => ixText(x, b.scope)), exprText(call.value, b.scope)]
+      lines.push(`${b.call!.name}(${given.join(', ')});`)
+      i += call.stmts.length - 1
       continue
     }
     const fold = b.folds && foldAt(body, i)
@@ -123,6 +127,12 @@ export function statements(body: readonly Stmt[], b: Block): string[] {
       i += fold.stmts.length - 1
       continue
     }
+    const next = body[i + 1]
+    if (isWhole(body[i], next, b)) {
+      lines.push(...vector(next, b))
+      i++
+      continue
+    }
     const run = runOf(body, i)
     if (run.length >= 3) {
       lines.push(...fill(run.map((s) => statement(s, b).join(' '))))
@@ -132,12 +142,26 @@ export function statements(body: readonly Stmt[], b: Block): string[] {
   return lines
 }
 
+/** A private vector, and the statement that sets all of it. */
+const isWhole = (s: Stmt, next: Stmt | undefined, b: Block): next is Store =>
+  s.k === 'alloc' && next?.k === 'store' && next.buf === s.buf && next.e.lanes === 4 && b.as(s.buf) === 'vector'
+function vector(s: Store, b: Block): string[] {
+  const { lines, inner } = share([s.e], b)
+  const e = exprText(s.e, inner.scope)
+  const name = b.names.name(s.buf.name)
+  b.held.set(s.buf, { name, as: 'vector' })
+  return [...lines, `var ${name} = ${e};`]
+}
+
 /** Statements of one kind that need no line of their own: accumulators, their updates, loads into locals. */
 function runOf(body: readonly Stmt[], from: number): readonly Stmt[] {
   const kind = body[from].k
   const simple = (s: Stmt): boolean =>
     s.k === kind &&
-    (kind === 'var' || kind === 'let' || kind === 'assign' || (s.k === 'store' && s.buf.space === 'private')) &&
+    (kind === 'var' ||
+      kind === 'let' ||
+      kind === 'assign' ||
+      (s.k === 'store' && (s.buf.space === 'private' || s.e.k === 'local'))) &&
     exprsOf(s).every((e) => sharedIn(e).length === 0 && (kind !== 'let' || operands(e).length === 0))
   let to = from
   while (to < body.length && simple(body[to])) to++
@@ -174,18 +198,24 @@ function statement(s: Stmt, b: Block): string[] {
     case 'store': {
       const { lines, inner } = share([s.e], b)
       const { e } = s
+      const named = (): string => inner.names.name(s.buf.name)
       const own =
-        e.k === 'bin' && e.f === 'add' && e.a.k === 'load' && e.a.buf === s.buf && e.a.at.every((x, i) => x === s.at[i])
-      return [...lines, own ? storeIn(s, e.b, inner.scope, '+=') : storeIn(s, e, inner.scope)]
+        e.k === 'bin' &&
+        e.f === 'add' &&
+        e.a.k === 'load' &&
+        e.a.buf === s.buf &&
+        e.a.axis === s.axis &&
+        e.a.at.every((x, i) => x === s.at[i])
+      return [...lines, ...(own ? storeIn(s, e.b, inner.scope, named, '+=') : storeIn(s, e, inner.scope, named))]
     }
     case 'if': {
       const { lines, inner } = share([s.c], b)
       return [...lines, ...braces(`if (${exprText(s.c, inner.scope)})`, statements(s.body, openBlock(parentOf(b))))]
     }
     case 'alloc': {
-      const name = b.names.name(s.buf.name)
-      b.held.set(s.buf, { name })
-      return [`var ${name}: ${arrayType(s.buf)};`]
+      const held: Held = { name: b.names.name(s.buf.name), as: b.as(s.buf) }
+      b.held.set(s.buf, held)
+      return [`var ${held.name}: ${allocatedType(s.buf, held)};`]
     }
     case 'barrier':
       return [...b.barrier]
@@ -198,6 +228,7 @@ const parentOf = (b: Block): BlockParent => ({
   names: b.names,
   known: b.known,
   held: b.held,
+  as: b.as,
   bases: b.bases,
   words: b.words,
   barrier: b.barrier,
@@ -243,8 +274,8 @@ function sharedIn(e: Expr): readonly Expr[] {
   return order.filter(
     (x) =>
       (uses.get(x) ?? 0) > 1 &&
-      !(x.k === 'const' || x.k === 'local' || x.k === 'index') &&
-      !(x.k === 'un' && x.f === 'neg' && x.x.k === 'local'),
+      !(x.k === 'const' || x.k === 'local' || x.k === 'index' || x.k === 'splat') &&
+      !(((x.k === 'un' && x.f === 'neg') || x.k === 'lane') && x.x.k === 'local'),
   )
 }
 
@@ -266,14 +297,14 @@ function share(es: readonly Expr[], b: Block): { readonly lines: readonly string
 
 function loop(s: For, b: Block): string[] {
   const lines: string[] = []
-  for (const { ix, name } of invariants(s, b.call)) {
+  for (const { ix, name } of invariants(s, b)) {
     const text = ixText(ix, b.scope)
     if (isPlain(text)) continue
     const base = b.names.name(`${name}_base`)
     lines.push(`let ${base} = ${text};`)
     b.bases.push({ ix, name: base })
   }
-  lines.push(...readWords(invariantWords(s, b.words, new Set(b.call?.tail.stmts)), b))
+  lines.push(...readWords(invariantWords(s, b.words, new Set(b.call?.at.flatMap((c) => c.stmts))), b))
   let hi = ixText(s.hi, b.scope)
   const lo = ixText(s.lo, b.scope)
   const inside = openBlock(parentOf(b))
@@ -288,22 +319,25 @@ function loop(s: For, b: Block): string[] {
 }
 
 /** The elements or words of the declared array that a load reads. */
-const positionsOf = (e: Load): readonly Ix[] => (e.buf.layout?.kept ? takenBy(e).map((t) => t.word) : [positionOf(e)])
+const positionsOf = (e: Load, held: Held): readonly Ix[] =>
+  e.buf.layout?.kept ? takenBy(e).map((t) => t.word) : [positionOf(e, held)]
 
 /** Parts of addresses inside a loop that it does not change, and a buffer to name each by. */
-function invariants(s: For, call: Call | undefined): readonly { readonly ix: Ix; readonly name: string }[] {
+function invariants(s: For, { call, held, as }: Block): readonly { readonly ix: Ix; readonly name: string }[] {
   const bound = new Set<Sym>([s.v])
   const accesses: { readonly buf: Buffer; readonly ix: Ix }[] = []
+  // What the loop allocates is declared later.
+  const heldAs = (buf: Buffer): Held => held.get(buf) ?? { name: '', as: as(buf) }
   const visit = (e: Expr): void =>
     visitExpr(e, (x) => {
-      if (x.k === 'load') accesses.push(...positionsOf(x).map((ix) => ({ buf: x.buf, ix })))
+      if (x.k === 'load') accesses.push(...positionsOf(x, heldAs(x.buf)).map((ix) => ({ buf: x.buf, ix })))
     })
-  const called = new Set<Stmt>(call?.tail.stmts)
+  const called = new Set<Stmt>(call?.at.flatMap((c) => c.stmts))
   visitStmts(s.body, (t, around) => {
     if (called.has(t) || around.some((x) => called.has(x))) return
     if (t.k === 'for' || t.k === 'bind') bound.add(t.v)
     exprsOf(t).forEach(visit)
-    if (t.k === 'store') accesses.push({ buf: t.buf, ix: positionOf(t) })
+    if (t.k === 'store') accesses.push({ buf: t.buf, ix: positionOf(t, heldAs(t.buf)) })
   })
   const found = new Map<Ix, string>()
   for (const { buf, ix } of accesses) {

@@ -11,7 +11,7 @@ const reserved = new Set(
     'partition pass patch pixelfragment precise precision premerge priv protected pub public readonly ref regardless register reinterpret_cast require resource restrict self set shared ' +
     'sizeof smooth snorm static static_assert static_cast std subroutine super target template this thread_local throw trait try type typedef typeid typename typeof union unless unorm ' +
     'unsafe unsized use using varying virtual volatile wgsl where with writeonly yield ' +
-    'f32 f16 i32 u32 bool vec2 vec3 vec4 vec3u vec2u vec4u vec4i vec4f unpack2x16float array atomic ptr mat4x4 sampler texture_2d function private workgroup uniform storage read write read_write ' +
+    'f32 f16 i32 u32 bool vec2 vec3 vec4 vec3u vec2u vec4u vec4i vec4f vec2i vec2f unpack2x16float array atomic ptr mat4x4 sampler texture_2d function private workgroup uniform storage read write read_write ' +
     'abs sign floor ceil round sqrt min max clamp select exp log pow sin cos tan tanh sinh cosh asin acos atan atan2 bitcast fma ldexp frexp dot cross length mix step sinh trunc fract ' +
     'workgroupBarrier storageBarrier all any arrayLength countOneBits degrees radians determinant distance exp2 log2 inverseSqrt normalize reflect refract saturate smoothstep transpose ' +
     'at thread dims Dims Place'

@@ -1,39 +1,37 @@
 /**
- * Contractions out[m, n] = sum over k of a[m, k] * b[k, n], with any number of axes in each place, and pointwise stages after them.
- *
- * `tiled`: a workgroup makes a 64 × 64 tile; 16 × 16 threads hold 4 × 4 sums each; slices of a and b pass through workgroup memory.
- * `few`: for few rows. A workgroup makes `rows` × 32 results; k is split over its threads, whose partial sums are added at the end,
- * so that every element of b is read once per `rows` rows.
- * Loads are clamped to the last row, column and k; stores are guarded.
+ * Contractions out[m, n] = sum over k of a[m, k] * b[k, n], with any number of axes in each place, and pointwise stages after them: what the
+ * recipes `tiled` and `matvec` share. Threads hold sums of four neighbouring columns as vectors; loads are clamped to the last row, column
+ * and k, stores are guarded.
  */
-import { offsetOf } from '../../../src/kernel/address.ts'
+import { offsetOf, termIx } from '../../../src/kernel/address.ts'
+import { asNonNegative, conjunction, conjuncts } from '../../../src/kernel/bounds.ts'
 import { newBuffer } from '../../../src/kernel/buffer.ts'
 import type { Expr, Local } from '../../../src/kernel/expr.ts'
-import { bin, cast, constant, index, load, local, newLocal } from '../../../src/kernel/expr.ts'
+import { bin, cast, constant, index, load, local, newLocal, select, splat, vec } from '../../../src/kernel/expr.ts'
 import type { NestKernel, Stmt } from '../../../src/kernel/nest.ts'
+import { IllegalSchedule, lanes } from '../../../src/kernel/schedule/index.ts'
 import type { StageKernel } from '../../../src/kernel/stage.ts'
 import type { Contraction, LoadExpr } from '../../../src/kernel/structure.ts'
-import { isUnit, loopSymbol, substituteExpr } from '../../../src/kernel/walk.ts'
-import type { Ix, Sym } from '../../../src/types/ix.ts'
-import { add, ceilDiv, coefficientOf, con, isConst, min, mod, mul, of, sub, sym } from '../../../src/types/ix.ts'
+import { copier, isUnit, loopSymbol, substituteExpr } from '../../../src/kernel/walk.ts'
+import type { Ix, IxLike, Sym } from '../../../src/types/ix.ts'
+import {
+  add,
+  ceilDiv,
+  coefficientOf,
+  con,
+  floorDiv,
+  isConst,
+  min,
+  mod,
+  mul,
+  of,
+  proveLe,
+  sub,
+} from '../../../src/types/ix.ts'
 import type { Epilogue } from './epilogue.ts'
-import type { Left } from './prologue.ts'
-import { below, bound, flatten, forLoop, serial } from './kit.ts'
+import { below, flatten, forLoop } from './kit.ts'
 import type { Flat } from './kit.ts'
-
-/**
- * What happens to one result: statements of a nest that are the same in all variants but for the row, column and value. A printer may
- * make them one function; `stmts` are the very objects in the nest.
- */
-export interface Tail {
-  readonly stmts: readonly Stmt[]
-  readonly places: readonly Sym[]
-  readonly value: Local
-}
-export interface Made {
-  readonly nest: NestKernel
-  readonly tail: Tail
-}
+import type { Left } from './prologue.ts'
 
 /** A contraction with its axes flattened. */
 export interface Product {
@@ -46,52 +44,208 @@ export interface Product {
   readonly depth: Flat
   /** What makes the left operand, where the kernel does so itself. `c.a` then reads no argument. */
   readonly left?: Left
+  /** The numbers of columns and of summands, where they are known. */
+  readonly known: { readonly columns: number | undefined; readonly depth: number | undefined }
 }
 export function productOf(kernel: StageKernel, c: Contraction, epilogue: Epilogue): Product {
-  return {
-    kernel,
-    c,
-    epilogue,
-    batch: flatten(c.batch),
-    rows: flatten(c.m),
-    columns: flatten(c.n),
-    depth: flatten(c.sum),
-  }
+  const [batch, rows, columns, depth] = [c.batch, c.m, c.n, c.sum].map(flatten)
+  const known = { columns: isConst(columns.count), depth: isConst(depth.count) }
+  return { kernel, c, epilogue, batch, rows, columns, depth, known }
 }
 
-const TILE = 64
-export const SIDE = 16
-const PER = TILE / SIDE
+export type Syms = ReadonlyMap<Sym, Ix>
+export const join = (...maps: readonly Syms[]): Syms => new Map(maps.flatMap((m) => [...m]))
+export const accumulator = (p: Product): Expr['of'] =>
+  p.c.stage.body.k === 'reduce' ? p.c.stage.body.e.of : p.c.stage.out.of
+export const range = (n: number): readonly number[] => Array.from({ length: n }, (_, i) => i)
 
-type Syms = ReadonlyMap<Sym, Ix>
-const join = (...maps: readonly Syms[]): Syms => new Map(maps.flatMap((m) => [...m]))
-const accumulator = (p: Product): Expr['of'] => (p.c.stage.body.k === 'reduce' ? p.c.stage.body.e.of : p.c.stage.out.of)
-const operand = (p: Product, e: LoadExpr, syms: Syms): Expr => cast(accumulator(p), substituteExpr(e, syms))
+/** The number of vectors of four columns in a row of results. */
+export const vectorsOf = (p: Product): Ix => ceilDiv(p.columns.count, 4)
+
+// ---- results ----
+
+/**
+ * What becomes of four sums: the same in all variants of a kernel but for the place and value, so that it is printed as one function. `stmts`
+ * are in terms of `places` (batch element if there are any, row, vector of columns) and `value`.
+ */
+export interface Tail {
+  readonly places: readonly Sym[]
+  readonly value: Local
+  readonly stmts: readonly Stmt[]
+}
+/** Where a nest does that: `stmts` are the very objects in the nest. */
+export interface TailCall {
+  readonly stmts: readonly Stmt[]
+  readonly places: readonly Ix[]
+  readonly value: Expr
+}
+
+export function tailOf(p: Product): Tail {
+  const type = accumulator(p)
+  const places = [
+    ...(p.c.batch.length > 0 ? [loopSymbol('batch', p.batch.count)] : []),
+    loopSymbol('row', p.rows.count),
+    loopSymbol('column4', vectorsOf(p)),
+  ]
+  const [row, column4] = places.slice(-2)
+  const at = (c: Ix): Syms =>
+    join(
+      p.c.batch.length > 0 ? p.batch.at(places[0]) : new Map(),
+      p.rows.at(row),
+      p.columns.at(add(mul(4, column4), c)),
+    )
+  const value = newLocal('sums', type, 4)
+  const sums = newBuffer('each', type, 'private', [con(4)])
+  const c = loopSymbol('c', 4)
+  const sum = newLocal('sum', type)
+  const one: Stmt[] = [
+    { k: 'let', v: sum, e: load(sums, [of(c)]) },
+    ...p.epilogue(at(of(c)), scaled(p, local(sum), at(of(c)))),
+  ]
+  if (isConst(mod(p.columns.count, 4)) === 0) {
+    try {
+      const loops = [...places].reverse().reduce<Stmt>((s, v) => forLoop('serial', v, [s]), forLoop('serial', c, one))
+      const [first, ...rest] = innermost(lanes({ ...p.kernel, body: [loops] }, c).body, places.length)
+      // Stores of some lanes only are not known to be in range.
+      if (first.k === 'let' && !rest.some(isMask)) return { places, value: first.v, stmts: rest.map(plainly) }
+    } catch (e) {
+      if (!(e instanceof IllegalSchedule)) throw e
+    }
+  }
+  const each = below(add(mul(4, column4), c), p.columns.count, one)
+  return {
+    places,
+    value,
+    stmts: [
+      { k: 'alloc', buf: sums },
+      { k: 'store', buf: sums, at: [con(0)], e: local(value), axis: 0 },
+      forLoop('serial', c, each),
+    ],
+  }
+}
+/** `4 * column4 < 768` as `column4 < 192`. */
+function plainly(s: Stmt): Stmt {
+  if (s.k !== 'if') return s
+  const c = conjuncts(s.c).map((e) => {
+    const d = asNonNegative(e)
+    if (d === undefined || d.terms.some((t) => t.atoms.length > 0 && t.coef % 4 !== 0)) return e
+    const y = floorDiv(d, 4)
+    const side = (sign: number): Ix =>
+      y.terms.filter((t) => Math.sign(t.coef) === sign).reduce<Ix>((x, t) => add(x, mul(sign, termIx(t))), con(0))
+    const [less, more] = [side(-1), side(1)]
+    return isConst(more) === undefined
+      ? bin('le', index(less), index(more))
+      : bin('lt', index(less), index(add(more, 1)))
+  })
+  return { ...s, c: conjunction(c)!, body: s.body.map(plainly) }
+}
+const isMask = (s: Stmt): boolean => (s.k === 'let' && s.v.of === 'bool') || (s.k === 'if' && s.body.some(isMask))
+const innermost = (body: readonly Stmt[], depth: number): readonly Stmt[] =>
+  depth === 0 || body[0].k !== 'for' ? body : innermost(body[0].body, depth - 1)
+
+/** The sum with the factors that no reduction axis occurs in. */
 const scaled = (p: Product, sum: Expr, syms: Syms): Expr =>
   cast(
     p.c.stage.out.of,
     p.c.scale.reduce((x, s) => bin('mul', x, substituteExpr(s, syms)), sum),
   )
-/** The end of a result's way: `value` is the whole sum. */
-function tailOf(p: Product, batch: Sym | undefined, row: Sym, column: Sym, syms: Syms, value: Local): Tail {
-  return {
-    stmts: p.epilogue(syms, scaled(p, local(value), syms)),
-    places: [...(batch ? [batch] : []), row, column],
-    value,
-  }
+
+/** The tail at a place, for a nest. */
+export function callTail(tail: Tail, places: readonly Ix[], value: Expr): TailCall {
+  const copy = copier(new Map(tail.places.map((v, i) => [v, places[i]])))
+  const given: Stmt = { k: 'let', v: tail.value, e: value }
+  return { stmts: [given, ...tail.stmts].map(copy.stmt), places, value }
 }
-const zero = (p: Product): Expr => constant(0, accumulator(p))
+
+export interface Made {
+  readonly nest: NestKernel
+  readonly calls: readonly TailCall[]
+}
+
+// ---- operands ----
+
+/** One element of an operand. */
+export const operand = (p: Product, e: LoadExpr, syms: Syms): Expr => cast(accumulator(p), substituteExpr(e, syms))
+
+/** Four elements of an operand as a vector: one load where they lie side by side. */
+export function four(p: Product, e: LoadExpr, at: (i: number) => Syms): Expr {
+  const loads = range(4).map((i) => substituteExpr(e, at(i)) as LoadExpr)
+  const [first] = loads
+  const axis = first.at.findIndex((x, d) => isConst(sub(loads[1].at[d], x)) === 1)
+  const neighbours = loads.every(
+    (l, i) =>
+      l.at.every((x, d) => isConst(sub(x, first.at[d])) === (d === axis ? i : 0)) &&
+      isConst(sub(offsetOf(l.buf, l.at), offsetOf(first.buf, first.at))) === i,
+  )
+  const value = axis >= 0 && neighbours ? load(first.buf, first.at, { lanes: 4, axis }) : vec(loads)
+  return cast(accumulator(p), value)
+}
+
+/** Whether the innermost of the axes moves through storage one element at a time. */
+export function isUnitStride(e: LoadExpr, axes: readonly Sym[]): boolean {
+  const last = axes[axes.length - 1]
+  return last !== undefined && coefficientOf(offsetOf(e.buf, e.at), last)?.coef === con(1)
+}
+
+/** `x`, or the last valid index, where it may be beyond. */
+export const clamp = (x: Ix, count: Ix): Ix => (proveLe(add(x, 1), count) ? x : min(x, sub(count, 1)))
+
+/** Elements 4 * k4 … 4 * k4 + 3 along the summed axes; zeros beyond the last where `ends`. */
+export function fourDeep(p: Product, e: LoadExpr, at: Syms, k4: Ix, ends: boolean): Expr {
+  const { count } = p.depth
+  const first = mul(4, k4)
+  const zero = constant(0, accumulator(p))
+  if (isConst(mod(count, 4)) !== 0) {
+    const one = (k: Ix): Expr => operand(p, e, join(at, p.depth.at(clamp(k, count))))
+    return vec(
+      range(4).map((i) => {
+        const k = add(first, i)
+        return ends ? select(bin('lt', index(k), index(count)), one(k), zero) : one(k)
+      }),
+    )
+  }
+  const within = clamp(k4, ceilDiv(count, 4))
+  const value = four(p, e, (i) => join(at, p.depth.at(add(mul(4, within), i))))
+  return ends && within !== k4 ? select(bin('lt', index(first), index(count)), value, splat(zero, 4)) : value
+}
+
+/** Whether vectors of four along the summed axes lie in storage as such, at whole vectors. */
+export function liesDeep(p: Product, e: LoadExpr, axes: readonly Sym[]): boolean {
+  if (isConst(mod(p.depth.count, 4)) !== 0 || !isUnitStride(e, p.c.sum) || isUnitStride(e, axes)) return false
+  const k4 = loopSymbol('k4', ceilDiv(p.depth.count, 4))
+  const value = fourDeep(p, e, new Map(), of(k4), false)
+  return value.k === 'load' && value.lanes === 4 && isConst(mod(offsetOf(value.buf, value.at), 4)) === 0
+}
+
+/** Element `k` of the summed axes at columns 4 * column4 … 4 * column4 + 3. */
+export const fourWide = (p: Product, batch: Syms, column4: Ix, k: Ix): Expr =>
+  four(p, p.c.b, (i) => join(batch, p.columns.at(clampColumn(p, column4, i)), p.depth.at(clamp(k, p.depth.count))))
+/** A column that is not beyond the last, where `column4` is not. */
+export const clampColumn = (p: Product, column4: Ix, i: number): Ix => {
+  const column = add(mul(4, column4), i)
+  return isConst(mod(p.columns.count, 4)) === 0 ? column : clamp(column, p.columns.count)
+}
+
+/** `sum + a * b`, where `a` may be a scalar beside vectors. */
+export const plusProduct = (sum: Local, a: Expr, b: Expr): Stmt => ({
+  k: 'assign',
+  v: sum,
+  e: bin('add', local(sum), bin('mul', splat(a, sum.lanes), b)),
+})
+
+// ---- workgroups ----
 
 /** The workgroups: one per tile of columns, rows, and batch element. */
-interface Grid {
+export interface Grid {
   readonly x: Ix
   readonly y: Ix
   readonly batch: Syms
-  readonly batchSym: Sym | undefined
+  /** The batch element, if there are any. */
+  readonly place: readonly Ix[]
   readonly wrap: (body: readonly Stmt[]) => readonly Stmt[]
 }
-function gridOf(p: Product, rowsPer: number, columnsPer: number): Grid {
-  const x = loopSymbol('tile_n', ceilDiv(p.columns.count, columnsPer))
+export function gridOf(p: Product, rowsPer: number, vectorsPer: IxLike): Grid {
+  const x = loopSymbol('tile_n', ceilDiv(vectorsOf(p), vectorsPer))
   const y = loopSymbol('tile_m', ceilDiv(p.rows.count, rowsPer))
   const z = loopSymbol('batch', p.batch.count)
   const batched = p.c.batch.length > 0
@@ -107,159 +261,7 @@ function gridOf(p: Product, rowsPer: number, columnsPer: number): Grid {
   return {
     x: at(x), y: at(y),
     batch: batched ? p.batch.at(z) : new Map(),
-    batchSym: batched ? z : undefined,
+    place: batched ? [of(z)] : [],
     wrap: (body) => loops.reduce<readonly Stmt[]>((b, [kind, v]) => [forLoop(kind, v, b)], body),
   } // prettier-ignore
-}
-
-export function tiled(p: Product): Made {
-  const g = gridOf(p, TILE, TILE)
-  const type = accumulator(p)
-  const [lx, ly] = [loopSymbol('lx', SIDE), loopSymbol('ly', SIDE)]
-  const depth = p.depth.count
-  const whole = isConst(mod(depth, SIDE)) === 0
-  const k0 = sym('k0', { lo: 0, hi: sub(depth, whole ? SIDE : 1), role: 'loop', multipleOf: SIDE })
-  // One column more than needed, so that threads of different rows do not meet in one memory bank.
-  const a = newBuffer('tile_a', type, 'workgroup', [con(TILE), con(SIDE + 1)])
-  const b = newBuffer('tile_b', type, 'workgroup', [con(SIDE), con(TILE + 1)])
-
-  const copy = (
-    e: LoadExpr,
-    axis: Flat,
-    first: Ix,
-    own: readonly Sym[],
-    put: (line: Ix, k: Ix, e: Expr) => Stmt,
-  ): Stmt => {
-    const u = loopSymbol('u', PER)
-    const alongK = isUnitStride(e, p.c.sum) || !isUnitStride(e, own)
-    // Neighbouring threads read neighbouring elements.
-    const line = add(alongK ? ly : lx, mul(SIDE, of(u)))
-    const k = of(alongK ? lx : ly)
-    const at = bound(own === p.c.m ? 'row' : 'column', clamp(add(first, line), axis.count, TILE), axis.count)
-    const deep = bound('ki', whole ? add(k0, k) : min(add(k0, k), sub(depth, 1)), depth)
-    const value = operand(p, e, join(g.batch, axis.at(at.v), p.depth.at(deep.v)))
-    return serial(u, [at.stmt, deep.stmt, put(line, k, value)])
-  }
-  const copies = [
-    copy(p.c.a, p.rows, mul(TILE, g.y), p.c.m, (m, k, e) => ({ k: 'store', buf: a, at: [m, k], e })),
-    copy(p.c.b, p.columns, mul(TILE, g.x), p.c.n, (n, k, e) => ({ k: 'store', buf: b, at: [k, n], e })),
-  ]
-
-  // Loops of constant length over a private array: every driver unrolls them into registers.
-  const acc = newBuffer('acc', type, 'private', [con(PER), con(PER)])
-  const square = (each: (r: Sym, c: Sym) => readonly Stmt[], before: (r: Sym) => readonly Stmt[] = () => []): Stmt => {
-    const [r, c] = [loopSymbol('r', PER), loopSymbol('c', PER)]
-    return serial(r, [...before(r), serial(c, each(r, c))])
-  }
-  const k = loopSymbol('ki', SIDE)
-  const left = newLocal('a', type)
-  const step = square(
-    (r, c) => {
-      const product = bin('mul', local(left), load(b, [of(k), add(lx, mul(SIDE, of(c)))]))
-      return [{ k: 'store', buf: acc, at: [of(r), of(c)], e: bin('add', load(acc, [of(r), of(c)]), product) }]
-    },
-    (r) => [{ k: 'let', v: left, e: load(a, [add(ly, mul(SIDE, of(r))), of(k)]) }],
-  )
-  const inner = { ...forLoop('serial', k, [step], 0, whole ? SIDE : min(SIDE, sub(depth, k0))), reduces: true }
-  const slices: Stmt = {
-    ...forLoop('serial', k0, [...copies, { k: 'barrier' }, inner, { k: 'barrier' }], 0, depth, SIDE),
-    reduces: true,
-  }
-
-  const [r, c] = [loopSymbol('r', PER), loopSymbol('c', PER)]
-  const row = bound('row', add(mul(TILE, g.y), ly, mul(SIDE, of(r))), mul(TILE, ceilDiv(p.rows.count, TILE)))
-  const column = bound('column', add(mul(TILE, g.x), lx, mul(SIDE, of(c))), mul(TILE, ceilDiv(p.columns.count, TILE)))
-  const syms = join(g.batch, p.rows.at(row.v), p.columns.at(column.v))
-  const sum = newLocal('sum', type)
-  const tail = tailOf(p, g.batchSym, row.v, column.v, syms, sum)
-  const store: Stmt[] = [{ k: 'let', v: sum, e: load(acc, [of(r), of(c)]) }, ...tail.stmts]
-  const results = serial(r, [
-    row.stmt,
-    ...below(of(row.v), p.rows.count, [serial(c, [column.stmt, ...below(of(column.v), p.columns.count, store)])]),
-  ])
-  const zeros = square((r, c) => [{ k: 'store', buf: acc, at: [of(r), of(c)], e: zero(p) }])
-  const thread: Stmt[] = [{ k: 'alloc', buf: acc }, zeros, slices, results]
-  const threads = forLoop('local.y', ly, [forLoop('local.x', lx, thread)])
-  return { nest: { ...p.kernel, body: g.wrap([{ k: 'alloc', buf: a }, { k: 'alloc', buf: b }, threads]) }, tail }
-}
-
-/** Rows at a time that `few` can keep in workgroup memory, at most `wanted`, where it makes them itself. */
-export function rowsKept(left: Left, wanted: number): number {
-  const [columns, slices] = FEW_THREADS
-  const rest = 16384 - left.scratch(columns * slices)
-  return Math.max(1, Math.min(wanted, Math.floor(rest / (4 * (left.length + columns * slices)))))
-}
-/** Columns of a workgroup of `few`, and slices of k. */
-const FEW_THREADS = [32, 8] as const
-
-export function few(p: Product, rows: number): Made {
-  const [columns, slices] = FEW_THREADS
-  const g = gridOf(p, rows, columns)
-  const type = accumulator(p)
-  const [lx, ly] = [loopSymbol('lx', columns), loopSymbol('ly', slices)]
-  const column = bound('column', clamp(add(mul(columns, g.x), lx), p.columns.count, columns), p.columns.count)
-  const row = range(rows).map((i) =>
-    bound(rows === 1 ? 'row' : `row${i}`, clamp(add(mul(rows, g.y), i), p.rows.count, rows), p.rows.count),
-  )
-  const sums = row.map((_, i) => newLocal(rows === 1 ? 'acc' : `acc${i}`, type))
-  const k = loopSymbol('ki', p.depth.count)
-  const weight = newLocal('b', type)
-  const first = mul(rows, g.y)
-  const threads = columns * slices
-  const lane = bound('lane', add(lx, mul(columns, ly)), threads)
-  const made = p.left?.make({ rows, first, tile: g.x, lane: lane.v, threads })
-  const a = made?.a ?? p.c.a
-  const step: Stmt[] = [
-    { k: 'let', v: weight, e: operand(p, p.c.b, join(g.batch, p.columns.at(column.v), p.depth.at(k))) },
-    ...sums.map((v, r): Stmt => {
-      const x = operand(p, a, join(g.batch, p.rows.at(row[r].v), p.depth.at(k)))
-      return { k: 'assign', v, e: bin('add', local(v), bin('mul', x, local(weight))) }
-    }),
-  ]
-  const partial = newBuffer('partial', type, 'workgroup', [con(rows), con(slices), con(columns)])
-  const total = newLocal('sum', type)
-  const s = loopSymbol('s', slices)
-  // The threads of the first slice finish the results.
-  const r = loopSymbol('r', rows)
-  const at = rows === 1 ? con(0) : of(r)
-  const last = bound('row', add(mul(rows, g.y), at), mul(rows, ceilDiv(p.rows.count, rows)))
-  const out = bound('column', add(mul(columns, g.x), lx), mul(columns, ceilDiv(p.columns.count, columns)))
-  const syms = join(g.batch, p.rows.at(last.v), p.columns.at(out.v))
-  const tail = tailOf(p, g.batchSym, last.v, out.v, syms, total)
-  const finish: Stmt[] = [
-    { k: 'var', v: total, e: zero(p) },
-    {
-      ...serial(s, [{ k: 'assign', v: total, e: bin('add', local(total), load(partial, [at, of(s), of(lx)])) }]),
-      reduces: true,
-    },
-    ...tail.stmts,
-  ]
-  const each = [last.stmt, ...below(of(last.v), p.rows.count, finish)]
-  const thread: Stmt[] = [
-    ...(made ? [lane.stmt, ...made.stmts] : []),
-    column.stmt,
-    ...row.map((x) => x.stmt),
-    ...sums.map((v): Stmt => ({ k: 'var', v, e: zero(p) })),
-    { ...forLoop('serial', k, step, of(ly), p.depth.count, slices), reduces: true },
-    ...sums.map((v, r): Stmt => ({ k: 'store', buf: partial, at: [con(r), of(ly), of(lx)], e: local(v) })),
-    { k: 'barrier' },
-    {
-      k: 'if',
-      c: bin('eq', index(of(ly)), constant(0, 'i32')),
-      body: [out.stmt, ...below(of(out.v), p.columns.count, rows === 1 ? each : [serial(r, each)])],
-    },
-  ]
-  const band = forLoop('local.y', ly, [forLoop('local.x', lx, thread)])
-  return { nest: { ...p.kernel, body: g.wrap([{ k: 'alloc', buf: partial }, ...(made?.allocs ?? []), band]) }, tail }
-}
-
-const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
-
-/** `x`, or the last valid index; as it is where tiles of `tile` fit evenly. */
-const clamp = (x: Ix, count: Ix, tile: number): Ix => (isConst(mod(count, tile)) === 0 ? x : min(x, sub(count, 1)))
-
-/** Whether the innermost of the axes moves through storage one element at a time. */
-function isUnitStride(e: LoadExpr, axes: readonly Sym[]): boolean {
-  const last = axes[axes.length - 1]
-  return last !== undefined && coefficientOf(offsetOf(e.buf, e.at), last)?.coef === con(1)
 }

@@ -16,7 +16,6 @@ import { add, isConst, mul, of, sym } from '../../../src/types/ix.ts'
 import { linearise } from '../../../src/types/shape.ts'
 import { COLUMNS, namedLayout, rowsTogether } from '../kept.ts'
 import type { Product } from './contraction.ts'
-import { SIDE } from './contraction.ts'
 
 export interface Generic {
   readonly product: Product
@@ -40,22 +39,23 @@ export function generic(p: Product, epilogue: readonly Stage[], split?: Split): 
   // What is kept in fewer bits is addressed by its words: whole ones only, and blocks.
   const kept = b.buf.layout?.kept
   if (a.buf.layout?.kept || (kept && kept.rows !== K)) return undefined
-  const depth = sym('K', { lo: 1, role: 'param', multipleOf: kept ? rowsTogether(kept.as) : K % SIDE === 0 ? SIDE : 1 })
-  const columns = sym('N', { lo: 1, role: 'param', multipleOf: kept ? COLUMNS : 1 })
-  const left = newBuffer('a', a.buf.of, 'global', [p.rows.count, of(depth)])
-  const right = newBuffer('b', b.buf.of, 'global', [of(depth), of(columns)], kept && namedLayout(depth, columns, kept))
+  const depth = sizeOf('K', K, Math.max(K % 16 === 0 ? 16 : 1, kept ? rowsTogether(kept.as) : 1))
+  const columns = sizeOf('N', N, kept ? COLUMNS : 1)
+  const left = newBuffer('a', a.buf.of, 'global', [p.rows.count, depth.count])
+  const layout = kept && namedLayout(depth.count, columns.count, kept)
+  const right = newBuffer('b', b.buf.of, 'global', [depth.count, columns.count], layout)
   const stand = new Map<Buffer, Buffer>([[b.buf, right], ...(split ? standIns(split) : [[a.buf, left] as const])])
   const renamed = mapper({ load: (b, at, v) => (stand.has(b) ? load(stand.get(b)!, at, v) : undefined) })
   const args = p.kernel.args.map((x): KernelArg => ({ ...x, buffer: stand.get(x.buffer) ?? x.buffer }))
   return {
     product: {
       ...p,
-      kernel: { ...p.kernel, args, params: [...p.kernel.params, depth, columns] },
+      kernel: { ...p.kernel, args, params: [...p.kernel.params, depth.v, columns.v] },
       c: { ...p.c, a: split ? a : (load(left, [flat(m), k]) as typeof a), b: load(right, [k, flat(n)]) as typeof b },
-      columns: { ...p.columns, count: of(columns) },
-      depth: { ...p.depth, count: of(depth) },
+      columns: { ...p.columns, count: columns.count },
+      depth: { ...p.depth, count: depth.count },
     },
-    constants: new Map([[depth, K], [columns, N]]),
+    constants: new Map([[depth.v, depth.value], [columns.v, columns.value]]),
     ...(split ? { split: { ...split, rows: { ...split.rows, stages: split.rows.stages.map((s) => mapStage(s, renamed)) } } } : {}),
   } // prettier-ignore
 }
@@ -68,4 +68,15 @@ function standIns({ rows, rest }: Split): (readonly [Buffer, Buffer])[] {
   return rows.args
     .filter(({ buffer }) => own.has(buffer) && !others.has(buffer))
     .map(({ buffer: b }, i) => [b, newBuffer(`x${i + 1}`, b.of, 'global', b.shape, b.layout)])
+}
+
+/** A size by name, of which it is known that it is a multiple. Counted in vectors of four where it is made of them: `K4` of 4 numbers each. */
+function sizeOf(
+  name: string,
+  size: number,
+  multiple: number,
+): { readonly v: Sym; readonly value: number; readonly count: Ix } {
+  const per = size % 4 === 0 ? 4 : 1
+  const v = sym(per === 4 ? `${name}4` : name, { lo: 1, role: 'param', multipleOf: Math.max(1, multiple / per) })
+  return { v, value: size / per, count: mul(per, v) }
 }

@@ -32,6 +32,12 @@ export function bound(name: string, ix: Ix, extent: IxLike): { readonly v: Sym; 
   return { v, stmt: { k: 'bind', v, ix } }
 }
 
+/** A name for a value. */
+export function named(name: string, e: Expr): { readonly stmt: Stmt; readonly e: Expr } {
+  const v = newLocal(name, e.of, e.lanes)
+  return { stmt: { k: 'let', v, e }, e: local(v) }
+}
+
 /** Several axes as one: their number of points, and the coordinates of one. */
 export interface Flat {
   readonly count: Ix
@@ -56,11 +62,11 @@ export interface Scratch {
 export const newScratch = (threads: number): Scratch => ({ threads, buffers: new Map() })
 export const allocations = (s: Scratch): Stmt[] => [...s.buffers.values()].map((buf) => ({ k: 'alloc', buf }))
 
-function scratchOf(s: Scratch, name: string, of: Local['of'], size: number): Buffer {
-  const key = `${name}:${of}`
-  let buf = s.buffers.get(key)
+function scratchOf(s: Scratch, name: string, { of, lanes }: Expr, size: number): Buffer {
+  const own = `${name}${of === 'f32' ? '' : `_${of}`}${lanes === 1 ? '' : `_vec${lanes}`}`
+  let buf = s.buffers.get(own)
   if (buf === undefined)
-    s.buffers.set(key, (buf = newBuffer(of === 'f32' ? name : `${name}_${of}`, of, 'workgroup', [con(size)])))
+    s.buffers.set(own, (buf = newBuffer(own, of, 'workgroup', [con(size), ...(lanes === 1 ? [] : [con(lanes)])])))
   return buf
 }
 
@@ -69,7 +75,7 @@ const groupsOf = (threads: number): number => 2 ** Math.floor(Math.log2(threads)
 
 /**
  * Folds one value per thread `lane` over the workgroup, in two levels (two barriers). Every thread gets the result. The scratch may be
- * used again by the next fold: what one fold reads last, the next one writes only after a barrier.
+ * used again by the next fold: what one fold reads last, the next one writes only after a barrier. A vector is folded lane by lane.
  * For `argmax`, `value` is what is compared and `at` the index: the first largest wins.
  */
 export function foldThreads(
@@ -90,20 +96,25 @@ export function foldThreads(
     const own = i === 1 && e.of === value.of ? '_at' : ''
     return {
       first: e,
-      all: scratchOf(s, `folded${own}`, e.of, s.threads),
-      some: scratchOf(s, `parts${own}`, e.of, groups),
+      all: scratchOf(s, `folded${own}`, e, s.threads),
+      some: scratchOf(s, `parts${own}`, e, groups),
     }
   })
+  // A vector lies along an axis of its own.
+  const { lanes } = value
+  const cell = (buf: Buffer, i: Ix): Expr => (lanes === 1 ? load(buf, [i]) : load(buf, [i, con(0)], { lanes, axis: 1 }))
+  const put = (buf: Buffer, e: Expr): Stmt =>
+    lanes === 1 ? { k: 'store', buf, at: [of(lane)], e } : { k: 'store', buf, at: [of(lane), con(0)], e, axis: 1 }
   const level = (
     from: 'all' | 'some',
     start: IxLike,
     count: number,
     label: string,
   ): { stmts: Stmt[]; results: Local[] } => {
-    const results = pairs.map((p, i) => newLocal(i === 0 ? label : `${label}_at`, p.first.of))
+    const results = pairs.map((p, i) => newLocal(i === 0 ? label : `${label}_at`, p.first.of, lanes))
     const i = loopSymbol('i', count)
-    const stmts: Stmt[] = pairs.map((p, n) => ({ k: 'var', v: results[n], e: load(p[from], [of(start)]) }))
-    const next = pairs.map((p) => load(p[from], [add(start, i)]))
+    const stmts: Stmt[] = pairs.map((p, n) => ({ k: 'var', v: results[n], e: cell(p[from], of(start)) }))
+    const next = pairs.map((p) => cell(p[from], add(start, i)))
     const body: Stmt[] =
       fold !== 'argmax'
         ? [{ k: 'assign', v: results[0], e: bin(fold, local(results[0]), next[0]) }]
@@ -120,12 +131,9 @@ export function foldThreads(
   const first = level('all', mul(each, of(lane)), each, 'piece')
   const second = level('some', 0, groups, name)
   const stmts: Stmt[] = [
-    ...pairs.map((p): Stmt => ({ k: 'store', buf: p.all, at: [of(lane)], e: p.first })),
+    ...pairs.map((p) => put(p.all, p.first)),
     { k: 'barrier' },
-    ...below(of(lane), con(groups), [
-      ...first.stmts,
-      ...pairs.map((p, n): Stmt => ({ k: 'store', buf: p.some, at: [of(lane)], e: local(first.results[n]) })),
-    ]),
+    ...below(of(lane), con(groups), [...first.stmts, ...pairs.map((p, n) => put(p.some, local(first.results[n])))]),
     { k: 'barrier' },
     ...second.stmts,
   ]

@@ -1,11 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { bin, index } from '../../../src/kernel/expr.ts'
-import type { NestKernel, Stmt } from '../../../src/kernel/nest.ts'
 import { verify, webgpuLimits } from '../../../src/kernel/verify.ts'
-import { mapStmts, visitStmts } from '../../../src/kernel/walk.ts'
 import { con, of } from '../../../src/types/ix.ts'
 import { schedule } from '../../../targets/wgsl/recipes.ts'
 import * as K from '../../kernel/kernels.ts'
+import { barriers, withoutBarrier } from './nests.ts'
 
 const cases = {
   matmul: K.matmul(K.T, 70, 37),
@@ -24,20 +23,6 @@ const nests = Object.entries(cases).flatMap(([name, { kernel }]) =>
     return variants.map((v) => [`${name}, used with ${used}${v.suffix}`, v.nest, [...(constants ?? [])]] as const)
   }),
 )
-
-/** The nest without its nth barrier. */
-function withoutBarrier(nest: NestKernel, n: number): NestKernel {
-  let seen = 0
-  const body = mapStmts(nest.body, (s): readonly Stmt[] => (s.k === 'barrier' && seen++ === n ? [] : [s]))
-  return { ...nest, body }
-}
-const barriers = (nest: NestKernel): number => {
-  let n = 0
-  visitStmts(nest.body, (s) => {
-    if (s.k === 'barrier') n++
-  })
-  return n
-}
 
 describe.each(nests)('%s', (name, nest, constants) => {
   test('is well-formed', () => {

@@ -1,0 +1,216 @@
+/**
+ * `matvec`: for few rows, where reading b is all the work. A workgroup makes a few columns of 1 or 4 rows; k is split over its threads, each element
+ * of b is read once, in vectors, by neighbouring threads side by side, four loads at a time under way in each.
+ *
+ * b[k, n] with n innermost: a thread walks rows of b, in one vector of columns; partial sums meet in workgroup memory. The fewer columns there are,
+ * the fewer a workgroup has, so that there are workgroups enough: at least 96 where there are 768 columns.
+ * b[n, k] with k innermost: the threads of a workgroup walk k side by side, each in the same four rows of b.
+ */
+import { newBuffer } from '../../../src/kernel/buffer.ts'
+import type { Expr, Local } from '../../../src/kernel/expr.ts'
+import { across, bin, constant, index, lane, load, local, newLocal, splat, vec } from '../../../src/kernel/expr.ts'
+import type { For, Stmt } from '../../../src/kernel/nest.ts'
+import { loopSymbol } from '../../../src/kernel/walk.ts'
+import type { Ix, Sym } from '../../../src/types/ix.ts'
+import { add, ceilDiv, con, isConst, mod, mul, of } from '../../../src/types/ix.ts'
+import type { Grid, Made, Product, Syms, Tail } from './contraction.ts'
+import {
+  accumulator,
+  callTail,
+  clamp,
+  clampColumn,
+  fourDeep,
+  fourWide,
+  gridOf,
+  isUnitStride,
+  join,
+  operand,
+  plusProduct,
+  range,
+  vectorsOf,
+} from './contraction.ts'
+import type { Scratch } from './kit.ts'
+import { allocations, below, bound, foldThreads, forLoop, named, newScratch, serial } from './kit.ts'
+
+const THREADS = 256
+
+/** `rows` at a time, at most 4. */
+export const matvec = (p: Product, tail: Tail, rows: number): Made =>
+  walksDepth(p) ? alongDepth(p, tail, rows) : alongColumns(p, tail, rows)
+
+/** The rows of a workgroup, clamped, with one sum of four columns each. */
+function rowsOf(p: Product, g: Grid, rows: number): readonly { stmt: Stmt; at: Syms; sum: Local }[] {
+  const number = (i: number): string => (rows === 1 ? '' : String(i))
+  return range(rows).map((i) => {
+    const { v, stmt } = bound(`row${number(i)}`, clamp(add(mul(rows, g.y), i), p.rows.count), p.rows.count)
+    return { stmt, at: join(g.batch, p.rows.at(v)), sum: newLocal(`acc${number(i)}`, accumulator(p), 4) }
+  })
+}
+const startAt = (sums: readonly { sum: Local }[]): Stmt[] =>
+  sums.map(({ sum }) => ({ k: 'var', v: sum, e: splat(constant(0, sum.of), 4) }))
+
+/** Whether k runs in vectors of four. */
+const inFours = (p: Product): boolean => isConst(mod(p.depth.count, 4)) === 0
+
+/** What the workgroup does first, and the left operand of its rows: read, or made by the workgroup itself. */
+interface LeftRows {
+  readonly allocs: readonly Stmt[]
+  readonly stmts: readonly Stmt[]
+  /** Of the ith row, four elements or one. */
+  readonly at: (i: number, k: Ix) => Expr
+}
+function leftRows(p: Product, g: Grid, each: readonly { readonly at: Syms }[], lane: Sym, threads: number): LeftRows {
+  const rows = each.length
+  const first = mul(rows, g.y)
+  const made = p.left?.make({ rows, first, tile: g.x, lane, threads })
+  const a = made?.a ?? p.c.a
+  return {
+    allocs: made?.allocs ?? [],
+    stmts: made?.stmts ?? [],
+    at: (i, k) => (inFours(p) ? fourDeep(p, a, each[i].at, k, false) : operand(p, a, join(each[i].at, p.depth.at(k)))),
+  }
+}
+
+/** Vectors of columns that a workgroup has side by side, and slices of k. */
+function shapeOf(p: Product): { readonly vectors: number; readonly slices: number } {
+  const columns = p.known.columns ?? Infinity
+  const vectors = columns >= 2048 ? 8 : columns >= 1024 ? 4 : 2
+  // At least one slice for each row.
+  return { vectors, slices: Math.max(4, atMost(THREADS / vectors, Math.ceil((p.known.depth ?? Infinity) / 4))) }
+}
+const threadsAlongDepth = (p: Product): number => Math.max(8, atMost(64, Math.ceil((p.known.depth ?? Infinity) / 4)))
+const walksDepth = (p: Product): boolean => isUnitStride(p.c.b, p.c.sum) && !isUnitStride(p.c.b, p.c.n)
+
+/** Rows at a time, at most `wanted`, whose partial sums and, where the kernel makes them itself, elements fit into workgroup memory. */
+export function rowsKept(p: Product, wanted: number): number {
+  const { vectors, slices } = shapeOf(p)
+  const threads = walksDepth(p) ? threadsAlongDepth(p) : vectors * slices
+  const rest = 16384 - (p.left?.scratch(threads) ?? 0) - (walksDepth(p) ? 32 * threads : 0)
+  const each = 4 * (p.left?.length ?? 0) + (walksDepth(p) ? 0 : 16 * threads)
+  return each === 0 ? wanted : Math.max(1, Math.min(wanted, Math.floor(rest / each)))
+}
+
+function alongColumns(p: Product, tail: Tail, rows: number): Made {
+  const { vectors, slices } = shapeOf(p)
+  const g = gridOf(p, rows, vectors)
+  const type = accumulator(p)
+  const [lx, ly] = [loopSymbol('lx', vectors), loopSymbol('ly', slices)]
+  const own = add(mul(vectors, g.x), lx)
+  const column4 = bound('column4', clamp(own, vectorsOf(p)), vectorsOf(p))
+  const each = rowsOf(p, g, rows)
+  const [count, name] = inFours(p) ? [ceilDiv(p.depth.count, 4), 'k4'] : [p.depth.count, 'k']
+  const k = loopSymbol(name, count)
+  const ks = inFours(p) ? range(4).map((j) => add(mul(4, k), j)) : [of(k)]
+  const bs = ks.map((x, j) => named(`b_${j}`, fourWide(p, g.batch, of(column4.v), x)))
+  const thread = bound('lane', add(lx, mul(vectors, ly)), vectors * slices)
+  const left = leftRows(p, g, each, thread.v, vectors * slices)
+  const as = each.map((_, i) => named(rows === 1 ? 'a_k' : `a_${i}`, left.at(i, of(k))))
+  const steps = each.flatMap(({ sum }, i) =>
+    bs.map((b, j) => plusProduct(sum, inFours(p) ? lane(as[i].e, j) : as[i].e, b.e)),
+  )
+  const walk: For = {
+    ...forLoop('serial', k, [...bs.map((x) => x.stmt), ...as.map((x) => x.stmt), ...steps], of(ly), count, slices),
+    reduces: true,
+  }
+
+  // Partial sums in two levels: some threads of each column add every so-manieth, the last those.
+  const partial = newBuffer('partial', type, 'workgroup', [con(rows), con(slices), con(vectors), con(4)])
+  const cell = (r: Ix, s: Ix): Expr => load(partial, [r, s, of(lx), con(0)], { lanes: 4, axis: 3 })
+  const put = (r: Ix, s: Ix, e: Expr): Stmt => ({ k: 'store', buf: partial, at: [r, s, of(lx), con(0)], e, axis: 3 })
+  const parts = 2 ** Math.floor(Math.log2(slices) / 2)
+  const level = (name: string, r: Ix, start: Ix, count: number, apart: number): { v: Local; stmts: Stmt[] } => {
+    const v = newLocal(name, type, 4)
+    const s = loopSymbol('s', count)
+    const next: Stmt = { k: 'assign', v, e: bin('add', local(v), cell(r, add(start, mul(apart, s)))) }
+    const rest: For = { ...forLoop('serial', s, [next], 1), reduces: true }
+    return { v, stmts: [{ k: 'var', v, e: cell(r, start) }, ...(count > 1 ? [rest] : [])] }
+  }
+  const r = loopSymbol('r', rows)
+  const row = rows === 1 ? con(0) : of(r)
+  const piece = level('piece', row, of(ly), slices / parts, parts)
+  const first: Stmt[] = [...piece.stmts, put(row, of(ly), local(piece.v))]
+  const inPieces: Stmt[] =
+    slices === parts ? [] : [...below(of(ly), con(parts), rows === 1 ? first : [serial(r, first)]), { k: 'barrier' }]
+  // The threads of the first slices finish a row each.
+  const total = level('sums', rows === 1 ? con(0) : of(ly), con(0), parts, 1)
+  const last = rows === 1 ? g.y : add(mul(rows, g.y), ly)
+  const out = bound('out4', own, mul(vectors, ceilDiv(vectorsOf(p), vectors)))
+  const call = callTail(tail, [...g.place, last, of(out.v)], local(total.v))
+  const finish = below(of(out.v), vectorsOf(p), below(last, p.rows.count, [...total.stmts, ...call.stmts]))
+  const body: Stmt[] = [
+    ...(p.left ? [thread.stmt] : []),
+    ...left.stmts,
+    column4.stmt,
+    ...each.map((x) => x.stmt),
+    ...startAt(each),
+    walk,
+    ...each.map(({ sum }, i) => put(con(i), of(ly), local(sum))),
+    { k: 'barrier' },
+    ...inPieces,
+    {
+      k: 'if',
+      c: rows === 1 ? bin('eq', index(of(ly)), index(con(0))) : bin('lt', index(of(ly)), index(con(rows))),
+      body: [out.stmt, ...finish],
+    },
+  ]
+  const threads = forLoop('local.y', ly, [forLoop('local.x', lx, body)])
+  return { nest: { ...p.kernel, body: g.wrap([{ k: 'alloc', buf: partial }, ...left.allocs, threads]) }, calls: [call] }
+}
+
+/** Variants of a kernel fold in the same memory, by the same function. */
+const scratches = new WeakMap<Tail, Scratch>()
+function scratchOf(tail: Tail, threads: number): Scratch {
+  const made = scratches.get(tail) ?? newScratch(threads)
+  scratches.set(tail, made)
+  return made
+}
+
+function alongDepth(p: Product, tail: Tail, rows: number): Made {
+  // A workgroup that makes its rows itself uses them for several vectors of columns, where there are workgroups enough.
+  const per = p.left ? Math.max(1, Math.min(8, 2 ** Math.floor(Math.log2((p.known.columns ?? Infinity) / 256)))) : 1
+  const g = gridOf(p, rows, per)
+  const threads = threadsAlongDepth(p)
+  const thread = loopSymbol('lane', threads)
+  const each = rowsOf(p, g, rows)
+  const fours = inFours(p)
+  const [count, name] = fours ? [ceilDiv(p.depth.count, 4), 'k4'] : [p.depth.count, 'k']
+  const k = loopSymbol(name, count)
+  const v = loopSymbol('v', per)
+  const column4 = bound('column4', add(mul(per, g.x), v), mul(per, ceilDiv(vectorsOf(p), per)))
+  const own = per === 1 ? g.x : of(column4.v)
+  const weight = (j: number): Expr => {
+    const at = join(g.batch, p.columns.at(clampColumn(p, own, j)))
+    return fours ? fourDeep(p, p.c.b, at, of(k), false) : operand(p, p.c.b, join(at, p.depth.at(k)))
+  }
+  const left = leftRows(p, g, each, thread, threads)
+  const bs = range(4).map((j) => named(`b_${j}`, weight(j)))
+  const as = each.map((_, i) => named(rows === 1 ? 'a_k' : `a_${i}`, left.at(i, of(k))))
+  const steps = each.map(({ sum }, i): Stmt => {
+    const dots = vec(bs.map((b) => (fours ? across('add', bin('mul', as[i].e, b.e)) : bin('mul', as[i].e, b.e))))
+    return { k: 'assign', v: sum, e: bin('add', local(sum), dots) }
+  })
+  const walk: For = {
+    ...forLoop('serial', k, [...bs.map((x) => x.stmt), ...as.map((x) => x.stmt), ...steps], of(thread), count, threads),
+    reduces: true,
+  }
+  const scratch = scratchOf(tail, threads)
+  const folds = each.map(({ sum }, i) => foldThreads(scratch, thread, 'add', local(sum), 'sums'))
+  const calls = folds.map((f, i) => {
+    const row = add(mul(rows, g.y), i)
+    return { row, call: callTail(tail, [...g.place, row, own], f.result) }
+  })
+  const finish = calls.flatMap(({ row, call }) => below(row, p.rows.count, call.stmts))
+  const four: Stmt[] = [
+    ...startAt(each),
+    walk,
+    ...folds.flatMap((f) => f.stmts),
+    { k: 'if', c: bin('eq', index(of(thread)), constant(0, 'i32')), body: finish },
+  ]
+  const all = per === 1 ? four : [serial(v, [column4.stmt, ...below(own, vectorsOf(p), four)])]
+  const body = forLoop('local.x', thread, [...left.stmts, ...each.map((x) => x.stmt), ...all])
+  const nest = { ...p.kernel, body: g.wrap([...allocations(scratch), ...left.allocs, body]) }
+  return { nest, calls: calls.map((c) => c.call) }
+}
+
+/** `most`, or the least power of two that is no less than `wanted`. */
+const atMost = (most: number, wanted: number): number => Math.min(most, 2 ** Math.ceil(Math.log2(wanted)))
