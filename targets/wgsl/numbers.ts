@@ -240,8 +240,7 @@ export function storeIn(
 ): readonly string[] {
   const value = e.of === 'bool' ? castText('i32', e, scope) : expr(e, scope)
   return storeText(s, value, accessIn(scope), operator, named)
-  /** A word of kept weights, or scales. */
-  export const takenIn = (t: Taken, scope: Scope): string => takenText(t, accessIn(scope)).s
 }
+
 /** A word of kept weights, or scales. */
 export const takenIn = (t: Taken, scope: Scope): string => takenText(t, accessIn(scope)).s
