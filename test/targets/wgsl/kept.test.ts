@@ -1,4 +1,6 @@
 /** Kernels that read weights in few bits. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { KeptAs } from '../../../src/kernel/buffer.ts'
 import { newBuffer } from '../../../src/kernel/buffer.ts'
@@ -6,11 +8,12 @@ import { dataIndex, load } from '../../../src/kernel/expr.ts'
 import type { StageKernel } from '../../../src/kernel/stage.ts'
 import { loopSymbol } from '../../../src/kernel/walk.ts'
 import { con, evaluate, of } from '../../../src/types/ix.ts'
+import { packageRoot } from '../../../src/package-root.ts'
 import { keptLayout } from '../../../targets/wgsl/kept.ts'
 import * as K from '../../kernel/kernels.ts'
 import { random } from '../../kernel/run.ts'
 import { kept } from '../../support/kept-words.ts'
-import { check, compile, runOnDevice } from './run.ts'
+import { check, compile, print, runOnDevice } from './run.ts'
 
 const formats: readonly KeptAs[] = ['int8', 'int4', 'f16', 'bf16']
 /** Columns, rows, whether stored by columns, and what it is used with: sizes that fit nothing, whole blocks (addressed by names). */
@@ -62,4 +65,12 @@ describe.each(formats)('%s', (as) => {
     const stride = values.length / layout.kept!.rows
     for (const [i, id] of rows.entries()) for (let k = 0; k < D; k++) expect(out[i * D + k] + 0).toBe(Math.fround(values[k * stride + id]) + 0) // prettier-ignore
   })
+})
+
+test('the page shows the load as it is emitted', async () => {
+  const page = readFileSync(join(packageRoot(), 'docs/quantisation.md'), 'utf8')
+  const shown = [...page.matchAll(/```wgsl\n([\s\S]*?)```/g)].map((m) => m[1])
+  const { code } = print(product('int4', 64, 128, false), [K.T]).printed
+  expect(shown.length).toBeGreaterThan(0)
+  for (const text of shown) expect(code).toContain(text)
 })
