@@ -98,7 +98,8 @@ function keptOf({ graph: { rules } }: OpenedModel, file: WeightsFile): CompileOp
     const known = modelName(name, rules)
     if (known === undefined || !quantised) continue
     const wider = quantised.parts.has('zero') ? { 4: 'int8', 8: 'f32' } as const : { 4: 'int4', 8: 'int8' } as const // prettier-ignore
-    formats.set(known, wider[quantised.bits])
+    // Other files may have finer scales than are kept.
+    formats.set(known, quantised.parts.get('scale')!.dtype === 'F16' ? wider[quantised.bits] : 'f32')
   }
   if (formats.size === 0) return undefined
   return (from) => {
