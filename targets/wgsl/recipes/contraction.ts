@@ -5,14 +5,16 @@
  */
 import { offsetOf, termIx } from '../../../src/kernel/address.ts'
 import { asNonNegative, conjunction, conjuncts } from '../../../src/kernel/bounds.ts'
+import type { Layout } from '../../../src/kernel/buffer.ts'
 import { newBuffer } from '../../../src/kernel/buffer.ts'
 import type { Expr, Local } from '../../../src/kernel/expr.ts'
 import { bin, cast, constant, index, load, local, newLocal, select, splat, vec } from '../../../src/kernel/expr.ts'
 import type { NestKernel, Stmt } from '../../../src/kernel/nest.ts'
 import { IllegalSchedule, lanes } from '../../../src/kernel/schedule/index.ts'
+import { exprsOfStage } from '../../../src/kernel/rows.ts'
 import type { StageKernel } from '../../../src/kernel/stage.ts'
 import type { Contraction, LoadExpr } from '../../../src/kernel/structure.ts'
-import { copier, isUnit, loopSymbol, substituteExpr } from '../../../src/kernel/walk.ts'
+import { copier, isUnit, loadsOf, loopSymbol, substituteExpr } from '../../../src/kernel/walk.ts'
 import type { Ix, IxLike, Sym } from '../../../src/types/ix.ts'
 import {
   add,
@@ -27,6 +29,8 @@ import {
   of,
   proveLe,
   sub,
+  substitute,
+  sym,
 } from '../../../src/types/ix.ts'
 import type { Epilogue } from './epilogue.ts'
 import { below, flatten, forLoop } from './kit.ts'
@@ -46,11 +50,34 @@ export interface Product {
   readonly left?: Left
   /** The numbers of columns and of summands, where they are known. */
   readonly known: { readonly columns: number | undefined; readonly depth: number | undefined }
+  /** Whether there is storage behind the last column, up to whole vectors. */
+  readonly padded?: boolean
 }
 export function productOf(kernel: StageKernel, c: Contraction, epilogue: Epilogue): Product {
   const [batch, rows, columns, depth] = [c.batch, c.m, c.n, c.sum].map(flatten)
   const known = { columns: isConst(columns.count), depth: isConst(depth.count) }
-  return { kernel, c, epilogue, batch, rows, columns, depth, known }
+  return withPadding({ kernel, c, epilogue, batch, rows, columns, depth, known })
+}
+
+/** The right operand as wide as its storage, where weights are kept with padding: vectors of columns are then never taken apart. */
+function withPadding(p: Product): Product {
+  const { b, n } = p.c
+  const { layout } = b.buf
+  const axis = b.at.findIndex((x) => n.length === 1 && x === of(n[0]))
+  const reads = p.kernel.stages.flatMap(exprsOfStage).flatMap(loadsOf)
+  if (layout?.kept?.stride === undefined || axis < 0 || reads.filter((l) => l.buf === b.buf).length !== 1) return p
+  const stride = isConst(layout.kept.stride)!
+  if (stride === p.known.columns) return p
+  const column = sym(layout.axes[axis].name, { lo: 0, hi: stride - 1, role: 'loop' })
+  const wide: Layout = {
+    ...layout,
+    axes: layout.axes.with(axis, column),
+    offset: substitute(layout.offset, new Map([[layout.axes[axis], of(column)]])),
+  }
+  const { name, of: type, shape } = b.buf
+  const buf = newBuffer(name, type, 'global', shape.with(axis, con(stride)), wide)
+  const args = p.kernel.args.map((a) => (a.buffer === b.buf ? { ...a, buffer: buf } : a))
+  return { ...p, kernel: { ...p.kernel, args }, c: { ...p.c, b: load(buf, b.at) as LoadExpr }, padded: true }
 }
 
 export type Syms = ReadonlyMap<Sym, Ix>
@@ -223,7 +250,7 @@ export const fourWide = (p: Product, batch: Syms, column4: Ix, k: Ix): Expr =>
 /** A column that is not beyond the last, where `column4` is not. */
 export const clampColumn = (p: Product, column4: Ix, i: number): Ix => {
   const column = add(mul(4, column4), i)
-  return isConst(mod(p.columns.count, 4)) === 0 ? column : clamp(column, p.columns.count)
+  return p.padded || isConst(mod(p.columns.count, 4)) === 0 ? column : clamp(column, p.columns.count)
 }
 
 /** `sum + a * b`, where `a` may be a scalar beside vectors. */

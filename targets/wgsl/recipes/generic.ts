@@ -39,7 +39,8 @@ export function generic(p: Product, epilogue: readonly Stage[], split?: Split): 
   // What is kept in fewer bits is addressed by its words: whole ones only, and blocks.
   const kept = b.buf.layout?.kept
   if (a.buf.layout?.kept || (kept && kept.rows !== K)) return undefined
-  const depth = sizeOf('K', K, Math.max(K % 16 === 0 ? 16 : 1, kept ? rowsTogether(kept.as) : 1))
+  const deep = [32, 16].find((n) => K % n === 0 && (kept || n === 16)) ?? 1
+  const depth = sizeOf('K', K, Math.max(deep, kept ? rowsTogether(kept.as) : 1))
   const columns = sizeOf('N', N, kept ? COLUMNS : 1)
   const left = newBuffer('a', a.buf.of, 'global', [p.rows.count, depth.count])
   const layout = kept && namedLayout(depth.count, columns.count, kept)

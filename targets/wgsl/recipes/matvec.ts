@@ -29,6 +29,7 @@ import {
   range,
   vectorsOf,
 } from './contraction.ts'
+import { rowsOfWord } from '../kept.ts'
 import type { Scratch } from './kit.ts'
 import { allocations, below, bound, foldThreads, forLoop, named, newScratch, serial } from './kit.ts'
 
@@ -75,8 +76,19 @@ function leftRows(p: Product, g: Grid, each: readonly { readonly at: Syms }[], l
 function shapeOf(p: Product): { readonly vectors: number; readonly slices: number } {
   const columns = p.known.columns ?? Infinity
   const vectors = columns >= 2048 ? 8 : columns >= 1024 ? 4 : 2
+  const each = walksDepth(p) ? 4 : 4 * foursAtOnce(p)
   // At least one slice for each row.
-  return { vectors, slices: Math.max(4, atMost(THREADS / vectors, Math.ceil((p.known.depth ?? Infinity) / 4))) }
+  return { vectors, slices: Math.max(4, atMost(THREADS / vectors, Math.ceil((p.known.depth ?? Infinity) / each))) }
+}
+/**
+ * How many times four rows of b a thread takes at once, so that it reads four words of 16 bytes: one of floats; of weights in fewer bits as many as
+ * a word has rows, where k is a multiple of that.
+ */
+function foursAtOnce(p: Product): number {
+  const kept = p.c.b.buf.layout?.kept
+  let fours = kept && inFours(p) ? rowsOfWord[kept.as] : 1
+  while (isConst(mod(p.depth.count, 4 * fours)) !== 0 && fours > 1) fours /= 2
+  return fours
 }
 const threadsAlongDepth = (p: Product): number => Math.max(8, atMost(64, Math.ceil((p.known.depth ?? Infinity) / 4)))
 const walksDepth = (p: Product): boolean => isUnitStride(p.c.b, p.c.sum) && !isUnitStride(p.c.b, p.c.n)
@@ -98,20 +110,22 @@ function alongColumns(p: Product, tail: Tail, rows: number): Made {
   const own = add(mul(vectors, g.x), lx)
   const column4 = bound('column4', clamp(own, vectorsOf(p)), vectorsOf(p))
   const each = rowsOf(p, g, rows)
-  const [count, name] = inFours(p) ? [ceilDiv(p.depth.count, 4), 'k4'] : [p.depth.count, 'k']
+  const fours = foursAtOnce(p)
+  const [count, name] = inFours(p) ? [ceilDiv(p.depth.count, 4 * fours), `k${4 * fours}`] : [p.depth.count, 'k']
   const k = loopSymbol(name, count)
-  const ks = inFours(p) ? range(4).map((j) => add(mul(4, k), j)) : [of(k)]
-  const bs = ks.map((x, j) => named(`b_${j}`, fourWide(p, g.batch, of(column4.v), x)))
   const thread = bound('lane', add(lx, mul(vectors, ly)), vectors * slices)
   const left = leftRows(p, g, each, thread.v, vectors * slices)
-  const as = each.map((_, i) => named(rows === 1 ? 'a_k' : `a_${i}`, left.at(i, of(k))))
-  const steps = each.flatMap(({ sum }, i) =>
-    bs.map((b, j) => plusProduct(sum, inFours(p) ? lane(as[i].e, j) : as[i].e, b.e)),
-  )
-  const walk: For = {
-    ...forLoop('serial', k, [...bs.map((x) => x.stmt), ...as.map((x) => x.stmt), ...steps], of(ly), count, slices),
-    reduces: true,
+  const step = (four: Ix): Stmt[] => {
+    const ks = inFours(p) ? range(4).map((j) => add(mul(4, four), j)) : [four]
+    const bs = ks.map((x, j) => named(`b_${j}`, fourWide(p, g.batch, of(column4.v), x)))
+    const as = each.map((_, i) => named(rows === 1 ? 'a_k' : `a_${i}`, left.at(i, four)))
+    const sums = each.flatMap(({ sum }, i) =>
+      bs.map((b, j) => plusProduct(sum, inFours(p) ? lane(as[i].e, j) : as[i].e, b.e)),
+    )
+    return [...bs.map((x) => x.stmt), ...as.map((x) => x.stmt), ...sums]
   }
+  const steps = range(fours).flatMap((u) => step(add(mul(fours, k), u)))
+  const walk: For = { ...forLoop('serial', k, steps, of(ly), count, slices), reduces: true }
 
   // Partial sums in two levels: some threads of each column add every so-manieth, the last those.
   const partial = newBuffer('partial', type, 'workgroup', [con(rows), con(slices), con(vectors), con(4)])
