@@ -85,8 +85,8 @@ function value(x: Ix, env: Env): number {
   }
 }
 export const bytesAt = (x: Ix, env: Env): number => 4 * value(x, env)
-/** A buffer has 16 bytes at least. */
-export const buffer = (bytes: number): number => Math.max(16, bytes)
+/** A buffer of kernels is made of vectors of 16 bytes. */
+export const buffer = (bytes: number): number => Math.max(16, Math.ceil(bytes / 16) * 16)
 
 export interface State {
   readonly name: string

@@ -81,7 +81,8 @@ export class Buffers {
   create(name: string, bytes: number, usage: number, mappedAtCreation = false): GPUBuffer {
     if (this.gone) throw new TfmError('TFM2105', 'the model was disposed')
     // Kernels read whole vectors of four.
-    const size = Math.max(16, Math.ceil(bytes / 16) * 16)
+    const unit = usage & 128 ? 16 : 4
+    const size = Math.max(16, Math.ceil(bytes / unit) * unit)
     const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits
     for (const [limit, most] of [
       ['maxBufferSize', maxBufferSize],
