@@ -17,16 +17,18 @@ import { productOf, tailOf } from './recipes/contraction.ts'
 import { each } from './recipes/each.ts'
 import type { Epilogue } from './recipes/epilogue.ts'
 import { epilogueOf } from './recipes/epilogue.ts'
+import { flash } from './recipes/flash.ts'
 import { generic } from './recipes/generic.ts'
 import { matvec, rowsKept } from './recipes/matvec.ts'
 import { leftOf } from './recipes/prologue.ts'
+import { split } from './recipes/split.ts'
 import { rows } from './recipes/rows.ts'
 import { tiled, tileRows } from './recipes/tiled.ts'
 
 export interface Variant {
   /** What follows the kernel's name: empty for the most general one. */
   readonly suffix: string
-  readonly schedule: 'tiled' | 'matvec' | 'rows' | 'carried' | 'each'
+  readonly schedule: 'tiled' | 'matvec' | 'rows' | 'carried' | 'flash' | 'split' | 'each'
   readonly nest: NestKernel
   /** Where it does what the tail of all variants says. */
   readonly calls?: readonly TailCall[]
@@ -52,6 +54,8 @@ export interface ScheduleOptions {
 const ONE = 4
 const FEW = 16
 const FEW_ROWS = 4
+/** Rows up to which each has a workgroup of its own, rather than a part of one. */
+const APART = 8
 
 /** What whole nests get: nothing computed twice, or in a loop without need. */
 const finish = (nest: NestKernel): NestKernel => withoutCopies(cse(hoist(cse(simplify(nest)))))
@@ -91,8 +95,15 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
       }
     }
     case 'carried': {
-      const nest = carried(kernel)
-      return nest === undefined ? only('each', each(given)) : only('carried', nest)
+      const parts = split(kernel)
+      const nest = parts ?? carried(kernel)
+      const name = parts ? 'split' : nest ? 'carried' : 'each'
+      const one: Variant = { suffix: '', schedule: name, nest: finish(nest ?? each(given)) }
+      const blocks = options.used === 'one' ? undefined : flash(kernel)
+      if (blocks === undefined || (isConst(blocks.rows) ?? Infinity) <= APART) return { variants: [one] }
+      const many: Variant = { suffix: '', schedule: 'flash', nest: finish(blocks.nest) }
+      if (options.used !== 'both') return { variants: [many] }
+      return { rows: blocks.rows, variants: [{ ...one, suffix: '_one', upTo: APART }, many] }
     }
     case 'rows': {
       const nest = rows(kernel)

@@ -74,7 +74,7 @@ export function carried(kernel: StageKernel): NestKernel | undefined {
 }
 
 /** One grid axis each for the last two axes of rows, one for those before. */
-function gridOf(rows: readonly Sym[], outer: Map<Sym, Ix>): (body: readonly Stmt[]) => readonly Stmt[] {
+export function gridOf(rows: readonly Sym[], outer: Map<Sym, Ix>): (body: readonly Stmt[]) => readonly Stmt[] {
   const kinds: readonly LoopKind[] = ['grid.x', 'grid.y', 'grid.z']
   const near = rows.slice(-2)
   const far = rows.slice(0, -2)

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { compile } from '../../../src/compile.ts'
 import { sourceFile } from '../../../src/diagnostics/index.ts'
-import { printKernels } from '../../../targets/wgsl/host.ts'
+import { moduleOf, printKernels } from '../../../targets/wgsl/host.ts'
 import { codeFor } from '../../../targets/wgsl/kernel.ts'
 import { wgsl } from '../../../targets/wgsl/index.ts'
 
@@ -23,9 +23,10 @@ function shows(kernel: string, text: string): boolean {
 }
 
 test('the texts on the page of the WGSL target are what is emitted', async () => {
-  const [model, ...more] = blocks('tfm')
-  expect(more).toEqual([])
-  const { kernels: printed } = printKernels(compile(sourceFile('page.tfm', model), wgsl).lowered.module)
+  const printed = blocks('tfm').flatMap((model) => {
+    const { module } = compile(sourceFile('page.tfm', model), wgsl).lowered
+    return printKernels(moduleOf(module)).kernels
+  })
   const kernels = printed.flatMap((k) => [k.code, codeFor(k, ['subgroups'])]).map(flush)
   const texts = blocks('wgsl').map(flush)
   expect(texts.length).toBeGreaterThan(0)
