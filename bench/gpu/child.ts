@@ -54,6 +54,7 @@ async function provideGpu(): Promise<{ readonly gpu: GPU; readonly adapter: Adap
       const stamps = found.features.has('timestamp-query')
       if (stamps && !features.includes('timestamp-query')) features.push('timestamp-query')
       const device = await make({ ...wanted, requiredFeatures: features })
+      acceptShared(device.queue)
       heardDevices.push({ device, count: countCalls(device), timer: stamps ? timeDispatches(device) : undefined })
       return device
     }
@@ -72,6 +73,21 @@ async function provideGpu(): Promise<{ readonly gpu: GPU; readonly adapter: Adap
     features: [...adapter.features].sort(),
   }
   return { gpu, adapter: info }
+}
+
+/** Pages may write from shared memory; Dawn's binding takes a copy only. */
+function acceptShared(queue: GPUQueue): void {
+  const write = queue.writeBuffer.bind(queue)
+  const writeBuffer: GPUQueue['writeBuffer'] = (buffer, at, data, from = 0, size) => {
+    if (ArrayBuffer.isView(data) && data.buffer instanceof SharedArrayBuffer) {
+      const each = 'BYTES_PER_ELEMENT' in data ? Number(data.BYTES_PER_ELEMENT) : 1
+      const start = data.byteOffset + from * each
+      const end = size === undefined ? data.byteOffset + data.byteLength : start + size * each
+      return write(buffer, at, new Uint8Array(new Uint8Array(data.buffer, start, end - start)))
+    }
+    return size === undefined ? write(buffer, at, data, from) : write(buffer, at, data, from, size)
+  }
+  Object.defineProperty(queue, 'writeBuffer', { value: writeBuffer, configurable: true, writable: true })
 }
 
 let opened: Opened | undefined

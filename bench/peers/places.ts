@@ -18,6 +18,11 @@ export async function peer<T>(name: string): Promise<T> {
   return imported.default ?? imported
 }
 
+/** The same of one file of a package, which its `exports` may hide. */
+export async function peerFile<T>(path: string): Promise<T> {
+  return (await import(pathToFileURL(join(here, 'node_modules', path)).href)) as T
+}
+
 export const versionOf = (name: string): string =>
   (requirePeer(join(here, 'node_modules', name, 'package.json')) as { version: string }).version
 

@@ -1,7 +1,7 @@
 /** Makes what a workload needs, once: the checkpoint, the peers' copy of it in their layout, their graphs, our emitted modules. */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { compile } from '../../src/compile.ts'
 import { sourceFile } from '../../src/diagnostics/index.ts'
 import { packageRoot } from '../../src/package-root.ts'
@@ -168,6 +168,7 @@ export async function prepareModule(
   const files = await target.emit(compiled.lowered.module, { language: 'js', weights, wide })
   for (const file of files) {
     const path = join(folder, file.path)
+    mkdirSync(dirname(path), { recursive: true })
     writeFileSync(`${path}.new`, contentsOf(file))
     renameSync(`${path}.new`, path)
   }

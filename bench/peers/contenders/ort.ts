@@ -1,7 +1,7 @@
 /** ONNX Runtime, native and as WebAssembly: all optimisations, of several graphs the fastest. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { peer } from '../places.ts'
+import { peer, peerFile } from '../places.ts'
 import { graphPath, pastPath } from '../prepare.ts'
 import { gpt2 } from '../workloads.ts'
 import type { Workload } from '../workloads.ts'
@@ -14,7 +14,7 @@ interface Session {
   readonly inputNames: readonly string[]
 }
 interface Ort {
-  readonly InferenceSession: { readonly create: (path: string, options: object) => Promise<Session> }
+  readonly InferenceSession: { readonly create: (model: string | Uint8Array, options: object) => Promise<Session> }
   readonly Tensor: new (type: string, data: ArrayLike<number>, dims: readonly number[]) => OrtTensor
   readonly env: { readonly wasm: { numThreads: number }; logLevel: string }
 }
@@ -24,7 +24,7 @@ type Name = 'onnxruntime-node' | 'onnxruntime-web' | 'onnxruntime-web/webgpu'
 const open =
   (name: Name): Open =>
   async (task) => {
-    const ort = await peer<Ort>(name)
+    const ort = await library(name)
     ort.env.logLevel = 'error'
     if (name !== 'onnxruntime-node') ort.env.wasm.numThreads = task.threads
     let best: (Opened & { readonly session: Session; readonly ms: number }) | undefined
@@ -48,14 +48,22 @@ const open =
     return best
   }
 
+/** With WebGPU it is the file for pages that runs in Node too. */
+const library = (name: Name): Promise<Ort> =>
+  name === 'onnxruntime-web/webgpu' ? peerFile('onnxruntime-web/dist/ort.webgpu.bundle.min.mjs') : peer(name)
+
 function sessionOf(ort: Ort, name: Name, { workload, threads }: Task, variant: string): Promise<Session> {
   const path = graphPath(workload, variant)
   const common = { graphOptimizationLevel: 'all', executionMode: 'sequential', logSeverityLevel: 3 }
   if (name === 'onnxruntime-node')
     return ort.InferenceSession.create(path, { ...common, executionProviders: ['cpu'], intraOpNumThreads: threads, interOpNumThreads: 1 }) // prettier-ignore
   const files = JSON.parse(readFileSync(`${path}.json`, 'utf8')) as string[]
-  const externalData = files.map((file) => ({ path: file, data: join(dirname(path), file) }))
-  return ort.InferenceSession.create(path, { ...common, executionProviders: [name === 'onnxruntime-web' ? 'wasm' : 'webgpu'], externalData }) // prettier-ignore
+  const places = files.map((file) => join(dirname(path), file))
+  if (name === 'onnxruntime-web')
+    return ort.InferenceSession.create(path, { ...common, executionProviders: ['wasm'], externalData: files.map((file, i) => ({ path: file, data: places[i] })) }) // prettier-ignore
+  // As a page has them: bytes.
+  const externalData = files.map((file, i) => ({ path: file, data: new Uint8Array(readFileSync(places[i])) }))
+  return ort.InferenceSession.create(new Uint8Array(readFileSync(path)), { ...common, executionProviders: ['webgpu'], externalData }) // prettier-ignore
 }
 
 function feedsOf(ort: Ort, session: Session, w: Workload): Record<string, OrtTensor> {
@@ -82,7 +90,7 @@ function feedsOf(ort: Ort, session: Session, w: Workload): Record<string, OrtTen
 
 /** Writes the keys and values after `prefill`'s tokens to `pastPath`, as ONNX Runtime computes them. */
 export async function writePast(task: Task, name: Name = 'onnxruntime-node'): Promise<void> {
-  const ort = await peer<Ort>(name)
+  const ort = await library(name)
   const session = await sessionOf(ort, name, task, task.variants[0])
   const results = await session.run(feedsOf(ort, session, task.workload))
   const parts = Array.from({ length: gpt2.layers }, (_, i) =>
