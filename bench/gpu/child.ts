@@ -5,6 +5,7 @@
 import type { Opened, Task } from '../peers/contenders/contender.ts'
 import type { Counts, TimedDispatch } from '../../src/gpu/listen.ts'
 import type { Contender } from './contenders.ts'
+import { provideGpu, type Adapter, type HeardDevice } from './provide.ts'
 import { workload } from './workloads.ts'
 
 export type Request =
@@ -27,68 +28,10 @@ export interface Heard {
   /** Each dispatch of the call with the least time in all; none without timestamps. */
   readonly dispatches: readonly TimedDispatch[]
 }
-export interface Adapter {
-  readonly description: string
-  readonly driver: string
-  readonly software: boolean
-  readonly features: readonly string[]
-}
-
 /** Of results beyond so many numbers, every n-th is compared. */
 const compared = 2 ** 18
 
-const heardDevices: { device: GPUDevice; count: ReturnType<typeof import('../../src/gpu/listen.ts').countCalls>; timer: ReturnType<typeof import('../../src/gpu/listen.ts').timeDispatches> | undefined }[] = [] // prettier-ignore
-
-/** WebGPU as pages have it, with everybody's devices heard. */
-async function provideGpu(): Promise<{ readonly gpu: GPU; readonly adapter: Adapter }> {
-  const { openGpu } = await import('../../src/gpu/dawn.ts')
-  const { countCalls, timeDispatches } = await import('../../src/gpu/listen.ts')
-  const { gpu, adapter, software, description } = await openGpu({ preciseTimestamps: true })
-  const request = gpu.requestAdapter.bind(gpu)
-  const requestAdapter = async (options?: GPURequestAdapterOptions): Promise<GPUAdapter | null> => {
-    const found = await request(options)
-    if (!found) return found
-    const make = found.requestDevice.bind(found)
-    const requestDevice = async (wanted: GPUDeviceDescriptor = {}): Promise<GPUDevice> => {
-      const features = [...(wanted.requiredFeatures ?? [])] as GPUFeatureName[]
-      const stamps = found.features.has('timestamp-query')
-      if (stamps && !features.includes('timestamp-query')) features.push('timestamp-query')
-      const device = await make({ ...wanted, requiredFeatures: features })
-      acceptShared(device.queue)
-      heardDevices.push({ device, count: countCalls(device), timer: stamps ? timeDispatches(device) : undefined })
-      return device
-    }
-    Object.defineProperty(found, 'requestDevice', { value: requestDevice, configurable: true })
-    return found
-  }
-  Object.defineProperty(gpu, 'requestAdapter', { value: requestAdapter, configurable: true })
-  Object.defineProperty(globalThis, 'navigator', {
-    value: { gpu, userAgent: 'Node', hardwareConcurrency: 1 },
-    configurable: true,
-  })
-  const info = {
-    description,
-    software,
-    driver: [adapter.info.vendor, adapter.info.architecture, adapter.info.device, adapter.info.description].join(' | '),
-    features: [...adapter.features].sort(),
-  }
-  return { gpu, adapter: info }
-}
-
-/** Pages may write from shared memory; Dawn's binding takes a copy only. */
-function acceptShared(queue: GPUQueue): void {
-  const write = queue.writeBuffer.bind(queue)
-  const writeBuffer: GPUQueue['writeBuffer'] = (buffer, at, data, from = 0, size) => {
-    if (ArrayBuffer.isView(data) && data.buffer instanceof SharedArrayBuffer) {
-      const each = 'BYTES_PER_ELEMENT' in data ? Number(data.BYTES_PER_ELEMENT) : 1
-      const start = data.byteOffset + from * each
-      const end = size === undefined ? data.byteOffset + data.byteLength : start + size * each
-      return write(buffer, at, new Uint8Array(new Uint8Array(data.buffer, start, end - start)))
-    }
-    return size === undefined ? write(buffer, at, data, from) : write(buffer, at, data, from, size)
-  }
-  Object.defineProperty(queue, 'writeBuffer', { value: writeBuffer, configurable: true, writable: true })
-}
+const provided: { heard: readonly HeardDevice[] } = { heard: [] }
 
 let opened: Opened | undefined
 async function open(contender: Contender, task: Task): Promise<Adapter | undefined> {
@@ -96,7 +39,8 @@ async function open(contender: Contender, task: Task): Promise<Adapter | undefin
     opened = await (await import('../peers/contenders/ours.ts')).ours(task)
     return undefined
   }
-  const { gpu, adapter } = await provideGpu()
+  const { gpu, adapter, heard } = await provideGpu()
+  provided.heard = heard
   if (contender.kind === 'jax-js') opened = await (await import('../peers/contenders/jax.ts')).jaxWebGpu(task)
   else if (contender.kind === 'ort-web') opened = await (await import('../peers/contenders/ort.ts')).ortWebGpu(task)
   else {
@@ -113,7 +57,7 @@ async function open(contender: Contender, task: Task): Promise<Adapter | undefin
 
 /** So many calls; of each dispatch the least time, of counts those of the last call. */
 async function listen(calls: number): Promise<Heard> {
-  const heard = heardDevices[heardDevices.length - 1]
+  const heard = provided.heard[provided.heard.length - 1]
   if (heard === undefined) throw new Error('no device was asked for')
   const { run, before } = opened!
   let counts = { ...heard.count.counts }

@@ -1,8 +1,9 @@
 /** One workload, contenders side by side: results are compared first, then turns alternate, then the device tells how long each dispatch took. */
 import type { Workload } from '../peers/workloads.ts'
-import type { Adapter, Heard } from './child.ts'
+import type { Heard } from './child.ts'
 import type { Contender } from './contenders.ts'
 import { start, type Running } from './process.ts'
+import type { Adapter } from './provide.ts'
 
 export interface Measured {
   readonly workload: string

@@ -2,8 +2,8 @@
 import type { Workload } from '../peers/workloads.ts'
 import { rate } from '../../src/cli/flame.ts'
 import type { Profile, ProfiledKernel } from '../../src/cli/profile.ts'
-import type { Adapter } from './child.ts'
 import type { Measured } from './measure.ts'
+import type { Adapter } from './provide.ts'
 
 export interface Report {
   readonly about: readonly string[]

@@ -8,7 +8,7 @@ import { packageRoot } from '../../src/package-root.ts'
 /** package.json, node_modules and cache of the benchmark: of this one, or of the one that TFM_BENCH names. */
 export const here = join(packageRoot(), 'bench', process.env.TFM_BENCH ?? 'peers')
 /** Checkpoints, graphs and emitted modules: made when they are missing. */
-export const cache = join(here, '.cache')
+export const cache = join(here, '.cache', process.env.TFM_BENCH_CACHE ?? '')
 
 export const requirePeer = createRequire(join(here, 'package.json'))
 

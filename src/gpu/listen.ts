@@ -6,6 +6,8 @@
 /** Calls since the last `reset`. */
 export interface Counts {
   dispatches: number
+  /** Bytes of the buffers that dispatches were bound to: what they can have read and written, each buffer once for each dispatch. */
+  bound: number
   passes: number
   submits: number
   pipelines: number
@@ -32,6 +34,7 @@ const MAP_READ = 1
 
 const none = (): Counts => ({
   dispatches: 0,
+  bound: 0,
   passes: 0,
   submits: 0,
   pipelines: 0,
@@ -51,6 +54,7 @@ export function countCalls(device: GPUDevice): Counter {
   const pipelines = namesOfPipelines(device, () => counts.pipelines++)
   const stops = [pipelines.stop]
   const queue = device.queue
+  const sizes = new WeakMap<GPUBindGroup, number>()
   stops.push(
     lay(device, 'createBuffer', (make) => (descriptor) => {
       counts.buffers++
@@ -67,7 +71,9 @@ export function countCalls(device: GPUDevice): Counter {
     }),
     lay(device, 'createBindGroup', (make) => (descriptor) => {
       counts.bindGroups++
-      return make(descriptor)
+      const group = make(descriptor)
+      sizes.set(group, boundBytes(descriptor))
+      return group
     }),
     lay(queue, 'submit', (submit) => (list) => {
       counts.submits++
@@ -91,10 +97,16 @@ export function countCalls(device: GPUDevice): Counter {
         counts.passes++
         const pass = begin(about)
         let current = ''
+        const groups = new Map<number, number>()
         const counted = (): void => {
           counts.dispatches++
+          for (const bytes of groups.values()) counts.bound += bytes
           names.push(current)
         }
+        lay(pass, 'setBindGroup', (set) => (...args: readonly unknown[]) => {
+          groups.set(Number(args[0]), sizes.get(args[1] as GPUBindGroup) ?? 0)
+          return Reflect.apply(set, pass, args) as undefined
+        })
         lay(pass, 'setPipeline', (set) => (pipeline) => {
           current = pipelines.nameOf(pipeline).label
           return set(pipeline)
@@ -121,6 +133,16 @@ export function countCalls(device: GPUDevice): Counter {
     },
     stop: () => stops.forEach((stop) => stop()),
   }
+}
+
+/** Bytes of the buffers of a bind group. */
+function boundBytes({ entries }: GPUBindGroupDescriptor): number {
+  let bytes = 0
+  for (const { resource } of entries) {
+    if ('size' in resource && 'usage' in resource) bytes += (resource as GPUBuffer).size
+    else if ('buffer' in resource) bytes += resource.size ?? resource.buffer.size - (resource.offset ?? 0)
+  }
+  return bytes
 }
 
 /** One dispatch: what ran, in how many workgroups, for how long. */

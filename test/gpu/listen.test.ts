@@ -99,7 +99,7 @@ test('calls are counted, on a device that runs nothing too', async () => {
     const counter = countCalls(on)
     await call(on)
     expect(counter.counts).toEqual({
-      dispatches: 2, passes: 1, submits: 1, pipelines: 2, bindGroups: 1, buffers: 2, bufferBytes: 64, written: 32, copied: 32, reads: 1, read: 32,
+      dispatches: 2, bound: 64, passes: 1, submits: 1, pipelines: 2, bindGroups: 1, buffers: 2, bufferBytes: 64, written: 32, copied: 32, reads: 1, read: 32,
     }) // prettier-ignore
     expect(counter.names).toEqual(['double', 'more'])
     counter.reset()
