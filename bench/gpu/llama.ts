@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { randomNumbers } from '../../targets/runtime/sampling.ts'
 import { writeOnce } from '../peers/checkpoint.ts'
 import { onnxGraph } from '../peers/onnx/graph.ts'
+import { provideIteratorMethods } from '../peers/contenders/jax.ts'
 import { cache, peer, peerFile } from '../peers/places.ts'
 
 export const small = { d: 256, heads: 8, kv: 2, ff: 704, vocab: 1024, past: 64 }
@@ -58,6 +59,7 @@ interface Jax {
 
 /** One step, jitted. */
 export async function jaxStep(layers: number): Promise<() => Promise<unknown>> {
+  provideIteratorMethods()
   const jax = await peer<Jax>('@jax-js/jax')
   await jax.init('webgpu')
   jax.defaultDevice('webgpu')

@@ -1,6 +1,6 @@
 /** WebGPU as pages have it, on Dawn, with everybody's devices heard. */
-import { nullGpu, openGpu } from '../../src/gpu/dawn.ts'
-import { countCalls, timeDispatches, type Counter, type DispatchTimer } from '../../src/gpu/listen.ts'
+import { openGpu } from '../../src/gpu/dawn.ts'
+import { countCalls, lay, timeDispatches, type Counter, type DispatchTimer } from '../../src/gpu/listen.ts'
 
 export interface Adapter {
   readonly description: string
@@ -14,11 +14,14 @@ export interface HeardDevice {
   readonly timer: DispatchTimer | undefined
 }
 
-/** Defines `navigator.gpu`. `none`: on Dawn's null backend, which validates and counts, and runs nothing. */
+/** Defines `navigator.gpu`. `idle`: everything is asked of the device and checked by it, but no workgroup runs. */
 export async function provideGpu(
-  none = false,
+  idle = false,
 ): Promise<{ readonly gpu: GPU; readonly adapter: Adapter; readonly heard: readonly HeardDevice[] }> {
-  const { gpu, adapter, software, description } = none ? await nullGpu() : await openGpu({ preciseTimestamps: true })
+  const { gpu, adapter, software, description } = await openGpu({
+    preciseTimestamps: true,
+    uninitialisedWorkgroupMemory: idle,
+  })
   const heard: HeardDevice[] = []
   const request = gpu.requestAdapter.bind(gpu)
   const requestAdapter = async (options?: GPURequestAdapterOptions): Promise<GPUAdapter | null> => {
@@ -31,6 +34,7 @@ export async function provideGpu(
       if (stamps && !features.includes('timestamp-query')) features.push('timestamp-query')
       const device = await make({ ...wanted, requiredFeatures: features })
       acceptShared(device.queue)
+      if (idle) runNothing(device)
       heard.push({ device, count: countCalls(device), timer: stamps ? timeDispatches(device) : undefined })
       return device
     }
@@ -47,6 +51,20 @@ export async function provideGpu(
     heard,
     adapter: { description, software, features, driver: [vendor, architecture, device, driver].join(' | ') },
   }
+}
+
+/** Dispatches have no workgroups. */
+function runNothing(device: GPUDevice): void {
+  lay(device, 'createCommandEncoder', (make) => (descriptor) => {
+    const encoder = make(descriptor)
+    lay(encoder, 'beginComputePass', (begin) => (about) => {
+      const pass = begin(about)
+      lay(pass, 'dispatchWorkgroups', (dispatch) => () => dispatch(0))
+      lay(pass, 'dispatchWorkgroupsIndirect', (_) => () => pass.dispatchWorkgroups(0))
+      return pass
+    })
+    return encoder
+  })
 }
 
 /** Pages may write from shared memory; Dawn's binding takes a copy only. */

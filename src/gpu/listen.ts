@@ -336,7 +336,7 @@ function namesOfPipelines(
 type MethodOf<T, K extends keyof T> = T[K] extends (...args: infer A) => infer R ? (...args: A) => R : never
 
 /** Lays a method over that of one object. Gives what takes it off again. */
-function lay<T extends object, K extends keyof T>(
+export function lay<T extends object, K extends keyof T>(
   object: T,
   name: K,
   over: (under: MethodOf<T, K>) => MethodOf<T, K>,

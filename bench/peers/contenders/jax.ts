@@ -77,7 +77,7 @@ async function open(w: Workload, device: 'wasm' | 'webgpu'): Promise<Opened> {
 }
 
 /** jax-js uses the methods of iterators, which Node 20 does not have yet. */
-function provideIteratorMethods(): void {
+export function provideIteratorMethods(): void {
   const prototype = Object.getPrototypeOf(Object.getPrototypeOf([].values())) as object
   for (const name of ['map', 'filter', 'flatMap', 'some', 'every', 'find', 'reduce', 'forEach'] as const) {
     if (name in prototype) continue
