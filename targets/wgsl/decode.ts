@@ -5,8 +5,14 @@ export type DecodeHelper = 'halves' | 'bhalves' | 'bytes' | 'nibbles' | 'scales'
 const decode = (name: string, params: string, doc: string, body: readonly string[]) =>
   ({ name, doc, needs: [], params, result: 'vec4f', body }) as const
 
-export const decodeHelpers: Readonly<Record<DecodeHelper, ReturnType<typeof decode>>> = {
-  halves: decode('halves', 'w: vec2u', 'Four f16.', ['return vec4f(unpack2x16float(w.x), unpack2x16float(w.y));']),
+interface Form {
+  readonly form?: { readonly feature: 'shader-f16'; readonly body: readonly string[] }
+}
+export const decodeHelpers: Readonly<Record<DecodeHelper, ReturnType<typeof decode> & Form>> = {
+  halves: {
+    ...decode('halves', 'w: vec2u', 'Four f16.', ['return vec4f(unpack2x16float(w.x), unpack2x16float(w.y));']),
+    form: { feature: 'shader-f16', body: ['return vec4f(bitcast<vec4<f16>>(w));'] },
+  },
   bhalves: decode('bhalves', 'w: vec2u', 'Four bf16: the upper halves of f32.', [
     'return bitcast<vec4f>(vec4u(w.x << 16, w.x & 0xffff0000, w.y << 16, w.y & 0xffff0000));',
   ]),

@@ -66,7 +66,7 @@ export function codeFor(k: PrintedKernel, features: readonly Feature[]): string 
     used.add(form.feature)
     return form.text
   })
-  return [...[...used].map((f) => `enable ${f};\n`), ...texts].join('')
+  return [...[...used].map((f) => `enable ${f.replace('shader-', '')};\n`), ...texts].join('')
 }
 
 /** The block of dims as every kernel of a module declares it: names in order. */
@@ -150,10 +150,19 @@ export function printKernel(
 
   const folded = [...foldParts.values()]
   const part = (name: string, lines: readonly string[]): Part => ({ name, text: `${lines.join('\n')}\n` })
-  const helpers = withNeeds(asked).map((h) => {
-    const { doc, params, result, body } = mathHelpers[h]
-    const lines = body.map((l) => l.replace(/\$(\w+)/g, (_, n: string) => helper(n as MathHelper, 1)))
-    return part(helper(h, 1), [comment(doc), `fn ${helper(h, 1)}(${params}) -> ${result} {`, ...indent(lines), '}', ''])
+  const helpers = withNeeds(asked).map((h): Part => {
+    const { doc, params, result, body, form } = mathHelpers[h]
+    const made = (body: readonly string[]): Part => {
+      const lines = body.map((l) => l.replace(/\$(\w+)/g, (_, n: string) => helper(n as MathHelper, 1)))
+      return part(helper(h, 1), [
+        comment(doc),
+        `fn ${helper(h, 1)}(${params}) -> ${result} {`,
+        ...indent(lines),
+        '}',
+        '',
+      ])
+    }
+    return { ...made(body), ...(form ? { form: { feature: form.feature, text: made(form.body).text } } : {}) }
   })
   let next = 1
   const bindings = args.flatMap((b, i) => {

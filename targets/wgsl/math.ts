@@ -19,6 +19,8 @@ export interface HelperText {
   readonly result: 'f32' | 'i32' | 'bool' | 'vec4f'
   /** Lines; `$name` stands for the name of a needed helper. */
   readonly body: readonly string[]
+  /** The same for devices that have a feature. */
+  readonly form?: { readonly feature: 'shader-f16'; readonly body: readonly string[] }
 }
 
 const f32 = (name: string, doc: string, body: readonly string[], needs: readonly MathHelper[] = []): HelperText => ({

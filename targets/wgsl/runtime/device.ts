@@ -4,8 +4,8 @@ import type { ReadOptions } from '../../runtime/source.ts'
 import { within } from './buffers.ts'
 
 /** What kernels use where a device has it. */
-export type Feature = 'subgroups'
-const known: readonly Feature[] = ['subgroups']
+export type Feature = 'subgroups' | 'shader-f16'
+const known: readonly Feature[] = ['subgroups', 'shader-f16']
 
 export interface GpuOptions {
   /** Used as it is, and not destroyed by `dispose`. */
@@ -109,7 +109,7 @@ export function compileKernels(
     const has = (f: Feature) => features.includes(f) && device.features.has(f) && !!uses.add(f)
     const codeOf = ({ code }: KernelSpec) => {
       const text = typeof code === 'string' ? code : code(has)
-      return [...uses].map((f) => `enable ${f};`).join('') + text
+      return [...uses].map((f) => `enable ${f.replace('shader-', '')};`).join('') + text
     }
     const module = (modules[name] ??= device.createShaderModule({ label: name, code: codeOf(kernel) }))
     const layout = device.createPipelineLayout({ bindGroupLayouts: [kernel.layout] })

@@ -9,6 +9,8 @@ import type { StageKernel } from '../../../src/kernel/stage.ts'
 import { loopSymbol } from '../../../src/kernel/walk.ts'
 import { con, evaluate, of } from '../../../src/types/ix.ts'
 import { packageRoot } from '../../../src/package-root.ts'
+import { nullGpu } from '../../../src/gpu/dawn.ts'
+import { codeFor } from '../../../targets/wgsl/kernel.ts'
 import { keptLayout } from '../../../targets/wgsl/kept.ts'
 import * as K from '../../kernel/kernels.ts'
 import { random } from '../../kernel/run.ts'
@@ -69,8 +71,22 @@ describe.each(formats)('%s', (as) => {
 
 test('the page shows the load as it is emitted', async () => {
   const page = readFileSync(join(packageRoot(), 'docs/quantisation.md'), 'utf8')
-  const shown = [...page.matchAll(/```wgsl\n([\s\S]*?)```/g)].map((m) => m[1])
+  const flush = (text: string): string => text.replace(/^ +/gm, '')
+  const shown = [...page.matchAll(/```wgsl\n([\s\S]*?)```/g)].map((m) => flush(m[1]))
   const { code } = print(product('int4', 64, 128, false), [K.T]).printed
   expect(shown.length).toBeGreaterThan(0)
-  for (const text of shown) expect(code).toContain(text)
+  for (const text of shown) expect(flush(code)).toContain(text)
+})
+
+test('f16 has a form for devices with shader-f16', async () => {
+  const { adapter } = await nullGpu()
+  const device = await adapter.requestDevice({ requiredFeatures: ['shader-f16'] })
+  device.pushErrorScope('validation')
+  const c = await compile(product('f16', 64, 128, false), [K.T], { used: 'both' }, device, ['shader-f16'])
+  expect((await device.popErrorScope())?.message).toBeUndefined()
+  const code = codeFor(c.printed, ['shader-f16'])
+  expect(code).toMatch(/^enable f16;/)
+  expect(code).toContain('return vec4f(bitcast<vec4<f16>>(w));')
+  expect(c.printed.code).not.toContain('f16>')
+  device.destroy()
 })
