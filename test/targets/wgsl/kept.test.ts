@@ -73,7 +73,7 @@ test('the page shows the load as it is emitted', async () => {
   const page = readFileSync(join(packageRoot(), 'docs/quantisation.md'), 'utf8')
   const flush = (text: string): string => text.replace(/^ +/gm, '')
   const shown = [...page.matchAll(/```wgsl\n([\s\S]*?)```/g)].map((m) => flush(m[1]))
-  const { code } = print(product('int4', 64, 128, false), [K.T]).printed
+  const { code } = print(product('int4', 64, 128, false), [K.T], { used: 'both' }).printed
   expect(shown.length).toBeGreaterThan(0)
   for (const text of shown) expect(flush(code)).toContain(text)
 })
