@@ -85,7 +85,7 @@ function value(x: Ix, env: Env): number {
   }
 }
 export const bytesAt = (x: Ix, env: Env): number => 4 * value(x, env)
-/** A buffer of kernels is made of vectors of 16 bytes. */
+/** Bytes of the buffer for a tensor: kernels read whole vectors of four. */
 export const buffer = (bytes: number): number => Math.max(16, Math.ceil(bytes / 16) * 16)
 
 export interface State {
@@ -106,7 +106,11 @@ export function statesOf({ state, sequence }: Module, only: boolean): State[] {
 
 /** Positions that a cache has room for: doubled as they come, as far as a binding goes. */
 export function roomFor(positions: number, each: number, max: number, most: number): number {
-  return Math.min(Math.max(2 ** Math.ceil(Math.log2(positions)), 64), max, Math.floor(most / each))
+  return Math.min(
+    Math.max(2 ** Math.ceil(Math.log2(positions)), 64),
+    max,
+    Math.floor((Math.floor(most / 16) * 16) / each),
+  )
 }
 
 export interface Sizes {
@@ -141,7 +145,7 @@ export function sizesOf(needs: Needs, { limits, memory: room }: DeviceProfile, p
       const now = roomFor(n, each, sequence!.max, most)
       // Steps outgrow the room that there was; a first prefill finds none.
       const before = program.name === 'step' && n > 64 ? roomFor(Math.ceil(n / 2), each, sequence!.max, most) : 0
-      return sum + buffer(each * now) + (before < now ? each * before : 0)
+      return sum + buffer(each * now) + (before < now ? buffer(each * before) : 0)
     }, 0)
   }
   const weights = needs.weights.reduce((n, w) => n + buffer(w.bytes), 0)
@@ -159,10 +163,10 @@ export function sizesOf(needs: Needs, { limits, memory: room }: DeviceProfile, p
   }
 
   const used = [...new Set(kernelsOf(program.steps))]
-  const tensors = [...inputs, ...outputs, ...slots].map((x) => ({ what: x.what, at: (env: Env) => bytesAt(x.size, env) })) // prettier-ignore
+  const tensors = [...inputs, ...outputs, ...slots].map((x) => ({ what: x.what, at: (env: Env) => buffer(bytesAt(x.size, env)) })) // prettier-ignore
   const stored = states.map((s) => ({
     what: `state ${s.name}`,
-    at: (env: Env) => bytesAt(s.size, env) * (s.grows ? positions(env) : 1),
+    at: (env: Env) => buffer(bytesAt(s.size, env) * (s.grows ? positions(env) : 1)),
   }))
   const list: Need[] = [
     ...needs.weights.flatMap((w) => [

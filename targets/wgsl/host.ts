@@ -33,7 +33,7 @@ import { samplingOf } from './sampling.ts'
 import { keepOf, kernelLines, listedSlots, programLines, sharedParts, stepsOf, withoutIdentityPacks } from './tables.ts'
 
 const always = ['errors', 'safetensors', 'source', 'weights', 'inputs', 'sample'].map((n) => `runtime/${n}.ts`)
-const ours = ['device', 'buffers', 'selftest', 'slices', 'session', 'load'].map((n) => `wgsl/runtime/${n}.ts`)
+const ours = ['limits', 'device', 'buffers', 'selftest', 'slices', 'session', 'load'].map((n) => `wgsl/runtime/${n}.ts`)
 const forLoops = ['wgsl/runtime/loops.ts']
 const types = [...publicTypes, 'GpuOptions', 'OpenOptions']
 const fixedNames = [

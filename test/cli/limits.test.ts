@@ -21,7 +21,7 @@ describe('explain --device-profile', () => {
     const lines = [
       /^limits {2}small: of a file\n {2}400 B a binding, 268 MB a buffer, 10 bindings a kernel, .*; 20 kB in all$/m,
       /^ {2}program +at most +with +what stops one more$/m,
-      /^ {2}prefill +T = 9 +B = 1 +output logits: 440 bytes; maxStorageBufferBindingSize = 400$/m,
+      /^ {2}prefill +T = 9 +B = 1 +output logits: 448 bytes; maxStorageBufferBindingSize = 400$/m,
       /^ {2}step +P = 11 +B = 1, T = 1 +the model: 12 positions$/m,
       /^ {2}weights +1\.6 kB +7 tensors; wte\.weight, 352 B, in 2 parts; .*attn\.v\.weight, 768 B, in 3 parts$/m,
       /^ {2}caches +64 B +for each position$/m,

@@ -27,7 +27,8 @@ export const deviceLimit = define(
   'TFM2103',
   {
     title: 'the device is too small for the model',
-    explain: 'A kernel or a buffer needs more than a limit that the adapter reports.',
+    explain:
+      'A kernel or a buffer needs more than a limit that the adapter reports; where another size of the dims would fit, the message says the largest. A module compiled with `--device-profile` for such limits has its weights in smaller parts.',
     example: 'a table of 3 GB on a device that binds 1 GB at most',
   },
   itself,

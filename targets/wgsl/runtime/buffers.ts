@@ -1,13 +1,9 @@
 // Buffers by name: each tensor its own, made once it is needed, replaced when it must be larger.
 import { TfmError } from '../../runtime/errors.ts'
+import { fits, roomOf, within } from './limits.ts'
 
 /** GPUBufferUsage, which Node lacks: MAP_READ 1, COPY_SRC 4, COPY_DST 8, UNIFORM 64, STORAGE 128. */
 const STORAGE = 4 | 8 | 128
-
-/** Throws when a device has less than what is needed. */
-export function within(what: string, need: number, unit: string, limit: string, most: number): void {
-  if (need > most) throw new TfmError('TFM2103', `${what} ${need} ${unit}, the device has ${limit} = ${most}`)
-}
 
 export class Buffers {
   /** Counts replacements: bind groups made before the last one are stale. */
@@ -80,16 +76,10 @@ export class Buffers {
 
   create(name: string, bytes: number, usage: number, mappedAtCreation = false): GPUBuffer {
     if (this.gone) throw new TfmError('TFM2105', 'the model was disposed')
-    // Kernels read whole vectors of four.
-    const unit = usage & 128 ? 16 : 4
-    const size = Math.max(16, Math.ceil(bytes / unit) * unit)
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits
-    for (const [limit, most] of [
-      ['maxBufferSize', maxBufferSize],
-      ['maxStorageBufferBindingSize', usage & 128 ? maxStorageBufferBindingSize : Infinity],
-    ] as const) {
-      within(`${name.slice(2)} takes`, size, 'bytes', limit, most)
-    }
+    const size = usage & 128 ? roomOf(bytes) : Math.max(16, Math.ceil(bytes / 4) * 4)
+    const { limits } = this.device
+    if (usage & 128) fits(name.slice(2), size, limits)
+    else within(`${name.slice(2)} takes`, size, 'bytes', 'maxBufferSize', limits.maxBufferSize)
     this.device.pushErrorScope('out-of-memory')
     try {
       return this.device.createBuffer({ label: name, size, usage, mappedAtCreation })

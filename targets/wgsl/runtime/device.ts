@@ -1,7 +1,7 @@
 // WebGPU devices: which one, within which limits, and pipelines, compiled in the order of their first use.
 import { TfmError } from '../../runtime/errors.ts'
 import type { ReadOptions } from '../../runtime/source.ts'
-import { within } from './buffers.ts'
+import { within } from './limits.ts'
 
 /** What kernels use where a device has it. */
 export type Feature = 'subgroups' | 'shader-f16'

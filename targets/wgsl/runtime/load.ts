@@ -6,6 +6,7 @@ import { TfmError } from '../../runtime/errors.ts'
 import { Buffers } from './buffers.ts'
 import type { GpuOptions, KernelSpec } from './device.ts'
 import { compileKernels, openDevice } from './device.ts'
+import { fits } from './limits.ts'
 import type { ModelSpec, Step } from './session.ts'
 import { Session } from './session.ts'
 
@@ -62,6 +63,7 @@ export async function openSession(parts: Parts, options: OpenOptions): Promise<S
   const release = () => own && device.destroy()
   let stop = () => {}
   try {
+    checkWeights(parts, device)
     const used = kernelsOf(parts.model)
     const kernels = compileKernels(device, parts.kernels, used, onProgress, options.features)
     const ready = [...used].map((name) => kernels.get(name)!.compiling.at(-1))
@@ -94,6 +96,21 @@ function partsOf(name: string, length: number, cut: number): [buffer: string, fr
   ])
 }
 
+/** Before anything is compiled or read. */
+function checkWeights({ specs, slots, cut = Infinity, whole, keeper }: Parts, { limits }: GPUDevice): void {
+  for (const { name, from = [name], length, keep } of slotsOf(specs, slots)) {
+    const spec = specs.find((s) => s.name === from[0])
+    const size = length ?? spec?.shape.reduce((a, b) => a * b, 1) ?? 0
+    fits(name, keep ? keeper!.bytes(keep) : 4 * (whole?.includes(name) ? size : Math.min(size, cut)), limits)
+  }
+}
+
+/** Tensors that no slot names are slots of their own. */
+function slotsOf(specs: readonly WeightSpec[], listed: readonly WeightSlot[]): readonly WeightSlot[] {
+  const named = new Set(listed.flatMap((s) => [s.name, ...(s.from ?? [])]))
+  return [...listed, ...specs.filter((s) => !named.has(s.name))]
+}
+
 /** Those that a first call takes, in the order of their use. */
 function kernelsOf({ programs }: ModelSpec): Set<string> {
   const names = (steps: readonly Step[]): string[] => steps.flatMap((s) => ('t' in s ? names(s.steps) : [s[0]]))
@@ -101,14 +118,12 @@ function kernelsOf({ programs }: ModelSpec): Set<string> {
   return new Set((prefill ? [prepare, prefill] : [run]).flatMap((program) => names(program?.steps ?? [])))
 }
 
-/** Tensors that no slot names are slots of their own. */
 async function loadSlots(
   buffers: Buffers,
   { specs, rules, slots: listed, read, cut: each = Infinity, whole: uncut, keeper }: Parts,
   options: OpenOptions,
 ): Promise<void> {
-  const named = new Set(listed.flatMap((s) => [s.name, ...(s.from ?? [])]))
-  const slots: readonly WeightSlot[] = [...listed, ...specs.filter((s) => !named.has(s.name))]
+  const slots = slotsOf(specs, listed)
   const raw = new Map<string, Float32Array>()
   const open = new Set(slots)
   const tied = new Set(specs.map((s) => s.fallback))

@@ -2,8 +2,9 @@
 import { TfmError } from '../../runtime/errors.ts'
 import type { Dims, Extent, PortSpec, Tensor } from '../../runtime/inputs.ts'
 import { bindInputs, extent } from '../../runtime/inputs.ts'
-import { type Buffers, within } from './buffers.ts'
+import type { Buffers } from './buffers.ts'
 import { compileKernels, entryFor, type Kernel } from './device.ts'
+import { checkCall, gridOf } from './limits.ts'
 import type { Keeper } from './load.ts'
 import { Slices } from './slices.ts'
 import { selftestOn, type KernelTest } from './selftest.ts'
@@ -183,14 +184,14 @@ export class Session {
       // What is kept may have dims that only the inputs of positions give.
       bindInputs([...prepare.inputs, ...program.inputs], { ...given, ...own }, held)
       delete held[sequence.T]
-      await this.execute(prepare, given, held, seq.store, (d) => this.reserve(d, 0, seq.store))
+      await this.execute(prepare, given, held, seq.store, (d) => this.reserve(prepare, d, 0, seq.store))
     }
     const dims: Dims = { ...held, [sequence.past]: seq.past }
     const outputs = await call(program, own, dims, seq.store, (d) => {
       const total = seq.past + (d[sequence.T] ??= 1)
       if (total > sequence.max)
         throw new TfmError('TFM2006', `${seq.past} past and ${d[sequence.T]} new positions, at most ${sequence.max}`)
-      this.reserve(d, total, seq.store)
+      this.reserve(program, d, total, seq.store)
     })
     seq.past += dims[sequence.T]
     delete dims[sequence.T]
@@ -288,7 +289,8 @@ export class Session {
             .join(', ')}`,
         )
     }
-    before?.(dims)
+    if (before) before(dims)
+    else this.check(program, dims, [])
     if (this.compiling.size) await this.compiled(program.steps, dims)
     for (const [name, data] of Object.entries(arrays)) {
       buffers.reserve(`v:${name}`, data.byteLength)?.destroy()
@@ -350,13 +352,9 @@ export class Session {
   /** One kernel; its block of dims lies at `offset`. */
   dispatch(pass: GPUComputePassEncoder, { name, kernel, group }: BoundDispatch, dims: Dims, offset = 0) {
     const i = entryFor(kernel, dims)
-    const count = kernel.entries[i].groups(dims)
-    const most = this.device.limits.maxComputeWorkgroupsPerDimension
-    const y = Math.ceil(count / most)
-    within(`kernel ${name} needs`, y, `times ${most} workgroups`, 'maxComputeWorkgroupsPerDimension', most)
     pass.setPipeline(kernel.pipelines[i])
     pass.setBindGroup(0, group, kernel.dims ? [offset] : [])
-    pass.dispatchWorkgroups(Math.ceil(count / y), y)
+    pass.dispatchWorkgroups(...gridOf(name, kernel.entries[i].groups(dims), this.device.limits))
   }
 
   /** Kernels and bind groups of dispatches, made anew when a buffer was replaced. */
@@ -380,16 +378,23 @@ export class Session {
     return steps
   }
 
-  /** Room for `positions` in the caches; grown by doubling, the past kept. */
-  private reserve(d: Dims, positions: number, store: Store): void {
+  private check(program: ProgramSpec, d: Dims, state: readonly StateSpec[]): void {
+    checkCall(this.device.limits, this.spec, program, state, this.kernels, d)
+  }
+
+  /** Room for `positions` in the caches; grown by doubling as far as a binding goes, the past kept. */
+  private reserve(program: ProgramSpec, d: Dims, positions: number, store: Store): void {
+    const state = this.spec.state.filter((s) => !s.grows || positions)
+    this.check(program, d, state)
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits
+    const most = Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / 16) * 16
     const copies: { from: GPUBuffer; name: string }[] = []
     const room = Math.min(Math.max(2 ** Math.ceil(Math.log2(positions)), 64), this.spec.sequence?.max ?? Infinity)
-    for (const s of this.spec.state) {
-      if (s.grows && positions === 0) continue
+    for (const s of state) {
       const each = s.size(d) * 4
       for (const name of s.names.map((n) => `${store}:${n}`)) {
         if (this.buffers.has(name, each * (s.grows ? positions : 1))) continue
-        const old = this.buffers.reserve(name, each * (s.grows ? room : 1))
+        const old = this.buffers.reserve(name, each * (s.grows ? Math.min(room, Math.floor(most / each)) : 1))
         if (old) copies.push({ from: old, name })
       }
     }
