@@ -145,7 +145,7 @@ export function sizesOf(needs: Needs, { limits, memory: room }: DeviceProfile, p
       const now = roomFor(n, each, sequence!.max, most)
       // Steps outgrow the room that there was; a first prefill finds none.
       const before = program.name === 'step' && n > 64 ? roomFor(Math.ceil(n / 2), each, sequence!.max, most) : 0
-      return sum + buffer(each * now) + (before < now ? buffer(each * before) : 0)
+      return sum + buffer(each * now) + (before > 0 && before < now ? buffer(each * before) : 0)
     }, 0)
   }
   const weights = needs.weights.reduce((n, w) => n + buffer(w.bytes), 0)
@@ -157,7 +157,7 @@ export function sizesOf(needs: Needs, { limits, memory: room }: DeviceProfile, p
       weights,
       state: stateBytes(env),
       activations: sum(slots, env),
-      ports: sum([...inputs, ...outputs], env) + readback(env) + needs.uniform.buffer,
+      ports: sum([...inputs, ...outputs], env) + buffer(readback(env)) + needs.uniform.buffer,
     }
     return { ...parts, total: parts.weights + parts.state + parts.activations + parts.ports }
   }
