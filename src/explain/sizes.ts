@@ -157,7 +157,7 @@ export function sizesOf(needs: Needs, { limits, memory: room }: DeviceProfile, p
       weights,
       state: stateBytes(env),
       activations: sum(slots, env),
-      ports: sum([...inputs, ...outputs], env) + buffer(readback(env)) + needs.uniform.buffer,
+      ports: sum([...inputs, ...outputs], env) + Math.max(16, readback(env)) + needs.uniform.buffer,
     }
     return { ...parts, total: parts.weights + parts.state + parts.activations + parts.ports }
   }
