@@ -88,7 +88,8 @@ describe.each([
     'one number among infinities': () => new Float32Array(vocab).fill(-Infinity).with(vocab - 1, -7),
     'an infinity': () => Float32Array.from({ length: vocab }, () => next()).with(3, Infinity),
   } // prettier-ignore
-  test.each(Object.keys(cases))('%s', async (name) => {
+  // The third level is made of the same stages as the second.
+  test.each(Object.keys(cases).slice(0, vocab < 9000 ? undefined : 2))('%s', async (name) => {
     for (let round = vocab < 1000 ? 3 : 1; round > 0; round--) {
       const logits = cases[name]()
       expect(await draw(logits, {}, 0)).toBe(sample(logits, {}, () => 0))
