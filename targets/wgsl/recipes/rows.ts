@@ -16,6 +16,7 @@ import type { Stage, StageKernel } from '../../../src/kernel/stage.ts'
 import { extentOf, isUnit, loadsOf, loopSymbol } from '../../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../../src/types/ix.ts'
 import { add, con, isConst, of, range, substitute } from '../../../src/types/ix.ts'
+import { heldRows, holdingOf, threadsThatHold } from './held.ts'
 import { allocations, asNumber, flatten, foldThreads, forLoop, newScratch } from './kit.ts'
 import type { Scratch } from './kit.ts'
 
@@ -50,10 +51,14 @@ export interface RowPlace {
   readonly where?: Expr
 }
 
+/** Elements of a row that a thread takes side by side where it keeps its share of the row. */
+const LANES = 1
+
 /** Undefined where a value that is kept within the row is too large for workgroup memory. */
 export function rows(kernel: StageKernel): NestKernel | undefined {
   const arranged = arrange(kernel)
-  const threads = threadsFor(arranged)
+  const holding = holdingOf(arranged, LANES)
+  const threads = (holding && threadsThatHold(holding)) ?? threadsFor(arranged)
   const row = loopSymbol('row', flatten(arranged.outer).count)
   const lane = loopSymbol('lane', threads)
   const scratch = newScratch(threads)
@@ -71,6 +76,9 @@ export function rowStatements(
 ): { readonly stmts: readonly Stmt[]; readonly allocs: readonly Stmt[] } | undefined {
   const context: Context = { bound: new Set(params), placed: new Map(), chunk: 32 }
   const { lane, scratch, operand, where } = place
+  const holding = holdingOf(arranged, LANES)
+  const held = holding && heldRows(arranged, place, holding)
+  if (held !== undefined) return { stmts: held, allocs: [] }
   const state: State = { context, scratch, lane, allocs: [], operand, where, shared: [] }
   const stmts: Stmt[] = []
   for (const s of arranged.stages) {

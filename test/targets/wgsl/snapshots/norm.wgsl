@@ -32,20 +32,26 @@ fn main(at: Place, @builtin(local_invocation_id) thread: vec3u) {
   let row = i32(at.group.x + at.group.y * at.groups.x);
   if (row >= dims.T) { return; }
   let lane = i32(thread.x);
-  let a_base = row * 300;
-  for (var c = lane; c < 300; c += 128) { s[a_base + c] = a[a_base + c] + h[a_base + c]; }
-  var total_own = 0.0;
-  for (var c = lane; c < 300; c += 128) { total_own += s[a_base + c]; }
+  let s_0 = a[lane + row * 300] + h[lane + row * 300];
+  let s_1 = a[lane + row * 300 + 128] + h[lane + row * 300 + 128];
+  let s_2 = a[min(299, lane + 256) + row * 300] + h[min(299, lane + 256) + row * 300];
+  s[lane + row * 300] = s_0;
+  s[lane + row * 300 + 128] = s_1;
+  if (lane + 256 < 300) { s[lane + row * 300 + 256] = s_2; }
+  var total_own = s_0;
+  total_own += s_1;
+  if (lane + 256 < 300) { total_own += s_2; }
   let total = sum_of_threads(lane, total_own);
-  var spread_own = 0.0;
-  let quotient = total / 300.0;
-  for (var c = lane; c < 300; c += 128) {
-    let difference = s[a_base + c] - quotient;
-    spread_own += difference * difference;
-  }
+  let div = total / 300.0;
+  let held_0 = s_0 - div;
+  let held_1 = s_1 - div;
+  let held_2 = s_2 - div;
+  var spread_own = held_0 * held_0;
+  spread_own += held_1 * held_1;
+  if (lane + 256 < 300) { spread_own += held_2 * held_2; }
   let spread = sum_of_threads(lane, spread_own);
   let sqrt2 = sqrt(spread / 300.0 + 1e-5);
-  for (var c = lane; c < 300; c += 128) {
-    y[a_base + c] = (s[a_base + c] - quotient) / sqrt2 * g[c] + b[c];
-  }
+  y[lane + row * 300] = held_0 / sqrt2 * g[lane] + b[lane];
+  y[lane + row * 300 + 128] = held_1 / sqrt2 * g[lane + 128] + b[lane + 128];
+  if (lane + 256 < 300) { y[lane + row * 300 + 256] = held_2 / sqrt2 * g[lane + 256] + b[lane + 256]; }
 }
