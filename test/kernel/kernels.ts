@@ -126,6 +126,21 @@ export function normed(D = 7, N = 6): Example {
   return { kernel: kernel('normed', stages, [a, h, g, w, b], [stored, z]), symbols: { m, n, k } }
 }
 
+/** Softmax of rows of D elements, and their largest one as a second result. */
+export function rowSoftmax(D: number): Example {
+  const [x, y, top] = [global('x', [T, D]), global('y', [T, D]), global('top', [T])]
+  const [i, i1, i2] = [0, 1, 2].map(() => loopSymbol('i', of(T)))
+  const [j, j1, j2] = [0, 1, 2].map(() => loopSymbol('j', D))
+  const total = virtual('total', [i2])
+  const p = (i: Sym, j: Sym): Expr => un('exp', minus(at(x, i, j), at(top, i)))
+  const stages = [
+    reduce(top, [i1], 'max', [j1], at(x, i1, j1)),
+    reduce(total, [i2], 'add', [j2], p(i2, j2)),
+    map(y, [i, j], over(p(i, j), at(total, i))),
+  ]
+  return { kernel: kernel('rowSoftmax', stages, [x], [top, y]), symbols: { i, j } }
+}
+
 /** Row softmax of x[T, T] under a causal mask. */
 export function softmax(): Example {
   const [x, y] = [global('x', [T, T]), global('y', [T, T])]

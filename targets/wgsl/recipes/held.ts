@@ -84,7 +84,7 @@ type Step =
 export function heldRows(r: Rows, place: RowPlace, holding: Holding): readonly Stmt[] | undefined {
   const { threads } = place.scratch
   const { length, lanes } = holding
-  const count = Math.ceil(length / (threads * lanes))
+  const count = Math.ceil(length / lanes / threads)
   if (count > MOST) return undefined
   const own = loopSymbol('c', length)
   const steps = stepsOf(r, place, own)
@@ -92,9 +92,11 @@ export function heldRows(r: Rows, place: RowPlace, holding: Holding): readonly S
   const shared = sharedBy(steps.steps, own)
   // What each thread keeps, by expression: one local per vector.
   const kept = new Map<Expr, readonly Local[]>()
-  const first = (u: number): Ix => add(mul(lanes, place.lane), lanes * threads * u)
-  const inside = (u: number, stmts: readonly Stmt[]): readonly Stmt[] => below(first(u), con(length - lanes + 1), stmts)
-  const whole = (u: number): boolean => lanes * threads * (u + 1) <= length
+  const vectors = length / lanes
+  const nth = (u: number): Ix => add(place.lane, threads * u)
+  const first = (u: number): Ix => mul(lanes, nth(u))
+  const inside = (u: number, stmts: readonly Stmt[]): readonly Stmt[] => below(nth(u), con(vectors), stmts)
+  const whole = (u: number): boolean => threads * (u + 1) <= vectors
   const value = (e: Expr, u: number, at = first(u)): Expr =>
     vectorOf(e, own, at, lanes, (x) => {
       const v = kept.get(x)
@@ -108,7 +110,7 @@ export function heldRows(r: Rows, place: RowPlace, holding: Holding): readonly S
       const locals = Array.from({ length: count }, (_, u) => newLocal(count === 1 ? name : `${name}_${u}`, x.of, lanes))
       // Beyond the row threads have its last elements, which they neither fold nor store.
       locals.forEach((v, u) => {
-        const at = whole(u) ? first(u) : min(first(u), length - lanes)
+        const at = whole(u) ? first(u) : mul(lanes, min(nth(u), vectors - 1))
         stmts.push({ k: 'let', v, e: value(x, u, at) })
       })
       kept.set(x, locals)

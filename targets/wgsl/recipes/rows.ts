@@ -52,7 +52,7 @@ export interface RowPlace {
 }
 
 /** Elements of a row that a thread takes side by side where it keeps its share of the row. */
-const LANES = 1
+const LANES = 4
 
 /** Undefined where a value that is kept within the row is too large for workgroup memory. */
 export function rows(kernel: StageKernel): NestKernel | undefined {
