@@ -80,13 +80,17 @@ function shapeOf(p: Product): { readonly vectors: number; readonly slices: numbe
   // At least one slice for each row.
   return { vectors, slices: Math.max(4, atMost(THREADS / vectors, Math.ceil((p.known.depth ?? Infinity) / each))) }
 }
+/** Rows of b in 16 bytes. */
+const wordRows = (p: Product): number => {
+  const kept = p.c.b.buf.layout?.kept
+  return kept ? rowsOfWord[kept.as] : 1
+}
 /**
  * How many times four rows of b a thread takes at once, so that it reads four words of 16 bytes: one of floats; of weights in fewer bits as many as
  * a word has rows, where k is a multiple of that.
  */
 function foursAtOnce(p: Product): number {
-  const kept = p.c.b.buf.layout?.kept
-  let fours = kept && inFours(p) ? rowsOfWord[kept.as] : 1
+  let fours = inFours(p) ? wordRows(p) : 1
   while (isConst(mod(p.depth.count, 4 * fours)) !== 0 && fours > 1) fours /= 2
   return fours
 }
@@ -124,7 +128,11 @@ function alongColumns(p: Product, tail: Tail, rows: number): Made {
     )
     return [...bs.map((x) => x.stmt), ...as.map((x) => x.stmt), ...sums]
   }
-  const steps = range(fours).flatMap((u) => step(add(mul(fours, k), u)))
+  // A word at a time: constant loops are unrolled by drivers, and take less text.
+  const together = Math.min(fours, Math.max(1, wordRows(p) / 4))
+  const u = loopSymbol('u', fours / together)
+  const some = range(together).flatMap((i) => step(add(mul(fours, k), mul(together, u), i)))
+  const steps: Stmt[] = fours === together ? range(fours).flatMap((i) => step(add(mul(fours, k), i))) : [{ ...serial(u, some), reduces: true }] // prettier-ignore
   const walk: For = { ...forLoop('serial', k, steps, of(ly), count, slices), reduces: true }
 
   // Partial sums in two levels: some threads of each column add every so-manieth, the last those.
