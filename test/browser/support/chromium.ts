@@ -19,8 +19,6 @@ import { untar } from '../../../src/gpu/untar.ts'
 import { packageRoot } from '../../../src/package-root.ts'
 
 const flags = [
-  // As in the other tests: zeroing workgroup memory is most of what a pipeline costs on SwiftShader.
-  '--enable-dawn-features=disable_workgroup_init',
   '--no-first-run',
   '--disable-quic',
   '--disable-background-networking',
@@ -29,12 +27,15 @@ const flags = [
   '--disable-dev-shm-usage',
 ]
 
-/** `gpu: false` is a browser in which WebGPU finds no adapter. */
-export async function openBrowser({ gpu = true } = {}): Promise<Browser> {
+/** As in the other tests: zeroing workgroup memory is most of what a pipeline costs on SwiftShader. */
+const quick = '--enable-dawn-features=disable_workgroup_init'
+
+/** `gpu: false` is a browser in which WebGPU finds no adapter; `asShipped` compiles pipelines as that of a user does. */
+export async function openBrowser({ gpu = true, asShipped = false } = {}): Promise<Browser> {
   const folder = await unpackChromium()
   return chromium.launch({
     executablePath: join(folder, 'headless_shell'),
-    args: gpu ? [...flags, '--enable-unsafe-webgpu'] : flags,
+    args: [...flags, ...(gpu ? ['--enable-unsafe-webgpu'] : []), ...(asShipped ? [] : [quick])],
     env: { ...process.env, LD_LIBRARY_PATH: join(folder, 'lib'), FONTCONFIG_PATH: join(folder, 'fonts'), HOME: folder },
   })
 }
