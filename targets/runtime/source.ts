@@ -5,7 +5,7 @@ type WeightFile = string | URL | ArrayBuffer | ArrayBufferView | Blob | Readable
 /** Safetensors by URL, path (Node), bytes, File or stream; shards as a list or by their `*.index.json`. */
 export type WeightSource = WeightFile | readonly WeightFile[]
 
-/** How far it has come: bytes read (`total` grows as further files are opened), tensors as kernels take them, or pipelines compiled. */
+/** How far it has come: bytes read (`total` grows as further files are opened), tensors as kernels take them, or pipelines compiled (`total` grows as calls need more). */
 export interface LoadProgress {
   phase: 'weights' | 'packing' | 'pipelines'
   loaded: number

@@ -14,6 +14,11 @@ export interface GpuOptions {
   features?: readonly Feature[]
   /** Where to look for an adapter. Default `navigator.gpu`. */
   gpu?: GPU
+  /**
+   * Which pipelines are made before they are needed: `all` go on while weights are read, those of a first call are ready with them.
+   * `needed` makes each when a call needs it, the default where the processor plays the graphics card, since compiling takes the same cores.
+   */
+  compile?: 'all' | 'needed'
 }
 
 type Numbers = Readonly<Record<string, number>>
@@ -37,7 +42,8 @@ export interface Kernel extends KernelSpec {
   readonly layout: GPUBindGroupLayout
   /** By entry, as soon as they are compiled. */
   readonly pipelines: GPUComputePipeline[]
-  readonly compiling: Promise<void>[]
+  /** Compiles an entry, once. */
+  readonly compile: (entry: number) => Promise<void>
 }
 
 /** The entry that runs at these dims. */
@@ -75,14 +81,10 @@ export async function openDevice({
   }
 }
 
-/**
- * Begins to compile all kernels, in parallel: first, of those named in `first` and in their order, the entries for most rows, then what is
- * left. What a device cannot hold is said before anything is compiled.
- */
-export function compileKernels(
+/** Kernels as they are compiled here: none is yet. What a device cannot hold is said at once. */
+export function makeKernels(
   device: GPUDevice,
   specs: Readonly<Record<string, KernelSpec>>,
-  first: ReadonlySet<string>,
   onProgress?: ReadOptions['onProgress'],
   features = known,
 ): Map<string, Kernel> {
@@ -97,39 +99,45 @@ export function compileKernels(
       limits.maxStorageBuffersPerShaderStage,
     )
   }
-  const names = [...new Set([...first, ...Object.keys(specs)])]
-  const kernels = new Map<string, Kernel>()
-  const last = (name: string) => specs[name].entries.length - 1
-  const total = names.reduce((n, name) => n + last(name) + 1, 0)
-  let loaded = 0
-  const compile = (name: string, i: number) => {
+  let [loaded, total] = [0, 0]
+  const make = (name: string, spec: KernelSpec): Kernel => {
     const uses = new Set<Feature>()
-    const kernel = kernels.get(name) ?? { ...specs[name], uses, layout: layoutOf(device, name, specs[name]), pipelines: [], compiling: [] } // prettier-ignore
-    kernels.set(name, kernel)
     const has = (f: Feature) => features.includes(f) && device.features.has(f) && !!uses.add(f)
-    const codeOf = ({ code }: KernelSpec) => {
-      const text = typeof code === 'string' ? code : code(has)
-      return [...uses].map((f) => `enable ${f.replace('shader-', '')};`).join('') + text
-    }
-    const module = (modules[name] ??= device.createShaderModule({ label: name, code: codeOf(kernel) }))
-    const layout = device.createPipelineLayout({ bindGroupLayouts: [kernel.layout] })
-    const compute = { module, entryPoint: kernel.entries[i].name }
-    const made = device.createComputePipelineAsync({ label: name, layout, compute }).then(
-      (pipeline) => void (kernel.pipelines[i] = pipeline),
-      (thrown) => {
+    const text = typeof spec.code === 'string' ? spec.code : spec.code(has)
+    const code = [...uses].map((f) => `enable ${f.replace('shader-', '')};`).join('') + text
+    const layout = layoutOf(device, name, spec)
+    const pipelines: GPUComputePipeline[] = []
+    const begun: Promise<void>[] = []
+    let module: GPUShaderModule | undefined
+    const begin = async (i: number) => {
+      total++
+      module ??= device.createShaderModule({ label: name, code })
+      const compute = { module, entryPoint: spec.entries[i].name }
+      try {
+        pipelines[i] = await device.createComputePipelineAsync({
+          label: name,
+          layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+          compute,
+        })
+      } catch (thrown) {
         const why = thrown instanceof Error ? thrown.message : thrown
         throw new TfmError('TFM2104', `kernel ${name} was not accepted: ${why}`)
-      },
-    )
-    kernel.compiling[i] = made
-    // Whoever needs the pipeline hears of it.
-    made.then(() => onProgress?.({ phase: 'pipelines', loaded: ++loaded, total, tensor: name })).catch(() => {})
+      }
+      onProgress?.({ phase: 'pipelines', loaded: ++loaded, total, tensor: name })
+    }
+    const compile = (i: number) => {
+      // Whoever needs the pipeline hears why there is none.
+      if (!begun[i]) (begun[i] = begin(i)).catch(() => {})
+      return begun[i]
+    }
+    return { ...spec, uses, layout, pipelines, compile }
   }
-  const modules: Record<string, GPUShaderModule> = {}
-  for (const name of first) compile(name, last(name))
-  for (const name of names) for (let i = first.has(name) ? last(name) : last(name) + 1; i--;) compile(name, i)
-  return kernels
+  return new Map(Object.entries(specs).map(([name, spec]) => [name, make(name, spec)]))
 }
+
+/** Whether the processor plays the graphics card. */
+export const isSoftware = ({ adapterInfo: info }: GPUDevice): boolean =>
+  !!info && (info.isFallbackAdapter || info.architecture === 'swiftshader')
 
 function layoutOf(device: GPUDevice, label: string, { dims, buffers }: KernelSpec): GPUBindGroupLayout {
   const visibility = 4 // GPUShaderStage.COMPUTE

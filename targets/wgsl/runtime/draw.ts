@@ -91,7 +91,9 @@ export async function* drawTokens(
     const most = Math.min(maxTokens, room - prompt.length + 1)
     while (drawn < most) {
       await breathe(options.signal)
-      for (; sent < most && flight.length < (ahead ? AHEAD : 1); sent++) flight.push((await session.inTurn(send)).id)
+      // The first id does not wait for what steps need: their pipelines, say.
+      for (; sent < most && flight.length < (ahead && drawn ? AHEAD : 1); sent++)
+        flight.push((await session.inTurn(send)).id)
       const id = await flight.shift()!
       drawn++
       if (id < 0) throw new TfmError('TFM2022', 'every logit is NaN or -Infinity')

@@ -5,7 +5,7 @@ import { loadWeights } from '../../runtime/weights.ts'
 import { TfmError } from '../../runtime/errors.ts'
 import { Buffers } from './buffers.ts'
 import type { GpuOptions, KernelSpec } from './device.ts'
-import { compileKernels, openDevice } from './device.ts'
+import { isSoftware, makeKernels, openDevice } from './device.ts'
 import { fits } from './limits.ts'
 import type { ModelSpec, Step } from './session.ts'
 import { Session } from './session.ts'
@@ -52,8 +52,8 @@ export interface Parts {
 export type OpenOptions = LoadOptions & GpuOptions & { readonly weights: WeightSource }
 
 /**
- * Compiles the kernels while the weights come in. Those of a first call are ready then; the others, and entries for few rows, go on behind,
- * and calls wait for what they need.
+ * Compiles kernels while the weights come in. Those of a first call are ready then; the others, and entries for few rows, go on behind, and
+ * calls wait for what they need.
  */
 export async function openSession(parts: Parts, options: OpenOptions): Promise<Session> {
   const { onProgress, signal } = options
@@ -64,9 +64,14 @@ export async function openSession(parts: Parts, options: OpenOptions): Promise<S
   let stop = () => {}
   try {
     checkWeights(parts, device)
-    const used = kernelsOf(parts.model)
-    const kernels = compileKernels(device, parts.kernels, used, onProgress, options.features)
-    const ready = [...used].map((name) => kernels.get(name)!.compiling.at(-1))
+    const kernels = makeKernels(device, parts.kernels, onProgress, options.features)
+    const ready: Promise<void>[] = []
+    if ((options.compile ?? (isSoftware(device) ? 'needed' : 'all')) === 'all') {
+      // In the order of first use: entries for most rows, then what is left.
+      for (const name of kernelsOf(parts.model))
+        ready.push(kernels.get(name)!.compile(parts.kernels[name].entries.length - 1))
+      for (const { entries, compile } of kernels.values()) entries.forEach((_, i) => compile(i))
+    }
     const stopped = new Promise<never>((_, reject) => {
       stop = () => reject(signal!.reason)
       signal?.addEventListener('abort', stop)

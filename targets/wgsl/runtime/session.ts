@@ -3,7 +3,7 @@ import { TfmError } from '../../runtime/errors.ts'
 import type { Dims, Extent, PortSpec, Tensor } from '../../runtime/inputs.ts'
 import { bindInputs, extent } from '../../runtime/inputs.ts'
 import type { Buffers } from './buffers.ts'
-import { compileKernels, entryFor, type Kernel } from './device.ts'
+import { entryFor, makeKernels, type Kernel } from './device.ts'
 import { checkCall, gridOf } from './limits.ts'
 import type { Keeper } from './load.ts'
 import { Slices } from './slices.ts'
@@ -106,8 +106,6 @@ export class Session {
   private last: Promise<unknown> = Promise.resolve()
   private gone = ''
   private slices = new Slices()
-  /** Kernels that some pipeline may be missing of. */
-  private compiling: Set<Kernel>
 
   constructor(
     spec: ModelSpec,
@@ -121,11 +119,6 @@ export class Session {
     this.kernels = kernels
     this.buffers = buffers
     this.release = release
-    this.compiling = new Set(kernels.values())
-    for (const k of this.compiling)
-      Promise.all(k.compiling)
-        .then(() => this.compiling.delete(k))
-        .catch(() => {})
     const size = 256 * Math.ceil(spec.dims.length / 64) * (spec.record ? 4096 : 1)
     this.dimsBuffer = device.createBuffer({ label: 'dims', size, usage: 8 | 64 })
     void device.lost.then(
@@ -149,8 +142,9 @@ export class Session {
   selftest(tests: readonly KernelTest[], keeper?: Keeper): Promise<SelftestReport> {
     return this.inTurn(async () => {
       const plain = Object.fromEntries([...this.kernels].filter(([, k]) => k.uses.size > 0))
-      const forms = [this.kernels, compileKernels(this.device, plain, new Set(), undefined, [])]
-      for (const form of forms) for (const { compiling } of form.values()) await Promise.all(compiling)
+      const forms = [this.kernels, makeKernels(this.device, plain, undefined, [])]
+      const all = forms.flatMap((form) => [...form.values()])
+      await Promise.all(all.flatMap(({ entries, compile }) => entries.map((_, i) => compile(i))))
       return selftestOn(this.device, forms, this.spec.dims, tests, keeper)
     })
   }
@@ -291,7 +285,7 @@ export class Session {
     }
     if (before) before(dims)
     else this.check(program, dims, [])
-    if (this.compiling.size) await this.compiled(program.steps, dims)
+    await this.compiled(program.steps, dims)
     for (const [name, data] of Object.entries(arrays)) {
       buffers.reserve(`v:${name}`, data.byteLength)?.destroy()
       device.queue.writeBuffer(buffers.get(`v:${name}`), 0, data as Float32Array<ArrayBuffer>)
@@ -307,7 +301,7 @@ export class Session {
 
   /** More dispatches of a call, with the dims as they were written. */
   async pass(encoder: GPUCommandEncoder, program: Pick<ProgramSpec, 'steps'>, store: Store, dims: Dims): Promise<void> {
-    if (this.compiling.size) await this.compiled(program.steps, dims)
+    await this.compiled(program.steps, dims)
     const pass = encoder.beginComputePass()
     for (const step of this.bind(program, store)) this.dispatch(pass, step, dims)
     pass.end()
@@ -339,14 +333,22 @@ export class Session {
   }
 
   /** The pipelines that these steps need; in loops, where t decides, all of a kernel. */
-  private async compiled(steps: readonly Step[], dims: Dims, all = false): Promise<void> {
-    for (const step of steps) {
-      if ('t' in step) await this.compiled(step.steps, dims, true)
-      else {
+  private async compiled(steps: readonly Step[], dims: Dims): Promise<void> {
+    this.alive()
+    const missing: Promise<void>[] = []
+    const need = (steps: readonly Step[], looped: boolean): void => {
+      for (const step of steps) {
+        if ('t' in step) {
+          need(step.steps, true)
+          continue
+        }
         const kernel = this.kernels.get(step[0])!
-        if (this.compiling.has(kernel)) await (all ? Promise.all(kernel.compiling) : kernel.compiling[entryFor(kernel, dims)]) // prettier-ignore
+        const wanted = looped ? kernel.entries.keys() : [entryFor(kernel, dims)]
+        for (const i of wanted) if (!kernel.pipelines[i]) missing.push(kernel.compile(i))
       }
     }
+    need(steps, false)
+    if (missing.length > 0) await Promise.all(missing)
   }
 
   /** One kernel; its block of dims lies at `offset`. */

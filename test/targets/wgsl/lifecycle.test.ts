@@ -118,6 +118,20 @@ describe('load', () => {
     model.dispose()
   })
 
+  test('leaves pipelines to the calls that need them, where the processor plays the graphics card', async () => {
+    const { device, pipelines } = watched(await testDevice())
+    const model = await load({ weights, device, features: [] })
+    expect(pipelines).toEqual([])
+    await model.prefill({ ids: [1, 2, 3] })
+    const first = pipelines.splice(0)
+    await model.prefill({ ids: [1, 2, 3] })
+    expect([first.length > 4, pipelines]).toEqual([true, []])
+    await model.selftest()
+    expect(pipelines.filter((name) => first.includes(name))).toEqual([])
+    expect(pipelines.length).toBeGreaterThan(4)
+    model.dispose()
+  })
+
   test('streams tensors of several types to their buffers', async () => {
     const device = await testDevice()
     const ids = [4, 3, 2, 1, 0, 9, 8]
@@ -206,10 +220,12 @@ describe('buffers are all given back', () => {
     const real = await testDevice()
     const refuse = async () => Promise.reject(new Error('no'))
     const refusing = watched(real, { createComputePipelineAsync: refuse })
-    await expect(load({ weights, device: refusing.device })).rejects.toThrow(/TFM2104: kernel \w+ was not accepted: no/)
+    await expect(load({ weights, device: refusing.device, compile: 'all' })).rejects.toThrow(
+      /TFM2104: kernel \w+ was not accepted: no/,
+    )
     const never = watched(real, { createComputePipelineAsync: () => new Promise(() => {}) })
     const stop = new AbortController()
-    const loading = load({ weights, device: never.device, signal: stop.signal })
+    const loading = load({ weights, device: never.device, compile: 'all', signal: stop.signal })
     setTimeout(() => stop.abort(new Error('enough')), 20)
     await expect(loading).rejects.toThrow('enough')
     await new Promise((resolve) => setTimeout(resolve, 50))
