@@ -56,7 +56,10 @@ const shown: Readonly<Record<string, readonly Shown[]>> = {
     { argv: [layer, '--random-weights', '1', '--dims', 'T=4'], about: 'Outputs, then kernels, those first that use most of their bound ([why the bounds hold](decisions/0001-error-bounds.md)):', most: 22 },
     { argv: [translate, '--no-kernels', '--no-unfused', '--dims', 'T=4,S=5'], about: 'Trained weights, outputs only:' },
   ],
-  explain: [{ argv: [shakespeare], about: 'Kernels, dispatches and bytes of each program, before and after fusion, and memory:', most: 60 }],
+  explain: [
+    { argv: [shakespeare], about: 'Kernels, dispatches and bytes of each program, before and after fusion, and memory:', most: 60 },
+    { argv: ['examples/gpt2/model.tfm', '--device-profile', 'phone', '--weights-as', 'int4'], about: 'What fits a device, before anything runs there ([how](targets/wgsl.md#limits)):', most: 60 },
+  ],
   bench: [{ argv: [shakespeare, '--prompt', '32', '--tokens', '8', '--rounds', '3'], about: 'Each target has its turn in each round; kernels are those of the last call:', most: 40 }],
   profile: [{ argv: [shakespeare, '--prompt', '32', '--rounds', '5'], about: 'Kernels of the WGSL target, each timed by the device, against its copies and its arithmetic ([how](profile.md)):', most: 40 }],
   tune: [{ argv: [shakespeare, '--budget', '10', '--out', 'OUT/shakespeare.tune.json'], about: 'Which schedules are best on this machine ([what is tried](tuning.md)):' }],
