@@ -33,7 +33,7 @@ import { rowsOfWord } from '../kept.ts'
 import type { Scratch } from './kit.ts'
 import { allocations, below, bound, foldThreads, forLoop, named, newScratch, serial } from './kit.ts'
 
-const THREADS = 256
+const THREADS = 128
 
 /** `rows` at a time, at most 4. */
 export const matvec = (p: Product, tail: Tail, rows: number): Made =>
@@ -75,7 +75,7 @@ function leftRows(p: Product, g: Grid, each: readonly { readonly at: Syms }[], l
 /** Vectors of columns that a workgroup has side by side, and slices of k. */
 function shapeOf(p: Product): { readonly vectors: number; readonly slices: number } {
   const columns = p.known.columns ?? Infinity
-  const vectors = columns >= 2048 ? 8 : columns >= 1024 ? 4 : 2
+  const vectors = columns >= 8192 ? 8 : columns >= 2048 ? 4 : 2
   const each = walksDepth(p) ? 4 : 4 * foursAtOnce(p)
   // At least one slice for each row.
   return { vectors, slices: Math.max(4, atMost(THREADS / vectors, Math.ceil((p.known.depth ?? Infinity) / each))) }
