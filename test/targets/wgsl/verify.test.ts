@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { bin, index } from '../../../src/kernel/expr.ts'
 import { verify, webgpuLimits } from '../../../src/kernel/verify.ts'
 import { con, of } from '../../../src/types/ix.ts'
+import { longestRow } from '../../../src/lower/prologue.ts'
 import { schedule } from '../../../targets/wgsl/recipes.ts'
 import * as K from '../../kernel/kernels.ts'
 import { barriers, withoutBarrier } from './nests.ts'
@@ -11,6 +12,7 @@ const cases = {
   'whole tiles': K.matmul(K.T, 64, 32),
   layernorm: K.layernorm(300),
   'norm and matmul': K.normed(300, 70),
+  'the longest rows of a prologue': K.normed(longestRow, 2304),
   'rows of single elements': K.layernorm(1021),
   'rows that threads cannot keep': K.layernorm(4100),
   'softmax of constant length': K.rowSoftmax(260),
