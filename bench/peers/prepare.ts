@@ -6,7 +6,7 @@ import { compile } from '../../src/compile.ts'
 import { sourceFile } from '../../src/diagnostics/index.ts'
 import { packageRoot } from '../../src/package-root.ts'
 import { contentsOf } from '../../src/target.ts'
-import type { Target } from '../../src/target.ts'
+import type { Target, WeightFormat } from '../../src/target.ts'
 import { randomWeights } from '../../src/weights/index.ts'
 import type { TensorToWrite } from '../../src/weights/index.ts'
 import { typescript } from '../../targets/typescript/index.ts'
@@ -43,9 +43,10 @@ export function variantsOf(w: Workload): Variants {
   return w.bits === undefined ? gpt2Variants : quantisedVariants
 }
 
-const compiling = (w: Workload, target: Target) => {
+const compiling = (w: Workload, target: Target, weights: WeightFormat = 'f32') => {
   const path = join(packageRoot(), w.model)
-  return compile(sourceFile(w.model, readFileSync(path, 'utf8')), target, { set: w.set })
+  const kept = weights === 'f32' ? {} : { weights: () => weights }
+  return compile(sourceFile(w.model, readFileSync(path, 'utf8')), target, { set: w.set, ...kept })
 }
 
 /** Checkpoints of a workload. */
@@ -161,8 +162,8 @@ export async function prepareModule(
   target: Target,
   wide = false,
 ): Promise<{ readonly path: string; readonly bytes: number }> {
-  const compiled = compiling(w, target)
   const weights = w.bits === 8 ? 'int8' : w.bits === 4 ? 'int4' : 'f32'
+  const compiled = compiling(w, target, weights)
   const folder = join(cache, 'emitted', `${w.checkpoint}-${target.name}-${weights}${wide ? '-wide' : ''}`)
   mkdirSync(folder, { recursive: true })
   const files = await target.emit(compiled.lowered.module, { language: 'js', weights, wide })
