@@ -150,7 +150,7 @@ async function main(): Promise<void> {
     for (const P of what === 'step' ? [64, 256] : [0]) {
       const p = await planned(w.model, w.set, program, { B: 1, T, P })
       plans.push(
-        `| ${title}${P === 256 ? ', but 256' : ''} | ${p.dispatches} | ${p.kernels} | ${size(p.read)} | ${size(p.written)} | ${(p.flops / 1e9).toFixed(3)} |`,
+        `| ${title}${P === 256 ? ', but 256' : ''} | ${p.dispatches} | ${p.kernels} | ${size(p.read)} | ${size(p.written)} |`,
       )
     }
   }
@@ -158,7 +158,7 @@ async function main(): Promise<void> {
   const path = 'examples/llama/model.tfm'
   for (const P of [64, 256]) {
     const p = await planned(path, llama, 'step', { B: 1, T: 1, P })
-    plans.push(`| TinyLlama 1.1B, a token after ${P} | ${p.dispatches} | ${p.kernels} | ${size(p.read)} | ${size(p.written)} | ${(p.flops / 1e9).toFixed(3)} |`) // prettier-ignore
+    plans.push(`| TinyLlama 1.1B, a token after ${P} | ${p.dispatches} | ${p.kernels} | ${size(p.read)} | ${size(p.written)} |`) // prettier-ignore
     if (P === 64)
       row('TinyLlama 1.1B, a token after 64', 'ours', { dispatches: p.dispatches, submits: 1 }, 22, p.outside)
   }
@@ -184,7 +184,7 @@ async function main(): Promise<void> {
     ...lines, '',
     '## Ours, from the compiled module', '',
     'Bytes count each argument of each kernel once (of a table that rows are gathered from, the rows; of a cache, what is visible).', '',
-    '| model | dispatches | kernels | read | written | GFLOP |', '|---|---|---|---|---|---|', ...plans,
+    '| model | dispatches | kernels | read | written |', '|---|---|---|---|---|', ...plans,
     ...(failures.length > 0 ? ['', '## Not counted', '', ...failures.map((f) => `- ${f}`)] : []), '',
   ].join('\n') // prettier-ignore
   const file = join(packageRoot(), 'bench/results/dispatches.md')
