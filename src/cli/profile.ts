@@ -1,5 +1,6 @@
 /** Where the time of a model goes: its kernels one by one, against what the machine can do. `tfmc profile`. */
 import type { Tuning } from '../target.ts'
+import { splitPrologue } from '../kernel/prologue.ts'
 import { structureOf } from '../kernel/structure.ts'
 import type { StageKernel } from '../kernel/stage.ts'
 import { callsOf, listenTo, openSubject, round, type CallName, type CallPlan } from './calls.ts'
@@ -84,7 +85,7 @@ export async function profile(
     const kinds = new Map<StageKernel, Kind>()
     const kindOf = (kernel: StageKernel | undefined): Kind => {
       if (kernel === undefined) return 'other'
-      const known = kinds.get(kernel) ?? structureOf(kernel).k
+      const known = kinds.get(kernel) ?? (splitPrologue(kernel) ? 'contraction' : structureOf(kernel).k)
       kinds.set(kernel, known)
       return known
     }

@@ -2,6 +2,7 @@
 import type { Expr } from '../kernel/expr.ts'
 import { operands } from '../kernel/expr.ts'
 import { inlineStages } from '../kernel/inline.ts'
+import { splitPrologue } from '../kernel/prologue.ts'
 import type { Stage, StageKernel } from '../kernel/stage.ts'
 import { extentOf } from '../kernel/walk.ts'
 import type { Ix } from '../types/ix.ts'
@@ -14,7 +15,10 @@ import { elements } from '../types/shape.ts'
  * is counted all the same.
  */
 export function flopsOf(kernel: StageKernel): Ix {
-  return inlineStages(kernel.stages).reduce((sum: Ix, s) => add(sum, flopsOfStage(s)), con(0))
+  // The rows that a contraction makes itself are made once, not for each of its columns.
+  const split = splitPrologue(kernel)
+  const stages = split ? [...split.rows.stages, ...split.rest.stages] : inlineStages(kernel.stages)
+  return stages.reduce((sum: Ix, s) => add(sum, flopsOfStage(s)), con(0))
 }
 
 function flopsOfStage({ domain, body }: Stage): Ix {

@@ -38,6 +38,11 @@ describe('profile', () => {
         expect(d.bytes).toBeGreaterThan(0)
       }
     }
+    // The norm in front of a projection is counted for its row, not for each column.
+    const projection = data.programs[1].kernels.find((k) => k.name.startsWith('attn_q'))!
+    expect(projection.kind).toBe('contraction')
+    expect(projection.flops).toBeGreaterThanOrEqual(2 * 8 * 24)
+    expect(projection.flops).toBeLessThan(1.5 * 2 * 8 * 24)
     expect(new Set(data.programs[0].kernels.map((k) => k.kind))).toContain('carried')
     expect(new Set(data.programs[0].kernels.map((k) => k.kind))).toContain('contraction')
   })
