@@ -1,10 +1,11 @@
 /** What every example holds: a model of readable length, and a page that says what it shows. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { exampleNames } from './support/examples.ts'
 
 const root = new URL('../examples/', import.meta.url)
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
-const examples = readdirSync(root).filter((name) => existsSync(new URL(`${name}/model.tfm`, root)))
+const examples = exampleNames()
 /** Two stacks of layers, and what joins them: encoder–decoders, and the two towers of clip. */
 const twoStacks = ['bart', 'clip', 't5', 'translate', 'transformer', 'whisper']
 

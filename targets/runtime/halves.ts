@@ -15,10 +15,3 @@ export function halfBits(x: number, as: HalfFormat): number {
   value[0] += 0.5
   return sign | (bits[0] & 0x7ff)
 }
-
-/** The number of the bits of a finite f16. */
-export function halfValue(half: number): number {
-  bits[0] = (half & 0x7fff) << 13
-  const size = value[0] * 2 ** 112
-  return half & 0x8000 ? -size : size
-}

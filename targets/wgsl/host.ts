@@ -154,7 +154,7 @@ export function printModule(
   const keeps = module.weights.some((w) => w.layout.kept)
   const reading = [
     ...(quantised ? ['runtime/quantised.ts'] : []),
-    ...(keeps ? ['runtime/halves.ts', 'wgsl/runtime/keep.ts'] : []),
+    ...(keeps ? ['runtime/half-value.ts', 'runtime/halves.ts', 'wgsl/runtime/keep.ts'] : []),
     ...(quantised && keeps ? ['wgsl/runtime/levels.ts'] : []),
   ]
   const pieces = [

@@ -1,7 +1,7 @@
 /** Made-up weights of self-tests that are kept in fewer bits: the numbers that `sampleInput` gives become when they are kept. */
 import type { Layout } from '../../src/kernel/buffer.ts'
 import { isConst } from '../../src/types/ix.ts'
-import { halfValue } from '../runtime/halves.ts'
+import { halfValue } from '../runtime/half-value.ts'
 import { sampleInput } from '../runtime/sample.ts'
 import type { KeptSamples } from '../shared/selftest.ts'
 import { BLOCK, hasScales } from './kept.ts'

@@ -1,10 +1,11 @@
 /** The shipped examples with other numbers: odd widths, one layer, one head, few keys' heads. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkModel } from '../../src/compile.ts'
 import { DiagnosticError, sourceFile } from '../../src/diagnostics/index.ts'
 import { packageRoot } from '../../src/package-root.ts'
 import { isConst } from '../../src/types/ix.ts'
+import { exampleNames } from '../support/examples.ts'
 import type { Case, Dims, Draw } from './model.ts'
 import { hash, makeRandom, type Random } from './random.ts'
 
@@ -20,12 +21,6 @@ const choices: readonly (readonly [RegExp, readonly number[]])[] = [
   [/window/, [1, 2, 5]],
   [/^narrow|embedding/, [2, 3, 8]],
 ]
-
-const exampleNames = (): string[] =>
-  readdirSync(join(packageRoot(), 'examples'), { withFileTypes: true })
-    .filter((f) => f.isDirectory())
-    .map((f) => f.name)
-    .sort()
 
 /** An example with random numbers that its conditions admit; undefined if none of many were admitted. */
 export function mutated(seed: number, index: number): Case | undefined {

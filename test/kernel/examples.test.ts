@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { compile } from '../../src/compile.ts'
 import { sourceFile } from '../../src/diagnostics/index.ts'
@@ -6,11 +5,11 @@ import { address } from '../../src/kernel/address.ts'
 import { naiveNest } from '../../src/kernel/build.ts'
 import { cse, hoist, scalarise, simplify, tighten } from '../../src/kernel/schedule/index.ts'
 import { verify } from '../../src/kernel/verify.ts'
+import { exampleNames } from '../support/examples.ts'
 import { panelLayout } from '../support/lowering.ts'
+import { readText } from '../support/models.ts'
 
-const models = readdirSync('examples', { withFileTypes: true })
-  .filter((entry) => entry.isDirectory())
-  .map(({ name }) => `examples/${name}/model.tfm`)
+const models = exampleNames().map((name) => `examples/${name}/model.tfm`)
 
 /** Layers and experts beyond these repeat the kernels of those before. */
 const enough = { layers: 6, experts: 8 }
@@ -26,7 +25,7 @@ function settings(text: string): Record<string, number> {
 test.each(models.flatMap((path) => [true, false].map((fuse) => [path, fuse] as const)))(
   'every kernel of %s is valid, naive, cleaned up and flat (fuse = %s)',
   (path, fuse) => {
-    const text = readFileSync(path, 'utf8')
+    const text = readText(path)
     const { lowered } = compile(sourceFile(path, text), { panelLayout }, { fuse, set: settings(text) })
     expect(lowered.module.kernels.length).toBeGreaterThan(0)
     for (const kernel of lowered.module.kernels) {

@@ -1,5 +1,6 @@
 // Matrices in fewer bits, a band at a time: the other side of `kept.ts`, which says where everything lies.
-import { halfBits, halfValue } from '../../runtime/halves.ts'
+import { halfValue } from '../../runtime/half-value.ts'
+import { halfBits } from '../../runtime/halves.ts'
 import type { ReadInto } from '../../runtime/source.ts'
 import type { Keep, Keeper } from './load.ts'
 
