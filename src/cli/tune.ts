@@ -10,7 +10,7 @@ import { flopsOf } from '../explain/work.ts'
 import { storageOf } from '../kernel/address.ts'
 import { printNest } from '../kernel/print.ts'
 import type { StageKernel } from '../kernel/stage.ts'
-import { kernelsOf } from '../program/steps.ts'
+import { fewRows } from '../program/steps.ts'
 import type { Module } from '../program/types.ts'
 import type { Choice, Tuning } from '../target.ts'
 import type { Sym } from '../types/ix.ts'
@@ -36,8 +36,7 @@ export function heavyKernels(module: Module, sizes: Readonly<Record<string, numb
   const found = new Map<string, Heavy>()
   for (const [i, kernel] of module.kernels.entries()) {
     if (kernel.args.some((a) => a.buffer.layout?.kept)) continue
-    const users = module.programs.filter((p) => kernelsOf(p.steps).includes(i))
-    const short = users.every((p) => p.name === 'step')
+    const short = fewRows(module, i)
     const key = keyOf(kernel, short)
     if (key === undefined || found.has(key)) continue
     const dims = new Map(kernel.params.map((s): [Sym, number] => [s, sizes[s.name] ?? 1]))

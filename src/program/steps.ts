@@ -1,7 +1,8 @@
 /** Walks over host programs. */
 import type { Ix, Sym } from '../types/ix.ts'
-import { evaluate } from '../types/ix.ts'
-import type { HostStep, Slot } from './types.ts'
+import type { KernelArg } from '../kernel/stage.ts'
+import { evaluate, symbolsOf } from '../types/ix.ts'
+import type { HostStep, Module, Slot } from './types.ts'
 
 export interface Dispatched {
   readonly kernel: number
@@ -52,3 +53,16 @@ export const mapDispatches = (
 export const stepsKey = (steps: readonly HostStep[]): string =>
   JSON.stringify(steps, (name, x: unknown) => (name === 'count' || name === 't' ? idOf(x as Ix | Sym | number) : x))
 const idOf = (x: Ix | Sym | number): number | string => (typeof x === 'number' ? x : `#${x.id}`)
+
+/** Whether a kernel has few rows in every call: only steps have it, or steps too and none of its results has an axis of positions. */
+export function fewRows({ programs, kernels, sequence }: Module, kernel: number): boolean {
+  const users = programs.filter((p) => kernelsOf(p.steps).includes(kernel))
+  const perPosition = (a: KernelArg): boolean =>
+    sequence !== undefined &&
+    a.access !== 'read' &&
+    a.buffer.shape.some((x) => [...symbolsOf(x)].some((s) => s.name === sequence.T.name))
+  return (
+    users.every((p) => p.name === 'step') ||
+    (users.some((p) => p.name === 'step') && !kernels[kernel].args.some(perPosition))
+  )
+}

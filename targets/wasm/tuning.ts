@@ -14,7 +14,7 @@ export const choices: readonly Choice[] = [
   { form: 'tile', rows: 4 },
 ]
 
-/** The key of a contraction: `m * n 3072 k 768 float32 16`; `*` is a size that a call decides. `short`: it occurs in steps only. Undefined for other kernels. */
+/** The key of a contraction: `m * n 3072 k 768 float32 16`; `*` is a size that a call decides. `short`: it has few rows (`fewRows`). Undefined for other kernels. */
 export function keyOf(kernel: StageKernel, short: boolean): string | undefined {
   const s = structureOf(kernel)
   if (s.k !== 'contraction') return undefined

@@ -2,7 +2,7 @@
 import type { Module } from '../../src/program/types.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { assemble } from './assemble.ts'
-import { kernelsOf } from '../../src/program/steps.ts'
+import { fewRows } from '../../src/program/steps.ts'
 import type { TableLayout } from './layout.ts'
 import type { Packs } from './packs.ts'
 import { controlLines, packLines, programLines } from './programs.ts'
@@ -44,9 +44,7 @@ export function printWat(
   options: WatOptions,
 ): Wat {
   const p = printer({ relaxed: options.relaxed ?? false, taken })
-  const onlyInSteps = (k: number): boolean =>
-    module.programs.every((program) => program.name === 'step' || !kernelsOf(program.steps).includes(k))
-  const kernels = module.kernels.map((k, i) => printKernel(schedule(k, scheduled(k, onlyInSteps(i), options)), p))
+  const kernels = module.kernels.map((k, i) => printKernel(schedule(k, scheduled(k, fewRows(module, i), options)), p))
   const packing = packs.kernels.map((k) => printKernel(schedule(k), p))
   const parts = { module, table, dims, kernels: kernels.map((k) => k.name), p }
   const programNames = module.programs.map((program) => p.names.name(program.name))
