@@ -73,6 +73,8 @@ export interface KernelNeeds {
   readonly name: string
   /** Storage buffers that it binds; each part of a weight in parts is one. */
   readonly bindings: number
+  /** Per argument: bytes of its largest part, where it has several. */
+  readonly split: readonly (number | undefined)[]
   /** What variants are chosen by. */
   readonly rows?: Ix
   /** The first whose `upTo` the rows do not exceed runs. */

@@ -64,6 +64,7 @@ export async function wgslKernels(
   profile?: DeviceProfile,
 ): Promise<KernelRunner> {
   const { printKernels } = await import('../../targets/wgsl/host.ts')
+  const { keptBytes } = await import('../../targets/wgsl/kept.ts')
   const { keepMatrix } = await import('../../targets/wgsl/runtime/keep.ts')
   const { module } = compiled.lowered
   const { kernels, fields } = printKernels(module, profile)
@@ -104,28 +105,32 @@ export async function wgslKernels(
   }
 
   return async (index, given, params) => {
-    const args = given.map((a, i) => {
-      const { kept } = module.kernels[index].args[i].buffer.layout ?? {}
-      if (!kept || !(a instanceof Float32Array)) return a
-      const bytes = new Int32Array(kept.bytes / 4)
-      keepMatrix({ as: kept.as, k: kept.rows, n: a.length / kept.rows }, bytes.buffer, a)
-      return bytes
-    })
     const printed = kernels[index]
+    /** Arguments, or the parts of those that are in several. */
+    const args = given.map((whole, i) => {
+      const { kept } = module.kernels[index].args[i].buffer.layout ?? {}
+      const lengths = printed.split[i] ?? [whole.length]
+      if (kept && whole instanceof Float32Array) {
+        const [n, cut] = [whole.length / kept.rows, lengths[0] / kept.rows]
+        const parts = lengths.map((n) => new ArrayBuffer(keptBytes(kept.as, kept.rows, n / kept.rows)))
+        keepMatrix({ as: kept.as, k: kept.rows, n, cut }, parts, whole)
+        return parts.map((bytes) => new Int32Array(bytes))
+      }
+      let start = 0
+      return lengths.map((length) => whole.slice(start, (start += length)))
+    })
     const symbols = module.kernels[index].params
     const valueOf = (s: Sym): number => params[symbols.findIndex((p) => p.name === s.name)]
     const rows = printed.rows === undefined ? 0 : evaluate(printed.rows, valueOf)
     const entry = printed.entries.findIndex((e) => e.upTo === undefined || rows <= e.upTo)
     const { pipeline, layout } = await pipelineOf(index, entry)
-    const buffers = args.map((whole, i) => {
-      let start = 0
-      return (printed.split[i] ?? [whole.length]).map((length) => {
-        const data = whole.slice(start, (start += length))
+    const buffers = args.map((parts) =>
+      parts.map((data) => {
         const buffer = device.createBuffer({ size: Math.max(4, data.byteLength), usage: STORAGE | COPY_SRC | COPY_DST })
         device.queue.writeBuffer(buffer, 0, data)
         return buffer
-      })
-    })
+      }),
+    )
     const dims = device.createBuffer({ size: Math.max(16, 4 * fields.length), usage: UNIFORM | COPY_DST })
     const sizes = fields.map((name) => params[symbols.findIndex((p) => p.name === name)] ?? 0)
     device.queue.writeBuffer(dims, 0, Int32Array.from(sizes))
@@ -144,7 +149,7 @@ export async function wgslKernels(
     pass.setBindGroup(0, group)
     pass.dispatchWorkgroups(Math.min(groups, widest), Math.ceil(groups / widest))
     pass.end()
-    const results = args.flatMap((data, i) => {
+    const results = given.flatMap((data, i) => {
       if (!printed.written[i] || data.byteLength === 0) return []
       const copy = device.createBuffer({ size: data.byteLength, usage: MAP_READ | COPY_DST })
       encoder.copyBufferToBuffer(buffers[i][0], 0, copy, 0, data.byteLength)

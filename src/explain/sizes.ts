@@ -240,9 +240,8 @@ export function variantAt(k: KernelNeeds, env: Env): KernelVariant {
   return k.variants.find((v) => v.upTo === undefined || rows <= v.upTo) ?? k.variants[k.variants.length - 1]
 }
 
-function kernelProofs({ module, kernels, weights }: Needs, program: Program, env: Env): KernelProof[] {
+function kernelProofs({ module, kernels }: Needs, program: Program, env: Env): KernelProof[] {
   const found = new Map<number, KernelProof>()
-  const part = Math.max(0, ...weights.map((w) => (w.parts > 1 ? w.largest : 0)))
   const visit = (steps: readonly HostStep[], times: number, inside: readonly Env[]): void => {
     for (const s of steps) {
       if (s.k === 'layers') visit(s.body, times * s.count, inside)
@@ -257,7 +256,6 @@ function kernelProofs({ module, kernels, weights }: Needs, program: Program, env
   const add = (kernel: number, times: number, inside: readonly Env[]): void => {
     const k = kernels[kernel]
     const known = found.get(kernel)
-    const split = k.bindings > module.kernels[kernel].args.length
     const greatest = (of: (e: Env) => number): number => Math.max(...inside.map(of))
     found.set(kernel, {
       name: k.name,
@@ -271,10 +269,9 @@ function kernelProofs({ module, kernels, weights }: Needs, program: Program, env
       workgroupBytes: Math.max(...k.variants.map((v) => v.workgroupBytes)),
       binding: Math.max(
         0,
-        ...module.kernels[kernel].args.map(({ buffer: b, role }) => {
-          const bytes = b.layout?.kept?.bytes ?? greatest((e) => bytesAt(storageOf(b), e))
-          return role === 'weight' && split ? Math.min(bytes, part) : bytes
-        }),
+        ...module.kernels[kernel].args.map(
+          ({ buffer: b }, i) => k.split[i] ?? b.layout?.kept?.bytes ?? greatest((e) => bytesAt(storageOf(b), e)),
+        ),
       ),
     })
   }

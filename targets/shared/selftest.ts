@@ -17,10 +17,10 @@ const largest = 2 ** 26
 
 /** Made-up weights that are kept in fewer bits, of targets that can make them where they are tested. */
 export interface KeptSamples {
-  /** The number at a flat offset of argument `seed`. */
-  readonly value: (layout: Layout, seed: number, flat: number) => number
-  /** How the argument is kept, for its test. */
-  readonly text: (layout: Layout) => string
+  /** The number at a flat offset of what is filled as `seed`: an argument, or a part with so many elements of its layout's storage. */
+  readonly value: (layout: Layout, elements: number, seed: number, flat: number) => number
+  /** How it is kept, for its test. */
+  readonly text: (layout: Layout, elements: number) => string
 }
 
 /** The table `tests`, one entry for each kernel. */
@@ -69,7 +69,15 @@ function testOf(
   const seeds = new Map(kernel.args.map((a, i) => [a.buffer, i]))
   const inputs = (buffer: StageKernel['args'][number]['buffer'], flat: number): number => {
     const argument = seeds.get(buffer)!
-    if (buffer.layout?.kept) return kept!.value(buffer.layout, places[argument], flat)
+    if (buffer.layout?.kept) {
+      // Parts of what is kept are ranges of columns.
+      const { rows } = buffer.layout.kept
+      const [width, each] = [sizes[argument] / rows, filled[argument][0] / rows]
+      const part = Math.floor((flat % width) / each)
+      const own = filled[argument][part] / rows
+      const at = Math.floor(flat / width) * own + (flat % width) - part * each
+      return kept!.value(buffer.layout, filled[argument][part], places[argument] + part, at)
+    }
     const part = Math.floor(flat / filled[argument][0])
     const at = flat - part * filled[argument][0]
     return sampleInput(places[argument] + part, at, buffer.of === 'i32' || buffer.of === 'bool')
@@ -95,7 +103,9 @@ function testOf(
   const lengths = kernel.args.flatMap(({ buffer: { of } }, i) =>
     filled[i].map((n) => (of === 'i32' || of === 'bool' ? -n : n)),
   )
-  const keep = keeps.map(([i, layout]) => `${places[i]}: ${kept!.text(layout)}`)
+  const keep = keeps.flatMap(([i, layout]) =>
+    filled[i].map((n, part) => `${places[i] + part}: ${kept!.text(layout, n)}`),
+  )
   return [
     `{ name: ${quote(kernel.name)}, run: ${name}, lengths: [${lengths.join(', ')}], dims: ${dimsText(params)},${keep.length > 0 ? ` keep: { ${keep.join(', ')} },` : ''}`,
     `  expect: [${[...new Set(expected)].join(', ')}] },`,

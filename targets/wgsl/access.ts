@@ -13,7 +13,8 @@ import type { Taken } from './kept-load.ts'
 import type { MathHelper } from './math.ts'
 import type { Text } from './syntax.ts'
 import { P, atomText, call, infix, within } from './syntax.ts'
-import { readerLines } from './parts.ts'
+import type { Parts } from './parts.ts'
+import { elementReader, wordReader } from './parts.ts'
 import { comment } from './text.ts'
 
 export type Load = Expr & { readonly k: 'load' }
@@ -23,8 +24,8 @@ export type Store = Stmt & { readonly k: 'store' }
 export interface Held {
   readonly name: string
   readonly as: 'scalars' | 'vectors' | 'vector'
-  /** Of a weight that is read through a function, as one in parts is: the names of the parts, the elements in each but the last, and the function that reads one. */
-  readonly split?: { readonly names: readonly string[]; readonly each: number; readonly read: string }
+  /** Of a weight that is read through a function, as one in parts is. */
+  readonly split?: Parts
 }
 
 /** What an access needs of its surroundings. */
@@ -85,7 +86,8 @@ export function bindingLines(buf: Buffer, held: Held, first: number, written: bo
   const layout = given.layout === undefined ? '' : ` as ${given.layout.name}`
   const shape = `${given.of}[${given.shape.map((x) => print(x)).join(', ')}]${layout}`
   const access = written ? 'read_write' : 'read'
-  const element = buf.layout?.kept ? 'vec4u' : elementType(buf, held)
+  const { kept } = buf.layout ?? {}
+  const element = kept ? 'vec4u' : elementType(buf, held)
   const bound = (name: string, i: number, about: string): string =>
     `@group(0) @binding(${first + i}) var<storage, ${access}> ${name}: array<${element}>;${about}`
   const about = ` ${comment(called + shape)}`
@@ -94,7 +96,7 @@ export function bindingLines(buf: Buffer, held: Held, first: number, written: bo
     ...held.split.names.map((name, i, { length }) =>
       bound(name, i, i > 0 ? '' : length === 1 ? about : `${about}, in ${length} parts`),
     ),
-    ...readerLines(element, held.split, held.as === 'scalars' ? 1 : 4),
+    ...(kept ? wordReader(held.split) : elementReader(element, held.split, held.as === 'scalars' ? 1 : 4)),
   ]
 }
 

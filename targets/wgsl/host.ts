@@ -22,7 +22,7 @@ import { docComment, indent, property, quote } from '../shared/text.ts'
 import { selftestLines } from '../shared/selftest.ts'
 import { slotLines, specLines } from '../shared/weights.ts'
 import { floats } from './floats.ts'
-import { keepText, keptSamples } from './kept-sample.ts'
+import { keptSamples } from './kept-sample.ts'
 import type { PrintedKernel } from './kernel.ts'
 import { dimsOf, printKernel } from './kernel.ts'
 import type { Split } from './parts.ts'
@@ -30,7 +30,15 @@ import { splitOf } from './parts.ts'
 import { schedule } from './recipes.ts'
 import type { Draws, Sampling } from './sampling.ts'
 import { samplingOf } from './sampling.ts'
-import { keepOf, kernelLines, listedSlots, programLines, sharedParts, stepsOf, withoutIdentityPacks } from './tables.ts'
+import {
+  kernelLines,
+  listedSlots,
+  programLines,
+  sharedParts,
+  slotFields,
+  stepsOf,
+  withoutIdentityPacks,
+} from './tables.ts'
 
 const always = ['errors', 'safetensors', 'source', 'weights', 'inputs', 'sample'].map((n) => `runtime/${n}.ts`)
 const ours = ['limits', 'device', 'buffers', 'selftest', 'slices', 'session', 'load'].map((n) => `wgsl/runtime/${n}.ts`)
@@ -166,13 +174,8 @@ export function printModule(
   ]
   const p = printer(options.language, [...fixedNames, ...pieces.flatMap((n) => runtimePieces[n].names)])
   const { kernels, fields, split } = printKernels(module, options.profile)
-  const cut = cutOf(kernels)
-  const listed = listedSlots(module)
+  const listed = listedSlots(module, split)
   const packs = packKernels(listed, p, plainSchedule)
-  const keepField = (slot: number): string => {
-    const keep = keepOf(listed.weights[slot])
-    return keep === undefined ? '' : `, keep: ${keepText(keep)}`
-  }
   const shared = sharedParts(kernels, p)
   const dispatches = module.programs.map((program) => stepsOf(program, kernels, p).join('\n'))
   const common = dispatches.find((d, i) => dispatches.indexOf(d) !== i)
@@ -202,7 +205,7 @@ export function printModule(
     ...packs.printed.flatMap((k) => [...k.lines, '']),
     ...p.support(),
     `const specs${p.type('WeightSpec[]')} = [`, ...indent(specLines(module)), ']', '',
-    `const slots${p.type('WeightSlot[]')} = [`, ...indent(slotLines(listed, packs.of, undefined, keepField)), ']', '',
+    `const slots${p.type('WeightSlot[]')} = [`, ...indent(slotLines(listed, packs.of, undefined, (slot) => slotFields(listed.weights[slot], split))), ']', '',
     ...rulesLines(module, p), '',
     ...title('Self-test'),
     ...selftestLines(module, kernels.map((k) => quote(k.name)), floats, p, {
@@ -210,7 +213,7 @@ export function printModule(
       dims: (params) => `{ ${[...params].map(([s, n]) => `${property(s.name)}: ${n}`).join(', ')} }`,
       kept: keptSamples(),
     }),
-    ...loadLines(module, p, { runByPrefill, generation, quantised, keeps, cut, whole: [...split.whole.keys()], draws: sampling !== undefined }), '',
+    ...loadLines(module, p, { runByPrefill, generation, quantised, keeps, draws: sampling !== undefined }), '',
   ] // prettier-ignore
   return {
     text: moduleText(sections, pieces, p.language, types),
@@ -224,14 +227,8 @@ interface LoadParts {
   readonly generation: GenerationLevel
   readonly quantised: boolean
   readonly keeps: boolean
-  readonly cut: number | undefined
-  readonly whole: readonly string[]
   readonly draws: boolean
 }
-
-/** Elements of each part of the weights that are in parts, if there are any. */
-const cutOf = (kernels: readonly PrintedKernel[]): number | undefined =>
-  kernels.flatMap((k) => k.split.flatMap((parts) => parts?.[0] ?? []))[0]
 
 /** Indented, except for the code inside template literals. */
 const kernelText = (lines: readonly string[]): string[] => lines.map((l) => `  ${l}`)
@@ -239,7 +236,7 @@ const kernelText = (lines: readonly string[]): string[] => lines.map((l) => `  $
 function loadLines(
   module: Module,
   p: Printer,
-  { runByPrefill, generation, quantised, keeps, cut, whole, draws }: LoadParts,
+  { runByPrefill, generation, quantised, keeps, draws }: LoadParts,
 ): string[] {
   const as = (type: string): string => (p.language === 'ts' ? ` as unknown as ${type}` : '')
   const method = (name: string, input: string, output: string, call: string): string =>
@@ -261,7 +258,7 @@ function loadLines(
     `selftest: () => session.selftest(tests${keeps ? ', keeper' : ''}),`,
     'dispose: () => session.dispose(),',
   )
-  const fields = ['model', 'kernels', 'specs', 'rules', 'slots', ...(quantised ? ['read: readQuantised'] : []), ...(keeps ? ['keeper'] : []), ...(cut === undefined ? [] : [`cut: ${cut}`, ...(whole.length === 0 ? [] : [`whole: [${whole.map(quote).join(', ')}]`])])] // prettier-ignore
+  const fields = ['model', 'kernels', 'specs', 'rules', 'slots', ...(quantised ? ['read: readQuantised'] : []), ...(keeps ? ['keeper'] : [])] // prettier-ignore
   return [
     ...(keeps ? [`const keeper = keeperOf(${quantised ? 'keepLevels' : ''})`] : []),
     ...docComment(['Opens a device, compiles the kernels and reads the weights (safetensors: URL, path, bytes, File or stream), one tensor at a time.']),

@@ -3,6 +3,7 @@ import type { Buffer, KeptAs } from '../../src/kernel/buffer.ts'
 import type { Ix } from '../../src/types/ix.ts'
 import { floorDiv, isConst, mod, mul } from '../../src/types/ix.ts'
 import type { AccessScope, Load } from './access.ts'
+import type { Word } from './kept.ts'
 import { COLUMNS, placeOf } from './kept.ts'
 import type { Text } from './syntax.ts'
 import { atomText, call } from './syntax.ts'
@@ -10,7 +11,7 @@ import { atomText, call } from './syntax.ts'
 /** What a load takes: words, and the scales that one holds of a block. */
 export interface Taken {
   readonly buf: Buffer
-  readonly word: Ix
+  readonly word: Word
   /** Of scales: which half of the word they are. */
   readonly half?: Ix
 }
@@ -20,15 +21,17 @@ export function takenBy(e: Load): readonly Taken[] {
   return scale === undefined ? [levels] : [levels, { buf: e.buf, word: scale.word, half: scale.row }]
 }
 export const keyOf = ({ buf, word, half }: Taken): string =>
-  `${buf.id}:${word.id}${half === undefined ? '' : `:${half.id}`}`
+  `${buf.id}:${word.at.id}${half === undefined ? '' : `:${half.id}`}`
 
 /** A word, or four scales. */
 export function takenText(t: Taken, s: AccessScope): Text {
-  const name = s.taken(t)
-  if (name !== undefined) return atomText(name)
+  const known = s.taken(t)
+  if (known !== undefined) return atomText(known)
   if (t.half !== undefined)
     return call(s.helper('scales'), halfOf(takenText({ buf: t.buf, word: t.word }, s), t.half, s))
-  return atomText(`${s.held(t.buf).name}[${s.ix(t.word).s}]`)
+  const { name, split } = s.held(t.buf)
+  if (split) return call(split.read, s.ix(t.word.row), s.ix(t.word.column))
+  return atomText(`${name}[${s.ix(t.word.at).s}]`)
 }
 
 /** Four neighbouring columns of a row from a multiple of 4 on, or one element. */

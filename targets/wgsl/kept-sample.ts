@@ -1,6 +1,5 @@
 /** Made-up weights of self-tests that are kept in fewer bits: the numbers that `sampleInput` gives become when they are kept. */
 import type { Layout } from '../../src/kernel/buffer.ts'
-import { isConst } from '../../src/types/ix.ts'
 import { halfValue } from '../runtime/half-value.ts'
 import { sampleInput } from '../runtime/sample.ts'
 import type { KeptSamples } from '../shared/selftest.ts'
@@ -8,21 +7,21 @@ import { BLOCK, hasScales } from './kept.ts'
 import { keepMatrix, keptSizes } from './runtime/keep.ts'
 import type { Keep } from './runtime/load.ts'
 
-export const keepText = ({ as, k, n, turned }: Keep): string =>
-  `{ as: '${as}', k: ${k}, n: ${n}${turned ? ', turned: true' : ''} }`
+export const keepText = ({ as, k, n, turned, cut }: Keep): string =>
+  `{ as: '${as}', k: ${k}, n: ${n}${turned ? ', turned: true' : ''}${cut ? `, cut: ${cut}` : ''} }`
 
-/** The storage of a layout as a matrix: with its padding. */
-export function storageOf({ kept, size }: Layout): Keep {
+/** So many elements of a layout's storage as a matrix: with its padding. */
+function storageOf({ kept }: Layout, elements: number): Keep {
   const { as, rows } = kept!
-  return { as, k: rows, n: isConst(size)! / rows }
+  return { as, k: rows, n: elements / rows }
 }
 
 export function keptSamples(): KeptSamples {
   const known = new Map<string, Float32Array>()
   return {
-    text: (layout) => keepText(storageOf(layout)),
-    value: (layout, seed, flat) => {
-      const { as, n } = storageOf(layout)
+    text: (layout, elements) => keepText(storageOf(layout, elements)),
+    value: (layout, elements, seed, flat) => {
+      const { as, n } = storageOf(layout, elements)
       const column = flat % n
       const block = Math.floor(flat / n / BLOCK)
       const key = [as, n, seed, block, column].join()
@@ -41,7 +40,7 @@ export function keptSamples(): KeptSamples {
 function keptColumn(as: Keep['as'], floats: Float32Array): Float32Array {
   const keep: Keep = { as, k: BLOCK, n: 1 }
   const memory = new ArrayBuffer(keptSizes(keep)[1])
-  keepMatrix(keep, memory, floats)
+  keepMatrix(keep, [memory], floats)
   const [bytes, halves] = [new Uint8Array(memory), new Uint16Array(memory)]
   const scale = hasScales(as) ? halfValue(halves[as === 'int8' ? 64 : 32]) : 1
   return floats.map((_, k) => {

@@ -8,11 +8,14 @@
  *
  * Levels have no sign: 128 (8) stands for 0, and the weight is its scale times what a level is above that. Rows are padded to blocks of 32, each with a
  * scale for every column. Scales are f16 and follow the levels: a word is those of an even block (`.xy`) and of the odd one after it (`.zw`).
+ *
+ * All in all a matrix of words: rows of levels, then rows of scales, each as long as the columns' fours. One in parts is cut into ranges of columns,
+ * each a matrix of its own that lies so.
  */
 import { offsetOf } from '../../src/kernel/address.ts'
 import type { Buffer, KeptAs, Layout } from '../../src/kernel/buffer.ts'
 import type { Ix } from '../../src/types/ix.ts'
-import { add, con, floorDiv, mod, mul, sym } from '../../src/types/ix.ts'
+import { add, con, floorDiv, isConst, mod, mul, sym } from '../../src/types/ix.ts'
 
 /** Rows that share a scale. */
 export const BLOCK = 32
@@ -53,23 +56,31 @@ export function namedLayout(k: Ix, n: Ix, kept: NonNullable<Layout['kept']>): La
   return { name: kept.as, axes: [a, b], offset: add(mul(a, n), b), size: mul(k, n), kept: { ...kept, stride: n } }
 }
 
-/** Where an element lies: its word, its row in the word and its column, and the word of its scale with the row in that. */
-export interface Place {
-  readonly word: Ix
+/** A word: its row and column among all, and where it lies where they are in one piece. */
+export interface Word {
   readonly row: Ix
   readonly column: Ix
-  readonly scale?: { readonly word: Ix; readonly row: Ix }
+  readonly at: Ix
+}
+/** Where an element lies: its word, its row in the word and its column, and the word of its scale with the row in that. */
+export interface Place {
+  readonly word: Word
+  readonly row: Ix
+  readonly column: Ix
+  readonly scale?: { readonly word: Word; readonly row: Ix }
 }
 
 export function placeOf(b: Buffer, at: readonly Ix[]): Place {
-  const { as, stride } = b.layout!.kept!
+  const { as, stride, rows } = b.layout!.kept!
   const L = offsetOf(b, at)
   const [k, n] = [floorDiv(L, stride!), mod(L, stride!)]
   const [fours, four] = [floorDiv(stride!, COLUMNS), floorDiv(n, COLUMNS)]
-  const wordOf = (rows: number): Ix => add(mul(floorDiv(k, rows), fours), four)
+  const wordIn = (row: Ix, first: Ix = con(0), before: Ix = con(0)): Word =>
+    ({ row: add(before, row), column: four, at: add(first, add(mul(row, fours), four)) }) // prettier-ignore
   const per = rowsOfWord[as]
-  const levels = { word: wordOf(per), row: mod(k, per), column: mod(n, COLUMNS) }
+  const levels = { word: wordIn(floorDiv(k, per)), row: mod(k, per), column: mod(n, COLUMNS) }
   if (!hasScales(as)) return levels
-  const first = floorDiv(b.layout!.size, COLUMNS * per)
-  return { ...levels, scale: { word: add(first, wordOf(2 * BLOCK)), row: mod(floorDiv(k, BLOCK), 2) } }
+  const before = isConst(stride!) === undefined ? floorDiv(b.shape[0], per) : con(rows / per)
+  const word = wordIn(floorDiv(k, 2 * BLOCK), floorDiv(b.layout!.size, COLUMNS * per), before)
+  return { ...levels, scale: { word, row: mod(floorDiv(k, BLOCK), 2) } }
 }

@@ -14,6 +14,7 @@ import type { Ix, Sym } from '../../src/types/ix.ts'
 import { con, isConst, mul, substitute } from '../../src/types/ix.ts'
 import type { Held } from './access.ts'
 import { allocatedType, bindingLines, typeText, waysOf } from './access.ts'
+import { COLUMNS } from './kept.ts'
 import type { FoldCall } from './folds.ts'
 import { subgroupFold } from './folds.ts'
 import type { MathHelper } from './math.ts'
@@ -114,10 +115,14 @@ export function printKernel(
     args.map((b, i): [Buffer, Held] => {
       const name = top.name(b.name)
       const parts = split[i]
-      const alike = readers && b !== kernel.args[i].buffer && kernel.args[i].role === 'weight' && !b.layout?.kept
+      const given = kernel.args[i].buffer
+      const alike = readers && b !== given && kernel.args[i].role === 'weight'
       if (parts === undefined && !alike) return [b, { name, as: as(b) }]
-      const numbered = parts?.map((_, n) => top.name(`${b.name}_${n}`)) ?? [name]
-      return [b, { name, as: as(b), split: { names: numbered, each: parts?.[0] ?? 0, read: top.name(`${b.name}_at`) } }]
+      const names = parts?.map((_, n) => top.name(`${b.name}_${n}`)) ?? [name]
+      const lengths = parts ?? [isConst(storageOf(given)) ?? 0]
+      const per = given.layout?.kept ? given.layout.kept.rows * COLUMNS : 1
+      const [each, last] = [lengths[0] / per, lengths[lengths.length - 1] / per]
+      return [b, { name, as: as(b), split: { names, each, last, read: top.name(`${b.name}_at`) } }]
     }),
   )
   for (const s of kernel.params) known.set(s, dims.nameOf(s))

@@ -1,38 +1,54 @@
 /**
- * Weights that are too large for one binding lie in several buffers, their parts: all of one size but the last, cut at multiples of 256 bytes, so
- * that no vector lies across a cut. Kernels read them through a function of the element's place.
+ * Weights that are too large for one binding lie in several buffers, their parts, all of one size but the last. Floats are cut at multiples of 256
+ * bytes, so that no vector lies across a cut, and read through a function of the element's place; what is kept in fewer bits is cut into ranges of
+ * columns, and its words are read through a function of their row and column (`kept.ts`).
  */
 import { storageOf } from '../../src/kernel/address.ts'
 import type { KernelArg } from '../../src/kernel/stage.ts'
 import type { DeviceProfile } from '../../src/program/profiles.ts'
 import type { HostStep, Module } from '../../src/program/types.ts'
 import { isConst } from '../../src/types/ix.ts'
+import { COLUMNS, keptBytes } from './kept.ts'
 
 const ALIGN = 256
 const BYTES = 4
 
-/** Bytes of each part but the last, where a binding holds `most` bytes. What takes no more is in one piece: hosts know this number only. */
+/** Bytes of each part of floats but the last, where a binding holds `most` bytes. */
 export const partBytes = (most: number): number => Math.max(ALIGN, Math.floor(most / ALIGN) * ALIGN)
 
-/** Elements of each part; undefined for what one binding holds, and for what is no weight: only weights are split. */
+/**
+ * Elements of each part (as the layout counts them: with padding), where a binding holds `most` bytes; undefined for what fits into one, for what is
+ * no weight, and where not even four columns fit.
+ */
 export function partsOf({ buffer, role, access }: KernelArg, most: number): readonly number[] | undefined {
   const size = isConst(storageOf(buffer))
-  if (
-    buffer.layout?.kept ||
-    role !== 'weight' ||
-    access !== 'read' ||
-    size === undefined ||
-    size * BYTES <= partBytes(most)
-  )
-    return undefined
-  const each = partBytes(most) / BYTES
+  if (role !== 'weight' || access !== 'read' || size === undefined || storedBytes(buffer) <= most) return undefined
+  const each = eachOf(buffer, size, most)
+  if (each === 0) return undefined
   return Array.from({ length: Math.ceil(size / each) }, (_, i) => Math.min(each, size - i * each))
+}
+function eachOf({ layout }: KernelArg['buffer'], size: number, most: number): number {
+  if (layout?.kept === undefined) return partBytes(most) / BYTES
+  const { rows, bytes } = layout.kept
+  const fours = size / rows / COLUMNS
+  return Math.floor(most / (bytes / fours)) * COLUMNS * rows
+}
+function storedBytes(buffer: KernelArg['buffer']): number {
+  return buffer.layout?.kept?.bytes ?? BYTES * isConst(storageOf(buffer))!
+}
+
+/** Bytes of a part with so many elements. */
+export function bytesOfPart({ layout }: KernelArg['buffer'], elements: number): number {
+  const { kept } = layout ?? {}
+  return kept ? keptBytes(kept.as, kept.rows, elements / kept.rows) : BYTES * elements
 }
 
 /** How a module's weights lie in buffers. */
 export interface Split {
   /** The parts of an argument, where it has several. */
   readonly of: (kernel: number, argument: number) => readonly number[] | undefined
+  /** The parts of weights that have several, and the argument that one is. */
+  readonly parts: ReadonlyMap<string, { readonly lengths: readonly number[]; readonly as: KernelArg['buffer'] }>
   /** Weights that are too large for a binding and yet in one: in parts, this kernel would need more bindings than there are. */
   readonly whole: ReadonlyMap<string, { readonly kernel: string; readonly bindings: number }>
 }
@@ -63,26 +79,53 @@ export function splitOf({ kernels, programs }: Module, { limits }: DeviceProfile
       parts[k] = args.map((p, i) => ([...slots[k][i]].some((name) => whole.has(name)) ? undefined : p))
     }
   }
-  return { of: (k, a) => parts[k][a], whole }
+  const split = parts.flatMap((args, k) =>
+    args.flatMap((lengths, i) =>
+      lengths ? [...slots[k][i]].map((name) => [name, { lengths, as: kernels[k].args[i].buffer }] as const) : [],
+    ),
+  )
+  return { of: (k, a) => parts[k][a], parts: new Map(split), whole }
 }
 const allDispatches = (steps: readonly HostStep[]): (HostStep & { k: 'dispatch' })[] =>
   steps.flatMap((s) => (s.k === 'dispatch' ? s : allDispatches(s.body)))
 
-/** The function that reads an element of a weight in parts by its place: elements of the type `type`, each `lanes` numbers. */
-export function readerLines(
-  type: string,
-  split: { readonly names: readonly string[]; readonly each: number; readonly read: string },
-  lanes: 1 | 4,
+/** How a weight is declared that is read through a function: the parts' names, the elements in each but the last (of what is kept: words in a row), and the function. */
+export interface Parts {
+  readonly names: readonly string[]
+  readonly each: number
+  readonly last: number
+  readonly read: string
+}
+
+/** The function that reads an element by its place: elements of the type `type`, each `lanes` numbers. */
+export function elementReader(type: string, parts: Parts, lanes: 1 | 4): string[] {
+  const each = parts.each / lanes
+  return readerLines(`${parts.read}(i: i32) -> ${type}`, 'i', each, parts, (name, n) => `${name}[${less('i', n * each)}]`) // prettier-ignore
+}
+
+/** The function that reads a word of what is kept by its row and column. */
+export function wordReader(parts: Parts): string[] {
+  const { each, last, names } = parts
+  return readerLines(`${parts.read}(row: i32, four: i32) -> vec4u`, 'four', each, parts, (name, n) => {
+    const length = n === names.length - 1 ? last : each
+    return `${name}[row * ${length} + ${less('four', n * each)}]`
+  })
+}
+const less = (x: string, by: number): string => (by === 0 ? x : `${x} - ${by}`)
+
+function readerLines(
+  head: string,
+  by: string,
+  each: number,
+  { names }: Parts,
+  element: (name: string, part: number) => string,
 ): string[] {
-  const { names, read } = split
-  const each = split.each / lanes
-  const last = names.length - 1
-  if (last === 0) return [`fn ${read}(i: i32) -> ${type} { return ${names[0]}[i]; }`]
+  if (names.length === 1) return [`fn ${head} { return ${element(names[0], 0)}; }`]
   return [
-    `fn ${read}(i: i32) -> ${type} {`,
+    `fn ${head} {`,
     ...names.map((name, n) => {
-      const value = `return ${name}[${n === 0 ? 'i' : `i - ${n * each}`}];`
-      return n === last ? `  ${value}` : `  if (i < ${(n + 1) * each}) { ${value} }`
+      const value = `return ${element(name, n)};`
+      return n === names.length - 1 ? `  ${value}` : `  if (${by} < ${(n + 1) * each}) { ${value} }`
     }),
     '}',
   ]

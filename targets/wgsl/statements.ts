@@ -320,7 +320,9 @@ function loop(s: For, b: Block): string[] {
 
 /** The elements or words of the declared array that a load reads. */
 const positionsOf = (e: Load, held: Held): readonly Ix[] =>
-  e.buf.layout?.kept ? takenBy(e).map((t) => t.word) : [positionOf(e, held)]
+  e.buf.layout?.kept
+    ? takenBy(e).flatMap(({ word }) => (held.split ? [word.row, word.column] : [word.at]))
+    : [positionOf(e, held)]
 
 /** Parts of addresses inside a loop that it does not change, and a buffer to name each by. */
 function invariants(s: For, { call, held, as }: Block): readonly { readonly ix: Ix; readonly name: string }[] {

@@ -7,6 +7,8 @@ import { checkLines, formula, portText } from '../shared/tables.ts'
 import { layerName } from '../shared/rolled.ts'
 import { indent, property, quote } from '../shared/text.ts'
 import type { PrintedKernel } from './kernel.ts'
+import type { Split } from './parts.ts'
+import { keepText } from './kept-sample.ts'
 import type { Keep } from './runtime/load.ts'
 
 /** WGSL as a template literal: nothing in it can end the literal, nor a script element around it. */
@@ -158,16 +160,11 @@ function slotText(slot: Slot, layer: string | undefined, part: number): string {
   }
 }
 
-/** Slots that must be listed: all but tensors that are taken as they are and are part of no other slot. */
-export function listedSlots(module: Module): Module {
-  const parts = new Set(
-    module.weights
-      .filter((w) => w.pack !== undefined || w.layout.kept || w.from[0] !== w.name)
-      .flatMap((w) => [w.name, ...w.from]),
-  )
-  const kept = module.weights.filter(
-    (w) => parts.has(w.name) || w.pack !== undefined || w.layout.kept || w.from.length !== 1 || w.from[0] !== w.name,
-  )
+/** Slots that must be listed: all but tensors that are taken as they are, in one buffer, and are part of no other slot. */
+export function listedSlots(module: Module, { parts: cut }: Split): Module {
+  const isOther = (w: WeightSlot) => w.pack || w.layout.kept || cut.has(w.name) || w.from[0] !== w.name
+  const parts = new Set(module.weights.filter((w) => isOther(w)).flatMap((w) => [w.name, ...w.from]))
+  const kept = module.weights.filter((w) => parts.has(w.name) || isOther(w) || w.from.length !== 1)
   const plain = module.weights.length - kept.length
   // Tensors that nothing uses are not to be loaded: then all are listed.
   return module.params.every((p) => parts.has(p.name) || module.weights.some((w) => w.name === p.name)) && plain > 0
@@ -184,8 +181,15 @@ export function withoutIdentityPacks(module: Module): Module {
     ),
   }
 }
+/** Fields of a slot: how it is kept, and where it is cut into parts. */
+export function slotFields(w: WeightSlot, { parts }: Split): string {
+  const keep = keepOf(w)
+  const each = parts.get(w.name)?.lengths[0]
+  if (keep === undefined) return each === undefined ? '' : `, cut: ${each}`
+  return `, keep: ${keepText(each === undefined ? keep : { ...keep, cut: each / w.layout.kept!.rows })}`
+}
 /** How a slot is kept, given its tensor, or what its packing kernel makes: rows with padding. */
-export function keepOf(w: WeightSlot): Keep | undefined {
+function keepOf(w: WeightSlot): Keep | undefined {
   const { kept, size } = w.layout
   if (kept === undefined) return undefined
   if (w.pack === undefined) return matrixOf(w)

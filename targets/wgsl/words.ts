@@ -9,7 +9,7 @@ import { keyOf, takenBy } from './kept-load.ts'
 /** Names by the key of what they are of. */
 export type Words = ReadonlyMap<string, string>
 
-const indices = ({ word, half }: Taken): readonly Ix[] => (half === undefined ? [word] : [word, half])
+const indices = ({ word, half }: Taken): readonly Ix[] => (half === undefined ? [word.at] : [word.at, half])
 const wordsIn = (s: Stmt): readonly Taken[] =>
   exprsOf(s)
     .flatMap(loadsOf)

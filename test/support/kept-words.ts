@@ -29,7 +29,7 @@ export function kept({ kept, size }: Layout, floats: ArrayLike<number>): { bytes
   const { as, rows, bytes: length } = kept!
   const stride = evaluate(size, () => 0) / rows
   const bytes = new Uint8Array(length)
-  keepMatrix({ as, k: rows, n: stride }, bytes.buffer, Float32Array.from(floats))
+  keepMatrix({ as, k: rows, n: stride }, [bytes.buffer], Float32Array.from(floats))
   const values = Float64Array.from({ length: rows * stride }, (_, i) =>
     keptAt(as, bytes, rows, stride, Math.floor(i / stride), i % stride),
   )

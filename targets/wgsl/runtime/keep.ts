@@ -20,6 +20,14 @@ export function keptSizes({ as, k, n }: Keep): readonly [levels: number, all: nu
   return [levels, levels + 16 * fours * Math.ceil(k / 64)]
 }
 
+/** The parts that a matrix is in, each a matrix of some of its columns. */
+export function keptParts({ n, cut = n, ...all }: Keep): { readonly part: Keep; readonly first: number }[] {
+  return Array.from({ length: Math.ceil(n / cut) }, (_, i) => ({
+    part: { ...all, n: Math.min(cut, n - i * cut) },
+    first: i * cut,
+  }))
+}
+
 /** The bands in which a matrix comes: whole blocks. */
 function bandsOf({ k, n, turned }: Keep): Band[] {
   const [count, each, step] = turned ? [n, k, 16] : [k, n, 32]
@@ -30,21 +38,20 @@ function bandsOf({ k, n, turned }: Keep): Band[] {
   })
 }
 
-/** Writes all of a matrix. */
-export function keepMatrix(keep: Keep, to: ArrayBuffer, from: Float32Array): void {
+/** Writes all of a matrix, each part to its memory. */
+export function keepMatrix(keep: Keep, to: readonly ArrayBuffer[], from: Float32Array): void {
   clearLevels(keep, to)
   for (const band of bandsOf(keep)) keepBand(keep, to, band, from.subarray(band.from, band.to))
 }
 
 /** How modules keep matrices; `levels` writes quantised tensors as they are, in those that read such. */
 export function keeperOf(
-  levels?: (keep: Keep, of: NonNullable<ReadInto['parts']>, to: ArrayBuffer) => number | undefined,
+  levels?: (keep: Keep, of: NonNullable<ReadInto['parts']>, to: readonly ArrayBuffer[]) => number | undefined,
 ): Keeper {
   return {
-    bytes: (keep) => keptSizes(keep)[1],
+    bytes: (keep) => keptParts(keep).map(({ part }) => keptSizes(part)[1]),
     matrix: keepMatrix,
-    async read(keep, buffer, into) {
-      const to = buffer.getMappedRange()
+    async read(keep, to, into) {
       let bad = into.parts && levels?.(keep, into.parts, to)
       if (bad === undefined) {
         bad = 0
@@ -56,16 +63,29 @@ export function keeperOf(
           keepBand(keep, to, band, floats)
         }
       }
-      buffer.unmap()
       return bad
     },
   }
 }
 
 /** Writes a band of a matrix whose elements are `from`. */
-function keepBand(keep: Keep, to: ArrayBuffer, { rows, columns }: Band, from: Float32Array): void {
-  const { as, turned } = keep
-  const [down, across] = turned ? [1, keep.k] : [keep.n, 1]
+function keepBand(keep: Keep, to: readonly ArrayBuffer[], { rows, columns }: Band, from: Float32Array): void {
+  const steps = keep.turned ? ([1, keep.k] as const) : ([keep.n, 1] as const)
+  for (const [i, { part, first }] of keptParts(keep).entries()) {
+    const own = columns.map((n) => Math.min(Math.max(n - first, 0), part.n)) as [number, number]
+    const start = (own[0] + first - columns[0]) * steps[1]
+    if (own[0] < own[1]) keepIn(part, to[i], { rows, columns: own }, from.subarray(start), steps)
+  }
+}
+/** The same in one part. `down`, `across`: steps from a row of the elements to the next, and from a column. */
+function keepIn(
+  keep: Keep,
+  to: ArrayBuffer,
+  { rows, columns }: Pick<Band, 'rows' | 'columns'>,
+  from: Float32Array,
+  [down, across]: readonly [number, number],
+): void {
+  const { as } = keep
   const fours = Math.ceil(keep.n / 4)
   const halves = new Uint16Array(to)
   if (as === 'f16' || as === 'bf16') {
@@ -94,9 +114,10 @@ function keepBand(keep: Keep, to: ArrayBuffer, { rows, columns }: Band, from: Fl
 }
 
 /** Fills the memory of a matrix with levels of 0, before others are put. */
-export function clearLevels(keep: Keep, to: ArrayBuffer): void {
+export function clearLevels(keep: Keep, to: readonly ArrayBuffer[]): void {
   if (keep.as === 'int8' || keep.as === 'int4')
-    new Uint8Array(to, 0, keptSizes(keep)[0]).fill(keep.as === 'int8' ? 0x80 : 0x88)
+    for (const [i, { part }] of keptParts(keep).entries())
+      new Uint8Array(to[i], 0, keptSizes(part)[0]).fill(keep.as === 'int8' ? 0x80 : 0x88)
 }
 
 export function putLevel(bytes: Uint8Array, as: Keep['as'], k: number, n: number, fours: number, q: number): void {

@@ -1,7 +1,7 @@
 // Quantised tensors into kept matrices of the same levels: no number is widened.
 import type { QuantisedInfo } from '../../runtime/quantised.ts'
 import type { ReadInto } from '../../runtime/source.ts'
-import { clearLevels, keptSizes, putLevel } from './keep.ts'
+import { clearLevels, keptParts, keptSizes, putLevel } from './keep.ts'
 import type { Keep } from './load.ts'
 
 /**
@@ -11,7 +11,7 @@ import type { Keep } from './load.ts'
 export function keepLevels(
   keep: Keep,
   [info, bytesOf]: NonNullable<ReadInto['parts']>,
-  to: ArrayBuffer,
+  to: readonly ArrayBuffer[],
 ): number | undefined {
   const { bits, axis, shape, parts } = info as QuantisedInfo
   const { as, turned } = keep
@@ -22,12 +22,18 @@ export function keepLevels(
     return part && bytesOf(part)
   })
   clearLevels(keep, to)
-  return writeLevels(keep, to, bits, levels!, scale!, zero)
+  return keptParts(keep).reduce(
+    (bad, { part, first }, i) => bad + writeLevels(part, to[i], keep.n, first, bits, levels!, scale!, zero),
+    0,
+  )
 }
 
+/** One part: columns from `first` on of `width`. */
 function writeLevels(
   { as, k, n, turned }: Keep,
   to: ArrayBuffer,
+  width: number,
+  first: number,
   bits: number,
   levels: Uint8Array,
   scale: Uint8Array,
@@ -41,17 +47,17 @@ function writeLevels(
   const start = keptSizes({ as, k, n })[0] / 2
   const signed = bits === 8 && !zero
   // Steps from a row of levels, of bytes, to the next, and from a column.
-  const [down, across] = turned ? [1, (k * bits) / 8] : [n, 1]
-  const [blockDown, blockAcross] = turned ? [1, blocks] : [n, 1]
+  const [down, across] = turned ? [1, (k * bits) / 8] : [width, 1]
+  const [blockDown, blockAcross] = turned ? [1, blocks] : [width, 1]
   for (let c = 0; c < n; c++)
     for (let b = 0; b < blocks; b++) {
-      const own = b * blockDown + c * blockAcross
+      const own = b * blockDown + (c + first) * blockAcross
       halves[start + ((b >> 1) * fours + (c >> 2)) * 8 + (b & 1) * 4 + (c & 3)] =
         scale[2 * own] | (scale[2 * own + 1] << 8)
       if ((scale[2 * own + 1] & 0x7c) === 0x7c) bad += 32
       const middle = zero ? zero[own] : bits === 8 ? 0 : 8
       for (let i = 32 * b; i < Math.min(k, 32 * b + 32); i++) {
-        const byte = levels[(bits === 8 ? i : i >> 1) * down + c * across]
+        const byte = levels[(bits === 8 ? i : i >> 1) * down + (c + first) * across]
         const raw = bits === 8 ? (signed ? (byte << 24) >> 24 : byte) : i & 1 ? byte >> 4 : byte & 15
         putLevel(bytes, as, i, c, fours, raw - middle)
       }

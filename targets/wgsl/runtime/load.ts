@@ -16,14 +16,16 @@ export interface Keep {
   readonly k: number
   readonly n: number
   readonly turned?: boolean
+  /** Columns of each part, where it is in several. */
+  readonly cut?: number
 }
 /** How matrices are kept (`keep.ts`), in modules that keep any. */
 export interface Keeper {
-  /** Bytes of a matrix. */
-  readonly bytes: (keep: Keep) => number
-  readonly matrix: (keep: Keep, to: ArrayBuffer, from: Float32Array) => void
-  /** Reads a tensor into a mapped buffer, without floats of all of it; gives how many of its numbers are NaN or infinite. */
-  readonly read: (keep: Keep, buffer: GPUBuffer, into: ReadInto) => Promise<number>
+  /** Bytes of each part of a matrix. */
+  readonly bytes: (keep: Keep) => readonly number[]
+  readonly matrix: (keep: Keep, to: readonly ArrayBuffer[], from: Float32Array) => void
+  /** Reads a tensor, without floats of all of it; gives how many of its numbers are NaN or infinite. */
+  readonly read: (keep: Keep, to: readonly ArrayBuffer[], into: ReadInto) => Promise<number>
 }
 export interface WeightSlot {
   readonly name: string
@@ -34,6 +36,8 @@ export interface WeightSlot {
   readonly length?: number
   /** What it is kept as, after packing. */
   readonly keep?: Keep
+  /** Elements of each part, where it is in several: the first has the weight's name, others their number in front. */
+  readonly cut?: number
 }
 export interface Parts {
   readonly model: ModelSpec
@@ -43,11 +47,7 @@ export interface Parts {
   readonly slots: readonly WeightSlot[]
   /** What knows the files, where they may be quantised. */
   readonly read?: typeof readTensors
-  /** Elements that a part of a weight has at most, where some are in parts: the first has the weight's name, others their number in front. */
-  readonly cut?: number
   readonly keeper?: Keeper
-  /** Larger ones that are not in parts. */
-  readonly whole?: readonly string[]
 }
 export type OpenOptions = LoadOptions & GpuOptions & { readonly weights: WeightSource }
 
@@ -92,21 +92,23 @@ export async function openSession(parts: Parts, options: OpenOptions): Promise<S
   }
 }
 
+/** The buffer of a part of a weight. */
+const bufferOf = (name: string, part: number) => `${part || 'w'}:${name}`
 /** The buffers of a weight, and the elements that lie in each. */
-function partsOf(name: string, length: number, cut: number): [buffer: string, from: number, to: number][] {
+function partsOf({ name, cut = Infinity }: WeightSlot, length: number): [buffer: string, from: number, to: number][] {
   return Array.from({ length: Math.ceil(length / cut) || 1 }, (_, i) => [
-    `${i || 'w'}:${name}`,
+    bufferOf(name, i),
     i && i * cut,
     Math.min((i + 1) * cut, length),
   ])
 }
 
 /** Before anything is compiled or read. */
-function checkWeights({ specs, slots, cut = Infinity, whole, keeper }: Parts, { limits }: GPUDevice): void {
-  for (const { name, from = [name], length, keep } of slotsOf(specs, slots)) {
+function checkWeights({ specs, slots, keeper }: Parts, { limits }: GPUDevice): void {
+  for (const { name, from = [name], length, keep, cut = Infinity } of slotsOf(specs, slots)) {
     const spec = specs.find((s) => s.name === from[0])
     const size = length ?? spec?.shape.reduce((a, b) => a * b, 1) ?? 0
-    fits(name, keep ? keeper!.bytes(keep) : 4 * (whole?.includes(name) ? size : Math.min(size, cut)), limits)
+    fits(name, keep ? keeper!.bytes(keep)[0] : 4 * Math.min(size, cut), limits)
   }
 }
 
@@ -125,14 +127,17 @@ function kernelsOf({ programs }: ModelSpec): Set<string> {
 
 async function loadSlots(
   buffers: Buffers,
-  { specs, rules, slots: listed, read, cut: each = Infinity, whole: uncut, keeper }: Parts,
+  { specs, rules, slots: listed, read, keeper }: Parts,
   options: OpenOptions,
 ): Promise<void> {
   const slots = slotsOf(specs, listed)
   const raw = new Map<string, Float32Array>()
   const open = new Set(slots)
   const tied = new Set(specs.map((s) => s.fallback))
-  const cutOf = ({ name }: WeightSlot) => (uncut?.includes(name) ? Infinity : each)
+  /** Mapped memory of what is kept. */
+  const opened = (name: string, keep: Keep): GPUBuffer[] =>
+    keeper!.bytes(keep).map((bytes, i) => buffers.open(bufferOf(name, i), bytes))
+  const memory = (parts: readonly GPUBuffer[]) => parts.map((b) => b.getMappedRange())
   const done = (slot: WeightSlot) => {
     open.delete(slot)
     const loaded = slots.length - open.size
@@ -143,14 +148,16 @@ async function loadSlots(
       const from = slot.from ?? [slot.name]
       if ((from.length > 0 && !from.includes(name)) || !from.every((n) => raw.has(n))) continue
       const arrays = from.map((n) => raw.get(n)!)
-      const { keep, length = arrays[0].length } = slot
-      const cut = cutOf(slot)
+      const { keep, length = arrays[0].length, cut = Infinity } = slot
       const pack = (to: Float32Array) => (slot.pack ? slot.pack(...arrays, to) : to.set(arrays[0]))
       let [whole] = arrays
       if (slot.pack && (keep || length > cut)) pack((whole = new Float32Array(length)))
-      if (keep) buffers.fill(`w:${slot.name}`, keeper!.bytes(keep), (memory) => keeper!.matrix(keep, memory, whole))
-      else
-        for (const [buffer, from, to] of partsOf(slot.name, length, cut))
+      if (keep) {
+        const parts = opened(slot.name, keep)
+        keeper!.matrix(keep, memory(parts), whole)
+        for (const b of parts) b.unmap()
+      } else
+        for (const [buffer, from, to] of partsOf(slot, length))
           buffers.fill(buffer, (to - from) * 4, (memory) => {
             if (length > cut) new Float32Array(memory).set(whole.subarray(from, to))
             else pack(new Float32Array(memory, 0, length))
@@ -183,10 +190,12 @@ async function loadSlots(
       }
       return (async () => {
         const { keep, name } = slot
-        if (keep) bad = await keeper!.read(keep, buffers.open(`w:${name}`, keeper!.bytes(keep)), into)
-        else
-          for (const [buffer, from, to] of partsOf(slot.name, bytes / 4, cutOf(slot)))
-            await buffers.stream(buffer, (to - from) * 4, next)
+        if (keep) {
+          const parts = opened(name, keep)
+          bad = await keeper!.read(keep, memory(parts), into)
+          for (const b of parts) b.unmap()
+        } else
+          for (const [buffer, from, to] of partsOf(slot, bytes / 4)) await buffers.stream(buffer, (to - from) * 4, next)
         strange(bad)
         done(slot)
       })()

@@ -32,10 +32,10 @@ export async function selftestOn(
       try {
         lengths.forEach((length, seed) => {
           const as = keep[seed]
-          buffers.fill(`t:${seed + 1}`, as ? keeper!.bytes(as) : Math.abs(length) * 4, (memory) => {
+          buffers.fill(`t:${seed + 1}`, as ? keeper!.bytes(as)[0] : Math.abs(length) * 4, (memory) => {
             const array = length < 0 ? new Int32Array(memory) : as ? new Float32Array(length) : new Float32Array(memory)
             for (let i = 0; i < array.length; i++) array[i] = sampleInput(seed, i, length < 0)
-            if (as) keeper!.matrix(as, memory, array as Float32Array)
+            if (as) keeper!.matrix(as, [memory], array as Float32Array)
           })
         })
         if (kernel.dims)

@@ -3,6 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { compile } from '../../../src/compile.ts'
 import { sourceFile } from '../../../src/diagnostics/index.ts'
 import { interpret } from '../../../src/interpret/index.ts'
+import { prove } from '../../../src/explain/limits.ts'
+import { deviceProfiles, type DeviceProfile } from '../../../src/program/profiles.ts'
+import { keptBytes } from '../../../targets/wgsl/kept.ts'
 import { summedAxes } from '../../../src/lower/summed.ts'
 import type { WeightFormat } from '../../../src/target.ts'
 import { quantise, type QuantisedFormat } from '../../../src/weights/index.ts'
@@ -102,4 +105,28 @@ describe.each([
 test.each(['f16', 'bf16'] as const)('a file of %s', async (as) => {
   const { file, values } = stored(as)
   await close(await loadEmitted(wgsl, compiled(as), file), values)
+})
+
+describe.each(['int8', 'int4', 'f16'] as const)('%s in parts', (as) => {
+  // Bindings for 28 columns of a matrix with 64 rows: the table of 38 is in two parts, the widest projection in seven.
+  const bytes = keptBytes(as, 64, 28) + 100
+  const { webgpu } = deviceProfiles
+  const profile: DeviceProfile = {
+    ...webgpu,
+    limits: { ...webgpu.limits, maxStorageBufferBindingSize: bytes },
+  }
+  const { file, values } = stored(as)
+  test('is computed with as it is in one piece, from a file as it is and from floats', async () => {
+    const module = compiled(as)
+    const [{ text }] = await wgsl.emit(module.lowered.module, { language: 'js', weights: as, profile })
+    expect(text).toMatch(/name: 'wte\.weight', keep: \{ as: '\w+', k: 64, n: 38, turned: true, cut: 28 \}/)
+    expect(text.match(/cut: \d+/g)!.length).toBeGreaterThan(1)
+    expect(text).toMatch(/fn \w+_at\(row: i32, four: i32\) -> vec4u \{\s+if \(four < 7\)/)
+    for (const weights of as === 'int4' ? [file, floats(values)] : [file]) await close(await loadEmitted(wgsl, module, weights, { weights: as, profile }), values)
+  }) // prettier-ignore
+  test('takes the memory that is proven', async () => {
+    const { weights } = prove(await wgsl.needs!(compiled(as).lowered.module, profile), profile)
+    const table = weights.split.find((w) => w.name === 'wte.weight')
+    expect(table).toMatchObject({ parts: 2, largest: keptBytes(as, 64, 28), bytes: keptBytes(as, 64, 38) })
+  })
 })
