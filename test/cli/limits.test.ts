@@ -22,7 +22,7 @@ describe('explain --device-profile', () => {
       /^ {2}program +at most +with +what stops one more$/m,
       /^ {2}prefill +T = 9 +B = 1 +output logits: 448 bytes; maxStorageBufferBindingSize = 400$/m,
       /^ {2}step +P = 11 +B = 1, T = 1 +the model: 12 positions$/m,
-      /^ {2}weights +1\.6 kB +7 tensors; wte\.weight, 352 B, in 2 parts; .*attn\.v\.weight, 768 B, in 3 parts$/m,
+      /^ {2}weights +1\.6 kB +7 tensors; .*attn\.v\.weight, 768 B, in 3 parts$/m,
       /^ {2}caches +64 B +for each position$/m,
       /^ {2}prefill +B = 1, T = 9, P = 0 +1\.6 kB +768 B +.* {2}output logits, 400 B$/m,
       /^step {2}B = 1, P = 11, T = 1\n {2}kernel +times +bindings of 10 +largest +workgroups +threads +their memory$/m,
