@@ -21,7 +21,8 @@ export interface Point {
   readonly value: number
   readonly bound: number
 }
-export type Inputs = (buffer: Buffer, flat: number) => number
+/** Gives the exact elements of an argument, by their flat offset. */
+export type Inputs = (buffer: Buffer) => (flat: number) => number
 export interface PointOptions {
   /** Elements per chunk of a carried reduction. */
   readonly chunk?: number
@@ -64,7 +65,11 @@ function compile(
   w.lines.push('let V = 0, E = 0')
   for (const s of kernel.stages) w.makers.set(s.out, s)
   kernel.stages.forEach((s, i) => w.stage(s, i))
-  const source = `'use strict'\nconst [${kernel.params.map((s) => `s${s.id}`).join(', ')}] = params\n${w.lines.join('\n')}\nreturn [${w.entries.join(', ')}]`
+  const head = [
+    `const [${kernel.params.map((s) => `s${s.id}`).join(', ')}] = params`,
+    ...w.buffers.map((_, i) => `const read${i} = inputs(buffers[${i}])`),
+  ]
+  const source = `'use strict'\n${[...head, ...w.lines].join('\n')}\nreturn [${w.entries.join(', ')}]`
   const make = new Function(...helperNames, 'buffers', 'inputs', 'params', source) as (
     ...xs: unknown[]
   ) => readonly StageFunction[]
@@ -107,12 +112,12 @@ class PointWriter {
     if (carried !== undefined) return carried
     const maker = this.makers.get(b)
     const [v, e] = [this.fresh(), this.fresh()]
-    if (maker !== undefined && (maker.at === undefined || maker.at.every((x, i) => x === of(maker.domain[i])))) {
-      this.out(`${this.nameOf(maker)}(${at.map(code.ix).join(', ')})`)
-    } else {
+    if (maker === undefined || maker.at?.every((x, i) => x === of(maker.domain[i])) === false) {
       const i = this.buffers.includes(b) ? this.buffers.indexOf(b) : this.buffers.push(b) - 1
-      this.out(`V = inputs(buffers[${i}], ${code.ix(offsetOf(b, at))}); E = 0`)
+      this.out(`const ${v} = read${i}(${code.ix(offsetOf(b, at))})`)
+      return { v, e: '0' }
     }
+    this.out(`${this.nameOf(maker)}(${at.map(code.ix).join(', ')})`)
     this.out(`const ${v} = V, ${e} = E`)
     return { v, e: b.of === 'i32' || b.of === 'bool' ? '0' : e }
   }

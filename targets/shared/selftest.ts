@@ -1,6 +1,6 @@
 /** Expected values of kernels on made-up inputs, computed from the stages (not from the nests that are printed). */
 import { storageOf } from '../../src/kernel/address.ts'
-import type { Layout } from '../../src/kernel/buffer.ts'
+import type { Buffer, Layout } from '../../src/kernel/buffer.ts'
 import { pointEvaluator } from '../../src/kernel/point.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { extentOf } from '../../src/kernel/walk.ts'
@@ -67,20 +67,25 @@ function testOf(
   const filled = kernel.args.map((_, i) => partsOf(i) ?? [sizes[i]])
   const places = filled.map((_, i) => filled.slice(0, i).flat().length)
   const seeds = new Map(kernel.args.map((a, i) => [a.buffer, i]))
-  const inputs = (buffer: StageKernel['args'][number]['buffer'], flat: number): number => {
+  const inputs = (buffer: Buffer): ((flat: number) => number) => {
     const argument = seeds.get(buffer)!
-    if (buffer.layout?.kept) {
+    const { of, layout } = buffer
+    const place = places[argument]
+    const [whole, ...more] = filled[argument]
+    if (layout?.kept) {
       // Parts of what is kept are ranges of columns.
-      const { rows } = buffer.layout.kept
-      const [width, each] = [sizes[argument] / rows, filled[argument][0] / rows]
-      const part = Math.floor((flat % width) / each)
-      const own = filled[argument][part] / rows
-      const at = Math.floor(flat / width) * own + (flat % width) - part * each
-      return kept!.value(buffer.layout, filled[argument][part], places[argument] + part, at)
+      const { rows } = layout.kept
+      const [width, each] = [sizes[argument] / rows, whole / rows]
+      return (flat) => {
+        const part = Math.floor((flat % width) / each)
+        const own = filled[argument][part] / rows
+        const at = Math.floor(flat / width) * own + (flat % width) - part * each
+        return kept!.value(layout, filled[argument][part], place + part, at)
+      }
     }
-    const part = Math.floor(flat / filled[argument][0])
-    const at = flat - part * filled[argument][0]
-    return sampleInput(places[argument] + part, at, buffer.of === 'i32' || buffer.of === 'bool')
+    const integer = of === 'i32' || of === 'bool'
+    if (more.length === 0) return (flat) => sampleInput(place, flat, integer)
+    return (flat) => sampleInput(place + Math.floor(flat / whole), flat % whole, integer)
   }
   const point = pointEvaluator(kernel, inputs, params, rules)
   const expected: string[] = []

@@ -26,7 +26,7 @@ describe.each(Object.entries(examples))('%s', (_, { kernel }) => {
     const params = new Map([[T, t], [P, p]]) // prettier-ignore
     const inputs = inputsOf(kernel.args, params)
     const cells = new Map(kernel.args.map((a, i) => [a.buffer, inputs[i]]))
-    const point = pointEvaluator(kernel, (b, i) => cells.get(b)!.value[i], params, rules, { chunk: 4 })
+    const point = pointEvaluator(kernel, (b) => (i) => cells.get(b)!.value[i], params, rules, { chunk: 4 })
     const expected = kernel.stages.filter(s => s.out.space === 'global').map(s => {
       const extents = s.domain.map(v => evaluate(extentOf(v), x => params.get(x)!))
       return { out: s.out, points: grid(extents).map(c => point(s, c)).filter(x => x !== undefined) }
