@@ -80,14 +80,19 @@ export function printKernels(
   const dims = dimsOf(dimsIn(module))
   const split = splitOf(module, profile)
   const scheduled = module.kernels.map((k, i) => schedule(k, { used: usesOf(module, i) }))
-  const readers = module.kernels.some((k, i) => scheduled[i].constants && k.args.some((_, a) => split.of(i, a)))
+  // Operands of one name are read in one way by all kernels, so that those in parts share their text, too.
+  const inParts = new Set(
+    module.kernels.flatMap((k, i) =>
+      scheduled[i].constants && k.args.some((_, a) => split.of(i, a)) ? [scheduled[i].turned] : [],
+    ),
+  )
   const kernels = module.kernels.map((k, i) =>
     printKernel(
       k,
       scheduled[i],
       dims,
       k.args.map((_, a) => split.of(i, a)),
-      readers,
+      inParts.has(scheduled[i].turned),
     ),
   )
   return { kernels, fields: dims.fields, split }

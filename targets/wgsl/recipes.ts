@@ -40,6 +40,8 @@ export interface Scheduled {
   readonly rows?: Ix
   /** Sizes that the nests call by name, as parameters. */
   readonly constants?: ReadonlyMap<Sym, number>
+  /** Whether the right operand that they stand in is kept column by column. */
+  readonly turned?: boolean
   /** What becomes of the sums of a contraction. */
   readonly tail?: Tail
   readonly variants: readonly Variant[]
@@ -91,7 +93,7 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
         rows: p.rows.count,
         tail,
         variants: [...fits.slice(0, -1), { ...last, suffix: '' }],
-        ...(named ? { constants: named.constants } : {}),
+        ...(named ? { constants: named.constants, turned: named.turned } : {}),
       }
     }
     case 'carried': {
@@ -134,7 +136,7 @@ function withPrologue(given: StageKernel): Scheduled | undefined {
   const left = leftOf(named?.split ?? split, product.c, product.rows)
   if (left === undefined || structure.batch.length > 0) return undefined
   const p = { ...product, left }
-  const constants = named ? { constants: named.constants } : {}
+  const constants = named ? { constants: named.constants, turned: named.turned } : {}
   const tail = tailOf(plain)
   const most = rowsKept(p, FEW_ROWS)
   const count = isConst(p.rows.count)

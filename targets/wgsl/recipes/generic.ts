@@ -1,5 +1,5 @@
 /**
- * Contractions of row-major operands as one program over named sizes: a[M, K] and b[K, N] instead of the model's own shapes. Kernels that
+ * Contractions of row-major operands as one program over named sizes: a[M, K] and b[K, N], or b[N, K], instead of the model's own shapes. Kernels that
  * differ in their sizes and results only then have the same text but for two constants, and a module prints it once.
  */
 import { offsetOf } from '../../../src/kernel/address.ts'
@@ -23,6 +23,8 @@ export interface Generic {
   readonly split?: Split
   /** The values of the sizes. */
   readonly constants: ReadonlyMap<Sym, number>
+  /** Whether b is [N, K]. */
+  readonly turned: boolean
 }
 
 /** Undefined where an operand is no plain matrix, or is read elsewhere too. The left one is no argument where the kernel makes it itself. */
@@ -35,16 +37,19 @@ export function generic(p: Product, epilogue: readonly Stage[], split?: Split): 
   const flat = (axes: readonly Sym[]): Ix => linearise(axes.map(of), axes.map(extentOf))
   const k = of(sum[0])
   if (split === undefined && offsetOf(a.buf, a.at) !== add(mul(flat(m), K), k)) return undefined
-  if (offsetOf(b.buf, b.at) !== add(mul(k, N), flat(n))) return undefined
+  const place = offsetOf(b.buf, b.at)
+  const turned = place !== add(mul(k, N), flat(n))
+  if (turned && place !== add(mul(flat(n), K), k)) return undefined
   // What is kept in fewer bits is addressed by its words: whole ones only, and blocks.
   const kept = b.buf.layout?.kept
-  if (a.buf.layout?.kept || (kept && kept.rows !== K)) return undefined
+  if (a.buf.layout?.kept || (kept && (turned || kept.rows !== K))) return undefined
   const deep = [32, 16].find((n) => K % n === 0 && (kept || n === 16)) ?? 1
   const depth = sizeOf('K', K, Math.max(deep, kept ? rowsTogether(kept.as) : 1))
   const columns = sizeOf('N', N, kept ? COLUMNS : 1)
   const left = newBuffer('a', a.buf.of, 'global', [p.rows.count, depth.count])
   const layout = kept && namedLayout(depth.count, columns.count, kept)
-  const right = newBuffer('b', b.buf.of, 'global', [depth.count, columns.count], layout)
+  const across = <X>(k: X, n: X): readonly [X, X] => (turned ? [n, k] : [k, n])
+  const right = newBuffer('b', b.buf.of, 'global', across(depth.count, columns.count), layout)
   const stand = new Map<Buffer, Buffer>([[b.buf, right], ...(split ? standIns(split) : [[a.buf, left] as const])])
   const renamed = mapper({ load: (b, at, v) => (stand.has(b) ? load(stand.get(b)!, at, v) : undefined) })
   const args = p.kernel.args.map((x): KernelArg => ({ ...x, buffer: stand.get(x.buffer) ?? x.buffer }))
@@ -52,11 +57,12 @@ export function generic(p: Product, epilogue: readonly Stage[], split?: Split): 
     product: {
       ...p,
       kernel: { ...p.kernel, args, params: [...p.kernel.params, depth.v, columns.v] },
-      c: { ...p.c, a: split ? a : (load(left, [flat(m), k]) as typeof a), b: load(right, [k, flat(n)]) as typeof b },
+      c: { ...p.c, a: split ? a : (load(left, [flat(m), k]) as typeof a), b: load(right, across(k, flat(n))) as typeof b },
       columns: { ...p.columns, count: columns.count },
       depth: { ...p.depth, count: depth.count },
     },
     constants: new Map([[depth.v, depth.value], [columns.v, columns.value]]),
+    turned,
     ...(split ? { split: { ...split, rows: { ...split.rows, stages: split.rows.stages.map((s) => mapStage(s, renamed)) } } } : {}),
   } // prettier-ignore
 }
