@@ -1,6 +1,8 @@
 /** Folds over a workgroup as functions: the six statements that `foldThreads` makes, printed once per module instead of once per fold. */
 import type { Buffer } from '../../src/kernel/buffer.ts'
 import type { BinaryFn, Expr, Local } from '../../src/kernel/expr.ts'
+import { bin, local, newLocal } from '../../src/kernel/expr.ts'
+import { effectsOf } from '../../src/kernel/walk.ts'
 import type { Stmt } from '../../src/kernel/nest.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { isConst, of, symbolsOf } from '../../src/types/ix.ts'
@@ -37,6 +39,26 @@ export function foldAt(body: readonly Stmt[], at: number): FoldCall | undefined 
   return { fold: assign.e.f, buf: store.buf, lane, value: store.e, result: result.v, stmts }
 }
 
+/** Storage that folds in these statements use. Functions of folds have it, so that it is called alike in all variants. */
+export function foldBuffers(body: readonly Stmt[]): ReadonlySet<Buffer> {
+  return new Set(
+    body.flatMap((s, i) => {
+      const fold = foldAt(body, i)
+      if (fold !== undefined) return [...effectsOf(fold.stmts).writes]
+      return 'body' in s ? [...foldBuffers(s.body)] : []
+    }),
+  )
+}
+
+/** What a fold does, with its result in `all`, a variable of its own. */
+export function plainFold({ fold, result, stmts }: FoldCall): { readonly stmts: readonly Stmt[]; readonly all: Local } {
+  const all = newLocal('total', result.of, result.lanes)
+  const [last, loop] = stmts.slice(-2)
+  if (last.k !== 'var' || loop.k !== 'for') throw new Error('internal: no fold')
+  const next = loop.body.map((s): Stmt => (s.k === 'assign' && s.e.k === 'bin' ? { k: 'assign', v: all, e: bin(fold, local(all), s.e.b) } : s)) // prettier-ignore
+  return { stmts: [...stmts.slice(0, -2), { ...last, v: all }, { ...loop, body: next }], all }
+}
+
 const symbolOf = (x: Ix): Sym | undefined => [...symbolsOf(x)].find((s) => x === of(s))
 
 const subgroupFunctions: Partial<Record<BinaryFn, string>> = {
@@ -55,7 +77,7 @@ export function subgroupFold(f: FoldCall, name: string, storage: string): readon
   const { lanes } = f.value
   const of = typeText(f.value.of, lanes)
   const one = numberText(identityOf(f.fold as 'add' | 'mul' | 'max' | 'min', f.buf.of), f.buf.of)
-  const neutral = lanes === 1 ? one : `${of}(${one})`
+  const neutral = f.fold === 'add' ? `${of}()` : lanes === 1 ? one : `${of}(${one})`
   const [a, b] = ['own', `${storage}[i]`]
   const folded = { add: `${a} += ${b};`, mul: `${a} *= ${b};` }[f.fold as string] ?? `${a} = ${f.fold}(${a}, ${b});`
   return [

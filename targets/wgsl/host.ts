@@ -193,7 +193,7 @@ export function printModule(
     ...(p.language === 'ts' ? [...api, ''] : []),
     ...title('Kernels'),
     ...shared.lines,
-    `const kernels${p.type('Record<string, KernelSpec>')} = {`, ...kernelText(kernelLines(kernels, shared.names, p)), '}', '',
+    `const kernels${p.type('Record<string, KernelSpec>')} = {`, ...kernelText(kernelLines(kernels, shared, p)), '}', '',
     ...title('Programs'),
     ...(common === undefined ? [] : [`const steps${p.type('Step[]')} = [`, ...indent(common.split('\n')), ']', '']),
     `const model${p.type('ModelSpec')} = {`,

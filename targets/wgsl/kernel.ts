@@ -16,7 +16,7 @@ import type { Held } from './access.ts'
 import { allocatedType, bindingLines, typeText, waysOf } from './access.ts'
 import { COLUMNS } from './kept.ts'
 import type { FoldCall } from './folds.ts'
-import { subgroupFold } from './folds.ts'
+import { foldBuffers, plainFold, subgroupFold } from './folds.ts'
 import type { MathHelper } from './math.ts'
 import { mathHelpers, withNeeds } from './math.ts'
 import { ixText } from './numbers.ts'
@@ -176,15 +176,14 @@ export function printKernel(
     return bindingLines(b, held.get(b)!, first, writes.has(b), kernel.args[i].buffer)
   })
   const parts = [
-    part('own', [...kernel.doc.map(comment), ...constants, ...bindings, '', ...(shared ? [...shared.lines, ''] : [])]),
+    part('own', [...kernel.doc.map(comment), ...constants, ...bindings, '']),
+    ...(shared ? [part('finish', [...shared.lines, ''])] : []),
     part('place', ['struct Place { @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u }', '']),
     ...(usesDims ? [part('dims', [dims.struct, '@group(0) @binding(0) var<uniform> dims: Dims;', ''])] : []),
     ...helpers,
     ...vectors.values(),
     ...folded,
-    ...scheduled.variants.map(({ schedule }, i) =>
-      part(scheduled.tail ? schedule : 'rest', [...(i > 0 ? [''] : []), ...printed[i].lines]),
-    ),
+    ...scheduled.variants.map(({ schedule }, i) => part(schedule, [...(i > 0 ? [''] : []), ...printed[i].lines])),
   ]
   const fixed = new Map([...(scheduled.constants ?? [])].map(([s, n]): [Sym, Ix] => [s, con(n)]))
   return {
@@ -269,13 +268,14 @@ function printFold(f: FoldCall, storage: readonly string[], top: Names, parent: 
   const b = openBlock(parent)
   const value = newLocal('value', f.value.of, f.value.lanes)
   for (const [thing, wish] of [[f.lane, 'lane'], [value, 'value']] as const) b.known.set(thing, b.names.name(wish)) // prettier-ignore
-  const [store, ...rest] = f.stmts
-  const given = store.k === 'store' ? [{ ...store, e: local(value) }, ...rest] : f.stmts
+  const { stmts, all } = plainFold(f)
+  const [store, ...rest] = stmts
+  const given = store.k === 'store' ? [{ ...store, e: local(value) }, ...rest] : stmts
   const body = statements(given, b)
   const lines = [
     `fn ${name}(${b.scope.sym(f.lane)}: i32, ${b.scope.local(value)}: ${of}) -> ${of} {`,
     ...indent(body),
-    `  return ${b.scope.local(f.result)};`,
+    `  return ${b.scope.local(all)};`,
     '}',
     '',
   ]
@@ -293,9 +293,10 @@ function printEntry(
   const shape = shapeOf(v.nest)
   const entry = top.name(`main${v.suffix}`)
   const held = new Map(parent.held)
+  const folded = foldBuffers(shape.thread)
   const declared = new Map(
     shape.allocs.map((b) => {
-      const made: Held = { name: top.name(v.suffix === '' ? b.name : `${b.name}${v.suffix}`), as: parent.as(b) }
+      const made: Held = { name: top.name(folded.has(b) ? b.name : `${b.name}${v.suffix}`), as: parent.as(b) }
       held.set(b, made)
       return [b, `var<workgroup> ${made.name}: ${allocatedType(b, made)};`]
     }),
@@ -325,12 +326,12 @@ function printEntry(
   const extents = loops.map((s) => extentOf(s.v))
   const total = mul(...extents)
   const known65535 = isConst(total)
-  const folded = known65535 === undefined || known65535 > 65535
-  const linear = folded ? 'i32(at.group.x + at.group.y * at.groups.x)' : 'i32(at.group.x)'
+  const plane = known65535 === undefined || known65535 > 65535
+  const linear = plane ? 'i32(at.group.x + at.group.y * at.groups.x)' : 'i32(at.group.x)'
   const single = loops.length === 1
   const first = b.names.name(single ? loops[0].v.name : 'tile')
   head.push(`let ${first} = ${linear};`)
-  if (folded) head.push(`if (${first} >= ${ixText(total, b.scope)}) { return; }`)
+  if (plane) head.push(`if (${first} >= ${ixText(total, b.scope)}) { return; }`)
   if (single) b.known.set(loops[0].v, first)
   else {
     let rest = first

@@ -10,62 +10,44 @@ import type { PrintedKernel } from './kernel.ts'
 import type { Split } from './parts.ts'
 import { keepText } from './kept-sample.ts'
 import type { Keep } from './runtime/load.ts'
+import type { SharedTexts } from './templates.ts'
+import { shareTexts } from './templates.ts'
 
-/** WGSL as a template literal: nothing in it can end the literal, nor a script element around it. */
-export const templateText = (code: string): string =>
-  code.replace(/[\\`]|\$(?=\{)/g, '\\$&').replace(/<(?=[/!])/g, '\\x3c')
-
-/** Parts of kernels that several have are constants of the module; `names` gives their names by text. */
-export function sharedParts(
-  kernels: readonly PrintedKernel[],
-  p: Printer,
-): { readonly lines: readonly string[]; readonly names: ReadonlyMap<string, string> } {
-  const uses = new Map<string, number>()
-  const parts = kernels
-    .flatMap((k) => k.parts)
-    .flatMap(({ name, text, form }) => [
+/** Parts of kernels that several have, stored once. */
+export function sharedParts(kernels: readonly PrintedKernel[], p: Printer): SharedTexts {
+  const parts = kernels.flatMap((k) => k.parts)
+  return shareTexts(
+    parts.flatMap(({ name, text, form }) => [
       { name, text },
       ...(form ? [{ name: `${name}_${form.feature}`, text: form.text }] : []),
-    ])
-  for (const { text } of parts) uses.set(text, (uses.get(text) ?? 0) + 1)
-  const names = new Map<string, string>()
-  const lines = parts.flatMap(({ name, text }) => {
-    if (names.has(text) || uses.get(text) === 1) return []
-    const made = p.names.name(`wgsl_${name}`)
-    names.set(text, made)
-    return [`const ${made} = ${codeText(text)}`, '']
-  })
-  return { lines, names }
+    ]),
+    p,
+  )
 }
-const codeText = (text: string): string => `/* wgsl */ \`\n${templateText(text)}\``
 
 /** The code of a kernel as an expression; a function of what the device has where that makes a difference. */
-function codeExpression({ parts }: PrintedKernel, shared: ReadonlyMap<string, string>): string {
+function codeExpression({ parts }: PrintedKernel, shared: SharedTexts): string {
   // Parts in a row that are the kernel's own are one literal.
   const pieces: string[] = []
   let own = ''
   const flush = (): void => {
-    if (own !== '') pieces.push(codeText(own))
+    if (own !== '') pieces.push(shared.expression(own))
     own = ''
   }
-  const named = (text: string): string => shared.get(text) ?? codeText(text)
   for (const { text, form } of parts) {
     if (form === undefined && !shared.has(text)) {
       own += text
       continue
     }
     flush()
-    pieces.push(form ? `(has('${form.feature}') ? ${named(form.text)} : ${named(text)})` : named(text))
+    const plain = shared.expression(text)
+    pieces.push(form ? `(has('${form.feature}') ? ${shared.expression(form.text)} : ${plain})` : plain)
   }
   flush()
   return `${parts.some((x) => x.form) ? '(has) => ' : ''}${pieces.join(' + ')}`
 }
 
-export function kernelLines(
-  kernels: readonly PrintedKernel[],
-  shared: ReadonlyMap<string, string>,
-  p: Printer,
-): string[] {
+export function kernelLines(kernels: readonly PrintedKernel[], shared: SharedTexts, p: Printer): string[] {
   return kernels.flatMap((k) => {
     const entries = k.entries.map((e) => {
       const limit = e.upTo === undefined ? '' : `, upTo: ${e.upTo}`

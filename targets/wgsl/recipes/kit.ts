@@ -66,7 +66,7 @@ function scratchOf(s: Scratch, name: string, { of, lanes }: Expr, size: number):
   const own = `${name}${of === 'f32' ? '' : `_${of}`}${lanes === 1 ? '' : `_vec${lanes}`}`
   let buf = s.buffers.get(own)
   if (buf === undefined)
-    s.buffers.set(own, (buf = newBuffer(own, of, 'workgroup', [con(size), ...(lanes === 1 ? [] : [con(lanes)])])))
+    s.buffers.set(own, (buf = newBuffer(name, of, 'workgroup', [con(size), ...(lanes === 1 ? [] : [con(lanes)])])))
   return buf
 }
 
