@@ -77,7 +77,7 @@ export interface KernelNeeds {
   readonly split: readonly (number | undefined)[]
   /** What variants are chosen by. */
   readonly rows?: Ix
-  /** The first whose `upTo` the rows do not exceed runs. */
+  /** The first whose `upTo` the rows do not exceed runs; those with `when` on some devices only. */
   readonly variants: readonly KernelVariant[]
 }
 export interface KernelVariant {
@@ -85,6 +85,8 @@ export interface KernelVariant {
   /** Workgroups of a dispatch. */
   readonly groups: Ix
   readonly upTo?: number
+  /** Passed over but on devices that do better with it. */
+  readonly when?: string
   readonly workgroupBytes: number
   /** Threads of a workgroup along x and y. */
   readonly threads: readonly [number, number]

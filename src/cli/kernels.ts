@@ -122,7 +122,7 @@ export async function wgslKernels(
     const symbols = module.kernels[index].params
     const valueOf = (s: Sym): number => params[symbols.findIndex((p) => p.name === s.name)]
     const rows = printed.rows === undefined ? 0 : evaluate(printed.rows, valueOf)
-    const entry = printed.entries.findIndex((e) => e.upTo === undefined || rows <= e.upTo)
+    const entry = printed.entries.findIndex((e) => !e.when && (e.upTo === undefined || rows <= e.upTo))
     const { pipeline, layout } = await pipelineOf(index, entry)
     const buffers = args.map((parts) =>
       parts.map((data) => {

@@ -230,14 +230,22 @@ function kernelLimits(k: KernelNeeds, limits: DeviceProfile['limits']): Need[] {
       need('maxComputeWorkgroupSizeX', 'threads', () => x),
       need('maxComputeWorkgroupSizeY', 'threads', () => y),
     ]),
-    need('maxComputeWorkgroupsPerDimension', 'workgroups', (env) => value(variantAt(k, env).groups, env), most * rows),
+    ...[false, true].map((alternative) =>
+      need(
+        'maxComputeWorkgroupsPerDimension',
+        'workgroups',
+        (env) => value(variantAt(k, env, alternative).groups, env),
+        most * rows,
+      ),
+    ),
   ]
 }
 
-/** The variant that a host takes. */
-export function variantAt(k: KernelNeeds, env: Env): KernelVariant {
+/** The variant that a host takes, or the alternative to it, if there is one. */
+export function variantAt(k: KernelNeeds, env: Env, alternative = false): KernelVariant {
   const rows = k.rows === undefined ? 0 : value(k.rows, env)
-  return k.variants.find((v) => v.upTo === undefined || rows <= v.upTo) ?? k.variants[k.variants.length - 1]
+  const fits = (v: KernelVariant): boolean => v.upTo === undefined || rows <= v.upTo
+  return k.variants.find((v) => fits(v) && (alternative || !v.when)) ?? k.variants[k.variants.length - 1]
 }
 
 function kernelProofs({ module, kernels }: Needs, program: Program, env: Env): KernelProof[] {

@@ -22,7 +22,7 @@ import { mathHelpers, withNeeds } from './math.ts'
 import { ixText } from './numbers.ts'
 import type { Scheduled, Variant } from './recipes.ts'
 import type { Tail } from './recipes/contraction.ts'
-import type { Feature } from './runtime/device.ts'
+import type { Alternative, Feature } from './runtime/device.ts'
 import type { BlockParent } from './statements.ts'
 import { openBlock, statements } from './statements.ts'
 import type { Names } from './text.ts'
@@ -33,6 +33,8 @@ export interface PrintedEntry {
   /** The number of workgroups. */
   readonly groups: Ix
   readonly upTo?: number
+  /** Of an alternative: on which devices it runs. */
+  readonly when?: Alternative
   readonly workgroupBytes: number
   /** Threads of a workgroup, along x and y. */
   readonly size: readonly [number, number]
@@ -368,6 +370,7 @@ function printEntry(
       entry, groups: total, size: [size[0], size[1]],
       workgroupBytes: shape.allocs.reduce((n, x) => n + 4 * (isConst(storageOf(x)) ?? 0), 0),
       ...(v.upTo === undefined ? {} : { upTo: v.upTo }),
+      ...(v.when === undefined ? {} : { when: v.when }),
     }, // prettier-ignore
   }
 }

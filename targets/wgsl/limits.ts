@@ -30,10 +30,11 @@ const kernelNeeds = ({ name, split, rows, entries }: PrintedKernel, { args }: St
   bindings: split.reduce((n, parts) => n + (parts?.length ?? 1), 0),
   split: split.map((parts, i) => parts && bytesOfPart(args[i].buffer, parts[0])),
   ...(rows ? { rows } : {}),
-  variants: entries.map(({ entry, groups, upTo, workgroupBytes, size }) => ({
+  variants: entries.map(({ entry, groups, upTo, when, workgroupBytes, size }) => ({
     name: entry,
     groups,
     ...(upTo === undefined ? {} : { upTo }),
+    ...(when === undefined ? {} : { when }),
     workgroupBytes,
     threads: size,
   })),

@@ -12,8 +12,9 @@ import { structureOf } from '../../src/kernel/structure.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { isConst } from '../../src/types/ix.ts'
 import { carried } from './recipes/carried.ts'
-import type { Tail, TailCall } from './recipes/contraction.ts'
+import type { Product, Tail, TailCall } from './recipes/contraction.ts'
 import { productOf, tailOf } from './recipes/contraction.ts'
+import { direct } from './recipes/direct.ts'
 import { each } from './recipes/each.ts'
 import type { Epilogue } from './recipes/epilogue.ts'
 import { epilogueOf } from './recipes/epilogue.ts'
@@ -24,16 +25,19 @@ import { leftOf } from './recipes/prologue.ts'
 import { split } from './recipes/split.ts'
 import { rows } from './recipes/rows.ts'
 import { tiled, tileRows } from './recipes/tiled.ts'
+import type { Alternative } from './runtime/device.ts'
 
 export interface Variant {
   /** What follows the kernel's name: empty for the most general one. */
   readonly suffix: string
-  readonly schedule: 'tiled' | 'matvec' | 'rows' | 'carried' | 'flash' | 'split' | 'each'
+  readonly schedule: 'tiled' | 'matvec' | 'direct' | 'rows' | 'carried' | 'flash' | 'split' | 'each'
   readonly nest: NestKernel
   /** Where it does what the tail of all variants says. */
   readonly calls?: readonly TailCall[]
   /** Taken when the number of rows is at most this. The last variant has none. */
   readonly upTo?: number
+  /** Taken on devices that do better with this alternative to the variants after it; passed over elsewhere. */
+  readonly when?: Alternative
 }
 export interface Scheduled {
   /** What variants are chosen by. */
@@ -56,6 +60,8 @@ export interface ScheduleOptions {
 const ONE = 4
 const FEW = 16
 const FEW_ROWS = 4
+/** Rows of a thread that makes results of many by itself. */
+const DIRECT_ROWS = 4
 /** Rows up to which each has a workgroup of its own, rather than a part of one. */
 const APART = 8
 
@@ -77,22 +83,12 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
       const plain = productOf(kernel, structure, epilogue)
       const named = generic(plain, structure.epilogue)
       const p = named?.product ?? plain
-      const count = isConst(p.rows.count)
       const tail = tailOf(plain)
-      const one: Variant = { suffix: '_one', schedule: 'matvec', ...matvec(p, tail, 1), upTo: ONE }
-      const some: Variant = { suffix: '_few', schedule: 'matvec', ...matvec(p, tail, FEW_ROWS), upTo: FEW }
-      const many: Variant = { suffix: '', schedule: 'tiled', ...tiled(p, tail, tileRows(p)) }
-      // What a kernel is used for decides which two it has; each more would be more code and more pipelines to compile.
-      const wanted = { one: [one, some], many: [some, many], both: [one, many] }[options.used ?? 'many']
-      const fits =
-        count === undefined
-          ? wanted
-          : wanted.filter((v, i) => count <= (v.upTo ?? Infinity) || i === wanted.length - 1).slice(0, 1)
-      const { upTo: _, ...last } = fits[fits.length - 1]
+      const variants = contractionVariants(p, tail, options.used ?? 'many')
       return {
         rows: p.rows.count,
         tail,
-        variants: [...fits.slice(0, -1), { ...last, suffix: '' }],
+        variants,
         ...(named ? { constants: named.constants, turned: named.turned } : {}),
       }
     }
@@ -115,6 +111,29 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
       return only('each', each(given))
   }
 }
+
+/** What a kernel is used for decides which it has; each more would be more code and more pipelines to compile. */
+function contractionVariants(p: Product, tail: Tail, used: NonNullable<ScheduleOptions['used']>): readonly Variant[] {
+  const one = (): Variant => ({ suffix: '_one', schedule: 'matvec', ...matvec(p, tail, 1), upTo: ONE })
+  const some = (): Variant => ({ suffix: '_few', schedule: 'matvec', ...matvec(p, tail, FEW_ROWS), upTo: FEW })
+  const many = (): Variant => ({ suffix: '', schedule: 'tiled', ...tiled(p, tail, tileRows(p)) })
+  const alone = (): Variant => ({ suffix: '_direct_one', schedule: 'direct', ...direct(p, tail, 1), upTo: ONE, when: 'few' })
+  const direct4 = (when: Alternative): Variant => ({ suffix: '_direct', schedule: 'direct', ...direct(p, tail, DIRECT_ROWS), when })
+  const last = ({ upTo: _, ...v }: Variant, suffix: string): Variant => ({ ...v, suffix })
+  const count = isConst(p.rows.count)
+  if (count === undefined)
+    switch (used) {
+      case 'one':
+        return [alone(), direct4('few'), one(), last(some(), '')]
+      case 'many':
+        return [direct4('many'), some(), many()]
+      case 'both':
+        return [alone(), one(), direct4('many'), many()]
+    }
+  const few = used === 'one' || count <= (used === 'many' ? FEW : ONE)
+  const apart = count <= ONE ? last(alone(), '_direct') : direct4(few ? 'few' : 'many')
+  return [apart, last(!few ? many() : used !== 'many' && count <= ONE ? one() : some(), '')]
+} // prettier-ignore
 
 /** What follows a contraction that is the first of the kernel's stages. */
 function epilogueAfter(kernel: StageKernel, s: Structure & { k: 'contraction' }): Epilogue | undefined {

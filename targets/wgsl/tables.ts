@@ -51,14 +51,15 @@ export function kernelLines(kernels: readonly PrintedKernel[], shared: SharedTex
   return kernels.flatMap((k) => {
     const entries = k.entries.map((e) => {
       const limit = e.upTo === undefined ? '' : `, upTo: ${e.upTo}`
-      return `{ name: ${quote(e.entry)}${limit}, groups: ${formula(e.groups, p)} },`
+      const when = e.when === undefined ? '' : `, when: ${quote(e.when)}`
+      return `{ name: ${quote(e.entry)}${limit}${when}, groups: ${formula(e.groups, p)} },`
     })
     return [
       `${property(k.name)}: {`,
       ...indent([
         `buffers: '${k.written.map((w, i) => (w ? 'w' : 'r').repeat(k.split[i]?.length ?? 1)).join('')}',`,
         `dims: ${k.usesDims},`,
-        ...(k.rows !== undefined && k.entries.length > 1 ? [`rows: ${formula(k.rows, p)},`] : []),
+        ...(k.rows !== undefined && k.entries.some((e) => e.upTo !== undefined) ? [`rows: ${formula(k.rows, p)},`] : []),
         'entries: [', ...indent(entries), '],',
       ]),
       `  code: ${codeExpression(k, shared)},`,

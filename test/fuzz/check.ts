@@ -288,7 +288,10 @@ async function load(target: Target, compiled: Compiled, weights: Uint8Array, opt
   )
   const { load } = module as { load: (o: object) => Promise<Emitted> }
   try {
-    return await load({ weights, ...(target.name === 'wgsl' ? { device: await options.device() } : {}) })
+    return await load({
+      weights,
+      ...(target.name === 'wgsl' ? { device: await options.device(), alternatives: [] } : {}),
+    })
   } finally {
     close()
   }

@@ -8,30 +8,16 @@
  */
 import { newBuffer } from '../../../src/kernel/buffer.ts'
 import type { Expr, Local } from '../../../src/kernel/expr.ts'
-import { across, bin, constant, index, lane, load, local, newLocal, splat, vec } from '../../../src/kernel/expr.ts'
+import { bin, constant, index, load, local, newLocal } from '../../../src/kernel/expr.ts'
 import type { For, Stmt } from '../../../src/kernel/nest.ts'
 import { loopSymbol } from '../../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../../src/types/ix.ts'
-import { add, ceilDiv, con, isConst, mod, mul, of } from '../../../src/types/ix.ts'
+import { add, ceilDiv, con, mul, of } from '../../../src/types/ix.ts'
 import type { Grid, Made, Product, Syms, Tail } from './contraction.ts'
-import {
-  accumulator,
-  callTail,
-  clamp,
-  clampColumn,
-  fourDeep,
-  fourWide,
-  gridOf,
-  isUnitStride,
-  join,
-  operand,
-  plusProduct,
-  range,
-  vectorsOf,
-} from './contraction.ts'
-import { rowsOfWord } from '../kept.ts'
+import { accumulator, callTail, clamp, fourDeep, gridOf, join, operand, range, vectorsOf } from './contraction.ts'
+import { foursAtOnce, inFours, newSums, startAt, walkOf, walksDepth } from './depth.ts'
 import type { Scratch } from './kit.ts'
-import { allocations, below, bound, foldThreads, forLoop, named, newScratch, serial } from './kit.ts'
+import { allocations, below, bound, foldThreads, forLoop, newScratch, serial } from './kit.ts'
 
 const THREADS = 128
 
@@ -39,19 +25,14 @@ const THREADS = 128
 export const matvec = (p: Product, tail: Tail, rows: number): Made =>
   walksDepth(p) ? alongDepth(p, tail, rows) : alongColumns(p, tail, rows)
 
-/** The rows of a workgroup, clamped, with one sum of four columns each. */
-function rowsOf(p: Product, g: Grid, rows: number): readonly { stmt: Stmt; at: Syms; sum: Local }[] {
+/** The rows of a workgroup, clamped. */
+function rowsOf(p: Product, g: Grid, rows: number): readonly { stmt: Stmt; at: Syms }[] {
   const number = (i: number): string => (rows === 1 ? '' : String(i))
   return range(rows).map((i) => {
     const { v, stmt } = bound(`row${number(i)}`, clamp(add(mul(rows, g.y), i), p.rows.count), p.rows.count)
-    return { stmt, at: join(g.batch, p.rows.at(v)), sum: newLocal(`acc${number(i)}`, accumulator(p), 4) }
+    return { stmt, at: join(g.batch, p.rows.at(v)) }
   })
 }
-const startAt = (sums: readonly { sum: Local }[]): Stmt[] =>
-  sums.map(({ sum }) => ({ k: 'var', v: sum, e: splat(constant(0, sum.of), 4) }))
-
-/** Whether k runs in vectors of four. */
-const inFours = (p: Product): boolean => isConst(mod(p.depth.count, 4)) === 0
 
 /** What the workgroup does first, and the left operand of its rows: read, or made by the workgroup itself. */
 interface LeftRows {
@@ -80,22 +61,7 @@ function shapeOf(p: Product): { readonly vectors: number; readonly slices: numbe
   // At least one slice for each row.
   return { vectors, slices: Math.max(4, atMost(THREADS / vectors, Math.ceil((p.known.depth ?? Infinity) / each))) }
 }
-/** Rows of b in 16 bytes. */
-const wordRows = (p: Product): number => {
-  const kept = p.c.b.buf.layout?.kept
-  return kept ? rowsOfWord[kept.as] : 1
-}
-/**
- * How many times four rows of b a thread takes at once, so that it reads four words of 16 bytes: one of floats; of weights in fewer bits as many as
- * a word has rows, where k is a multiple of that.
- */
-function foursAtOnce(p: Product): number {
-  let fours = inFours(p) ? wordRows(p) : 1
-  while (isConst(mod(p.depth.count, 4 * fours)) !== 0 && fours > 1) fours /= 2
-  return fours
-}
 const threadsAlongDepth = (p: Product): number => Math.max(8, atMost(64, Math.ceil((p.known.depth ?? Infinity) / 4)))
-const walksDepth = (p: Product): boolean => isUnitStride(p.c.b, p.c.sum) && !isUnitStride(p.c.b, p.c.n)
 
 /** Rows at a time, at most `wanted`, whose partial sums and, where the kernel makes them itself, elements fit into workgroup memory. */
 export function rowsKept(p: Product, wanted: number): number {
@@ -114,26 +80,10 @@ function alongColumns(p: Product, tail: Tail, rows: number): Made {
   const own = add(mul(vectors, g.x), lx)
   const column4 = bound('column4', clamp(own, vectorsOf(p)), vectorsOf(p))
   const each = rowsOf(p, g, rows)
-  const fours = foursAtOnce(p)
-  const [count, name] = inFours(p) ? [ceilDiv(p.depth.count, 4 * fours), `k${4 * fours}`] : [p.depth.count, 'k']
-  const k = loopSymbol(name, count)
   const thread = bound('lane', add(lx, mul(vectors, ly)), vectors * slices)
   const left = leftRows(p, g, each, thread.v, vectors * slices)
-  const step = (four: Ix): Stmt[] => {
-    const ks = inFours(p) ? range(4).map((j) => add(mul(4, four), j)) : [four]
-    const bs = ks.map((x, j) => named(`b_${j}`, fourWide(p, g.batch, of(column4.v), x)))
-    const as = each.map((_, i) => named(rows === 1 ? 'a_k' : `a_${i}`, left.at(i, four)))
-    const sums = each.flatMap(({ sum }, i) =>
-      bs.map((b, j) => plusProduct(sum, inFours(p) ? lane(as[i].e, j) : as[i].e, b.e)),
-    )
-    return [...bs.map((x) => x.stmt), ...as.map((x) => x.stmt), ...sums]
-  }
-  // A word at a time: constant loops are unrolled by drivers, and take less text.
-  const together = Math.min(fours, Math.max(1, wordRows(p) / 4))
-  const u = loopSymbol('u', fours / together)
-  const some = range(together).flatMap((i) => step(add(mul(fours, k), mul(together, u), i)))
-  const steps: Stmt[] = fours === together ? range(fours).flatMap((i) => step(add(mul(fours, k), i))) : [{ ...serial(u, some), reduces: true }] // prettier-ignore
-  const walk: For = { ...forLoop('serial', k, steps, of(ly), count, slices), reduces: true }
+  const sums = newSums(p, rows, 1)
+  const walk = walkOf(p, { batch: g.batch, columns: [of(column4.v)], sums, left: left.at }, of(ly), slices)
 
   // Partial sums in two levels: some threads of each column add every so-manieth, the last those.
   const partial = newBuffer('partial', type, 'workgroup', [con(rows), con(slices), con(vectors), con(4)])
@@ -164,9 +114,9 @@ function alongColumns(p: Product, tail: Tail, rows: number): Made {
     ...left.stmts,
     column4.stmt,
     ...each.map((x) => x.stmt),
-    ...startAt(each),
+    ...startAt(sums),
     walk,
-    ...each.map(({ sum }, i) => put(con(i), of(ly), local(sum))),
+    ...sums.map(([sum], i) => put(con(i), of(ly), local(sum))),
     { k: 'barrier' },
     ...inPieces,
     {
@@ -194,36 +144,21 @@ function alongDepth(p: Product, tail: Tail, rows: number): Made {
   const threads = threadsAlongDepth(p)
   const thread = loopSymbol('lane', threads)
   const each = rowsOf(p, g, rows)
-  const fours = inFours(p)
-  const [count, name] = fours ? [ceilDiv(p.depth.count, 4), 'k4'] : [p.depth.count, 'k']
-  const k = loopSymbol(name, count)
   const v = loopSymbol('v', per)
   const column4 = bound('column4', add(mul(per, g.x), v), mul(per, ceilDiv(vectorsOf(p), per)))
   const own = per === 1 ? g.x : of(column4.v)
-  const weight = (j: number): Expr => {
-    const at = join(g.batch, p.columns.at(clampColumn(p, own, j)))
-    return fours ? fourDeep(p, p.c.b, at, of(k), false) : operand(p, p.c.b, join(at, p.depth.at(k)))
-  }
   const left = leftRows(p, g, each, thread, threads)
-  const bs = range(4).map((j) => named(`b_${j}`, weight(j)))
-  const as = each.map((_, i) => named(rows === 1 ? 'a_k' : `a_${i}`, left.at(i, of(k))))
-  const steps = each.map(({ sum }, i): Stmt => {
-    const dots = vec(bs.map((b) => (fours ? across('add', bin('mul', as[i].e, b.e)) : bin('mul', as[i].e, b.e))))
-    return { k: 'assign', v: sum, e: bin('add', local(sum), dots) }
-  })
-  const walk: For = {
-    ...forLoop('serial', k, [...bs.map((x) => x.stmt), ...as.map((x) => x.stmt), ...steps], of(thread), count, threads),
-    reduces: true,
-  }
+  const sums = newSums(p, rows, 1)
+  const walk = walkOf(p, { batch: g.batch, columns: [own], sums, left: left.at }, of(thread), threads)
   const scratch = scratchOf(tail, threads)
-  const folds = each.map(({ sum }, i) => foldThreads(scratch, thread, 'add', local(sum), 'sums'))
+  const folds = sums.map(([sum]) => foldThreads(scratch, thread, 'add', local(sum), 'sums'))
   const calls = folds.map((f, i) => {
     const row = add(mul(rows, g.y), i)
     return { row, call: callTail(tail, [...g.place, row, own], f.result) }
   })
   const finish = calls.flatMap(({ row, call }) => below(row, p.rows.count, call.stmts))
   const four: Stmt[] = [
-    ...startAt(each),
+    ...startAt(sums),
     walk,
     ...folds.flatMap((f) => f.stmts),
     { k: 'if', c: bin('eq', index(of(thread)), constant(0, 'i32')), body: finish },

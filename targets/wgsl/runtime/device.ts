@@ -7,6 +7,13 @@ import { within } from './limits.ts'
 export type Feature = 'subgroups' | 'shader-f16'
 const known: readonly Feature[] = ['subgroups', 'shader-f16']
 
+/**
+ * Kinds of kernels that have an alternative without workgroup memory: products of few rows, and of many. Where a processor plays the
+ * graphics card they are faster.
+ */
+export type Alternative = 'few' | 'many'
+export const alternatives: readonly Alternative[] = ['few', 'many']
+
 export interface GpuOptions {
   /** Used as it is, and not destroyed by `dispose`. */
   device?: GPUDevice
@@ -19,6 +26,8 @@ export interface GpuOptions {
    * `needed` makes each when a call needs it, the default where the processor plays the graphics card, since compiling takes the same cores.
    */
   compile?: 'all' | 'needed'
+  /** Which kinds of kernels run in their form without workgroup memory. Default: all where the processor plays the graphics card, else none. */
+  alternatives?: readonly Alternative[]
 }
 
 type Numbers = Readonly<Record<string, number>>
@@ -29,17 +38,23 @@ export interface KernelSpec {
   /** Whether it reads the block of dims. */
   readonly dims: boolean
   readonly rows?: (d: Numbers) => number
-  /** The first whose `upTo` is not below the number of rows is taken. `groups` gives the number of workgroups. */
+  /**
+   * The first whose `upTo` is not below the number of rows is taken; one with `when` only where that alternative is. `groups` gives the number of
+   * workgroups.
+   */
   readonly entries: readonly {
     readonly name: string
     readonly groups: (d: Numbers) => number
     readonly upTo?: number
+    readonly when?: Alternative
   }[]
 }
 export interface Kernel extends KernelSpec {
   /** What its code uses of what a device need not have. */
   readonly uses: ReadonlySet<Feature>
   readonly layout: GPUBindGroupLayout
+  /** The entries that run here, the last for the most rows. */
+  readonly order: readonly number[]
   /** By entry, as soon as they are compiled. */
   readonly pipelines: GPUComputePipeline[]
   /** Compiles an entry, once. */
@@ -47,9 +62,20 @@ export interface Kernel extends KernelSpec {
 }
 
 /** The entry that runs at these dims. */
-export function entryFor({ rows, entries }: KernelSpec, dims: Numbers): number {
+export function entryFor({ rows, entries, order }: Pick<Kernel, 'rows' | 'entries' | 'order'>, dims: Numbers): number {
   const count = rows?.(dims) ?? 0
-  return entries.findIndex((e) => e.upTo === undefined || count <= e.upTo)
+  return order.find((i) => count <= (entries[i].upTo ?? Infinity))!
+}
+
+/** The entries that calls can come to where these alternatives are taken. */
+function orderOf(entries: KernelSpec['entries'], taken: readonly Alternative[]): number[] {
+  let most = -1
+  return [...entries.keys()].filter((i) => {
+    const { when, upTo = Infinity } = entries[i]
+    if ((when && !taken.includes(when)) || upTo <= most) return false
+    most = upTo
+    return true
+  })
 }
 
 /** A device with all that its adapter offers; `own` if it was made here. */
@@ -87,6 +113,7 @@ export function makeKernels(
   specs: Readonly<Record<string, KernelSpec>>,
   onProgress?: ReadOptions['onProgress'],
   features = known,
+  taken = isSoftware(device) ? alternatives : [],
 ): Map<string, Kernel> {
   const { limits } = device
   // Threads and workgroup memory are within what every device has.
@@ -130,14 +157,14 @@ export function makeKernels(
       if (!begun[i]) (begun[i] = begin(i)).catch(() => {})
       return begun[i]
     }
-    return { ...spec, uses, layout, pipelines, compile }
+    return { ...spec, uses, order: orderOf(spec.entries, taken), layout, pipelines, compile }
   }
   return new Map(Object.entries(specs).map(([name, spec]) => [name, make(name, spec)]))
 }
 
 /** Whether the processor plays the graphics card. */
 export const isSoftware = ({ adapterInfo: info }: GPUDevice): boolean =>
-  !!info && (info.isFallbackAdapter || info.architecture === 'swiftshader')
+  !!info && (info.isFallbackAdapter || /swiftshader|llvmpipe/.test(info.architecture + info.description))
 
 function layoutOf(device: GPUDevice, label: string, { dims, buffers }: KernelSpec): GPUBindGroupLayout {
   const visibility = 4 // GPUShaderStage.COMPUTE

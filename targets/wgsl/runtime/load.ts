@@ -64,13 +64,15 @@ export async function openSession(parts: Parts, options: OpenOptions): Promise<S
   let stop = () => {}
   try {
     checkWeights(parts, device)
-    const kernels = makeKernels(device, parts.kernels, onProgress, options.features)
+    const kernels = makeKernels(device, parts.kernels, onProgress, options.features, options.alternatives)
     const ready: Promise<void>[] = []
     if ((options.compile ?? (isSoftware(device) ? 'needed' : 'all')) === 'all') {
       // In the order of first use: entries for most rows, then what is left.
-      for (const name of kernelsOf(parts.model))
-        ready.push(kernels.get(name)!.compile(parts.kernels[name].entries.length - 1))
-      for (const { entries, compile } of kernels.values()) entries.forEach((_, i) => compile(i))
+      for (const name of kernelsOf(parts.model)) {
+        const { order, compile } = kernels.get(name)!
+        ready.push(compile(order.at(-1)!))
+      }
+      for (const { order, compile } of kernels.values()) order.forEach(compile)
     }
     const stopped = new Promise<never>((_, reject) => {
       stop = () => reject(signal!.reason)

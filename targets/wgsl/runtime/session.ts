@@ -343,7 +343,7 @@ export class Session {
           continue
         }
         const kernel = this.kernels.get(step[0])!
-        const wanted = looped ? kernel.entries.keys() : [entryFor(kernel, dims)]
+        const wanted = looped ? kernel.order : [entryFor(kernel, dims)]
         for (const i of wanted) if (!kernel.pipelines[i]) missing.push(kernel.compile(i))
       }
     }

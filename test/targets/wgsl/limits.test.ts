@@ -38,7 +38,7 @@ async function limited(limits: Limits) {
     })
   return { device: counting(real, { limits: shown, queue: counting(real.queue) }), calls }
 }
-async function load(module: Module, limits: Limits) {
+async function load(module: Module, limits: Limits, options: object = { alternatives: [] }) {
   const weights = writeSafetensors(
     module.params.map(({ name, shape }) => {
       const length = shape.reduce((a, b) => a * b, 1)
@@ -48,7 +48,7 @@ async function load(module: Module, limits: Limits) {
   const { text } = (await wgsl.emit(module, { language: 'js' }))[0]
   const { load } = (await import(`data:text/javascript;base64,${Buffer.from(text).toString('base64')}`)) as { load: (o: object) => Promise<Model> } // prettier-ignore
   const { device, calls } = await limited(limits)
-  return { model: await load({ weights, device }), calls }
+  return { model: await load({ weights, device, ...options }), calls }
 }
 async function proof(module: Module, limits: Limits, dims = {}) {
   const profile = { ...deviceProfiles.webgpu, limits: { ...deviceProfiles.webgpu.limits, ...limits } }
@@ -122,11 +122,17 @@ test('batches of products, a third axis of workgroups, are folded too', async ()
     a: { data: Float32Array.from({ length: B * 350 }, (_, i) => Math.sin(i)), shape: [B, 5, 70] },
     b: { data: Float32Array.from({ length: B * 210 }, (_, i) => Math.cos(i)), shape: [B, 70, 3] },
   })
-  const [narrow, free] = [await load(module, { maxComputeWorkgroupsPerDimension: 4 }), await load(module, {})]
-  const most = (await proof(module, { maxComputeWorkgroupsPerDimension: 4 })).programs[0].largest[0].most!
+  // The proof holds for all alternatives: those without workgroup memory make fewer rows a workgroup.
+  const limits = { maxComputeWorkgroupsPerDimension: 4 }
+  const [narrow, tiles, free] = [await load(module, limits, {}), await load(module, limits), await load(module, {})]
+  const most = (await proof(module, limits)).programs[0].largest[0].most!
   expect(most).toBeGreaterThan(4)
-  for (const B of [1, 3, most])
-    expect((await narrow.model.run(inputs(B))).y.data).toEqual((await free.model.run(inputs(B))).y.data)
+  for (const B of [1, 3, most]) {
+    const want = (await free.model.run(inputs(B))).y.data
+    expect((await tiles.model.run(inputs(B))).y.data).toEqual(want)
+    for (const [i, y] of (await narrow.model.run(inputs(B))).y.data.entries())
+      expect(Math.abs(y - want[i])).toBeLessThan(2e-5)
+  }
   await expect(narrow.model.run(inputs(most + 1))).rejects.toThrow(`the largest that fits is B = ${most}`)
   narrow.model.dispose()
   free.model.dispose()

@@ -87,16 +87,20 @@ describe('GPT-2', async () => {
     }).outputs.get('logits')!.data
   let load: Load
   let model: Model
+  /** As software adapters run it. */
+  let direct: Model
   beforeAll(async () => {
     const path = join(folder, 'gpt2.js')
     writeFileSync(path, files[0].text)
     if (process.env.TFM_SHOW)
       for (const f of files) writeFileSync(join(process.env.TFM_SHOW, f.path.replace('/', '_')), f.text)
     load = ((await import(pathToFileURL(path).href)) as { load: Load }).load
-    model = await load({ weights, device: await testDevice() })
+    model = await load({ weights, device: await testDevice(), alternatives: [] })
+    direct = await load({ weights, device: await testDevice() })
   })
   afterAll(() => {
     model.dispose()
+    direct.dispose()
     rmSync(folder, { recursive: true, force: true })
   })
   const close = (got: ArrayLike<number>, want: ArrayLike<number>): void => {
@@ -112,21 +116,26 @@ describe('GPT-2', async () => {
   test('run equals the reference', async () => {
     close((await model.run({ ids: { data: ids, shape: [2, 7] } })).logits.data, reference([2, 7], ids))
     close((await model.run({ ids: ids.slice(0, 1) })).logits.data, reference([1, 1], ids.slice(0, 1)))
+    close((await direct.run({ ids: { data: ids, shape: [2, 7] } })).logits.data, reference([2, 7], ids))
   })
-  test('prefill in chunks and steps equal the whole, also past the first size of the caches', async () => {
-    const long = Array.from({ length: 80 }, (_, i) => (i * 29) % 67)
-    const want = reference([1, 80], long)
-    model.reset()
-    const got: number[] = []
-    got.push(...(await model.prefill({ ids: long.slice(0, 40) })).logits.data)
-    got.push(...(await model.prefill({ ids: long.slice(40, 62) })).logits.data)
-    for (const id of long.slice(62, 67)) got.push(...(await model.step({ ids: [id] })).logits.data)
-    // A run in between has state of its own.
-    await model.run({ ids: [1, 2, 3] })
-    for (const id of long.slice(67)) got.push(...(await model.step({ ids: [id] })).logits.data)
-    expect(model.past).toBe(80)
-    close(got, want)
-  })
+  test.each([false, true])(
+    'prefill in chunks and steps equal the whole, also past the first size of the caches',
+    async (without) => {
+      const tried = without ? direct : model
+      const long = Array.from({ length: 80 }, (_, i) => (i * 29) % 67)
+      const want = reference([1, 80], long)
+      tried.reset()
+      const got: number[] = []
+      got.push(...(await tried.prefill({ ids: long.slice(0, 40) })).logits.data)
+      got.push(...(await tried.prefill({ ids: long.slice(40, 62) })).logits.data)
+      for (const id of long.slice(62, 67)) got.push(...(await tried.step({ ids: [id] })).logits.data)
+      // A run in between has state of its own.
+      await tried.run({ ids: [1, 2, 3] })
+      for (const id of long.slice(67)) got.push(...(await tried.step({ ids: [id] })).logits.data)
+      expect(tried.past).toBe(80)
+      close(got, want)
+    },
+  )
   test('calls made at once run in turn', async () => {
     model.reset()
     const both = await Promise.all([
