@@ -1,5 +1,6 @@
 /** What a target is: limits, weight layouts, and a function from a module to files. */
 import type { Layout } from './kernel/buffer.ts'
+import type { StageKernel } from './kernel/stage.ts'
 import type { DeviceProfile } from './program/profiles.ts'
 import type { Module } from './program/types.ts'
 import type { Ix } from './types/ix.ts'
@@ -101,12 +102,25 @@ export interface WeightNeeds {
   /** Why it is in one piece although that is too large for a binding: a kernel would bind more buffers than there are. */
   readonly whole?: { readonly kernel: string; readonly bindings: number }
 }
+/** Kernels that draw an id from logits, and their buffers. */
+export interface Drawing {
+  readonly kernels: readonly { readonly needs: KernelNeeds; readonly kernel: StageKernel }[]
+  /** Elements of the lists between the kernels: values and ids of each. */
+  readonly lists: readonly number[]
+  /** The input that a drawn id is given to, and dims of it that are 1. */
+  readonly ids: string
+  readonly rows: readonly string[]
+  /** Steps on their way at a time: each has a buffer for its id. */
+  readonly ahead: number
+}
 /** What an emitted module asks of a device. */
 export interface Needs {
   /** As it is emitted: without programs that others do, its kernels in the order of `kernels`. */
   readonly module: Module
   readonly kernels: readonly KernelNeeds[]
   readonly weights: readonly WeightNeeds[]
+  /** What ids are drawn with on the device, where the module generates. */
+  readonly drawing?: Drawing
   /** Bytes of the block of dims as kernels bind it, and of the buffer with one or more of them. */
   readonly uniform: { readonly binding: number; readonly buffer: number }
 }

@@ -1,7 +1,15 @@
 /** Proofs of limits for people: what fits a device profile, what it takes, and what a token costs. */
 import { say, type Diagnostic } from '../diagnostics/index.ts'
 import { countsOf, movedBytes, totalOf, type KernelCount } from '../explain/counts.ts'
-import { refusalOf, type Largest, type Proof, type ProgramProof, type Stop } from '../explain/limits.ts'
+import {
+  refusalOf,
+  type GeneratingProof,
+  type Largest,
+  type Memory,
+  type Proof,
+  type ProgramProof,
+  type Stop,
+} from '../explain/limits.ts'
 import type { DeviceProfile } from '../program/profiles.ts'
 import type { Needs } from '../target.ts'
 import type { Sym } from '../types/ix.ts'
@@ -22,7 +30,12 @@ export function proofText({ paint }: Context, proof: Proof): string {
     `  ${bytes(limits.maxStorageBufferBindingSize)} a binding, ${bytes(limits.maxBufferSize)} a buffer, ${limits.maxStorageBuffersPerShaderStage} bindings a kernel, ${grid}, ${perGroup}; ${memory}`,
   ] // prettier-ignore
   const fits = programs.flatMap((p) => p.largest.map((l) => [p.name, mostOf(l), sizes(l.fixed), l.stop ? stopText(l.stop) : ''])) // prettier-ignore
-  const rows = programs.map((p) => [p.name, sizes(p.dims), bytes(p.memory.weights), bytes(p.memory.state), bytes(p.memory.activations), bytes(p.memory.ports), bytes(p.memory.total), `${p.binding.what}, ${bytes(p.binding.bytes)}`]) // prettier-ignore
+  const ways = proof.generating.map((g): Cell[] => [g.name, generatedMost(g), sizes(Object.fromEntries(Object.entries(g.dims).filter(([name]) => name !== 'T'))), g.stop ? stopText(g.stop) : '']) // prettier-ignore
+  const memoryOf = (name: string, dims: string, m: Memory, largest: string) => [name, dims, bytes(m.weights), bytes(m.state), bytes(m.activations), bytes(m.ports), bytes(m.total), largest] // prettier-ignore
+  const rows = [
+    ...programs.map((p) => memoryOf(p.name, sizes(p.dims), p.memory, `${p.binding.what}, ${bytes(p.binding.bytes)}`)),
+    ...proof.generating.map((g) => memoryOf(g.name, sizes(g.dims), g.memory, '')),
+  ]
   const about = [
     ['weights', bytes(weights.bytes), `${plural(weights.tensors, 'tensor')}${weights.split.map((w) => `; ${w.name}, ${bytes(w.bytes)}, in ${w.parts} parts`).join('')}`],
     ...(proof.statePerPosition > 0 ? [['caches', bytes(proof.statePerPosition), 'for each position']] : []),
@@ -30,12 +43,17 @@ export function proofText({ paint }: Context, proof: Proof): string {
   ] // prettier-ignore
   return [
     ...head, '',
-    table([{ head: 'program' }, { head: 'at most' }, { head: 'with' }, { head: 'what stops one more' }], fits, paint, '  '),
+    table([{ head: 'program' }, { head: 'at most' }, { head: 'with' }, { head: 'what stops one more' }], [...fits, ...(profile.memory === undefined ? [] : ways)], paint, '  '),
     table([{ head: '' }, right(''), { head: '' }], about, paint, '  '),
-    table([{ head: 'bytes of' }, { head: 'at' }, right('weights'), right('state'), right('activations'), right('in and out'), right('in all'), { head: 'largest binding' }], rows, paint, '  '),
+    table([{ head: 'bytes of' }, { head: 'at' }, right('weights'), right('state'), right('activations'), right('others'), right('in all'), { head: 'largest binding' }], rows, paint, '  '),
     ...programs.map((p) => kernelsText(p, profile, paint)),
+    ...proof.generating.filter((g) => g.kernels.length > 0).map((g) => kernelsText(g, profile, paint)),
   ].join('\n') // prettier-ignore
 }
+
+/** The longest prompt for which a way of generating is within the memory. */
+const generatedMost = ({ most, stop }: GeneratingProof): Cell =>
+  most === undefined ? (stop ? ['bad', 'nothing'] : '') : stop ? `T = ${count(most)}` : 'any T'
 
 /** Nothing, any, or the largest. */
 function mostOf({ dim, most, stop }: Largest): Cell {
@@ -43,7 +61,11 @@ function mostOf({ dim, most, stop }: Largest): Cell {
   return dim === '' ? 'fits' : stop === undefined ? `any ${dim}` : `${dim} = ${count(most)}`
 }
 
-function kernelsText(p: ProgramProof, { limits }: DeviceProfile, paint: Context['paint']): string {
+function kernelsText(
+  p: Pick<ProgramProof, 'name' | 'dims' | 'kernels'> | GeneratingProof,
+  { limits }: DeviceProfile,
+  paint: Context['paint'],
+): string {
   const rows = p.kernels.map((k) => [
     k.name, count(k.dispatches), String(k.bindings), bytes(k.binding), count(k.workgroups), k.threads[1] === 1 ? String(k.threads[0]) : k.threads.join(' × '),
     bytes(k.workgroupBytes),

@@ -7,11 +7,16 @@ import type { Program, ProgramName } from '../program/types.ts'
 import type { Needs, WeightNeeds } from '../target.ts'
 import type { Sym } from '../types/ix.ts'
 import { isConst, symbolsOf } from '../types/ix.ts'
+import { generatingProofs, type GeneratingProof } from './generating.ts'
 import { largest, onlyGrow } from './largest.ts'
-import type { Env, KernelProof, Memory, Stop } from './sizes.ts'
-import { buffer, bytesAt, conditions, POSITIONS, sizesOf, statesOf } from './sizes.ts'
+import type { Memory } from './session.ts'
+import type { KernelProof, Stop } from './sizes.ts'
+import { conditions, POSITIONS, sizesOf } from './sizes.ts'
+import { buffer, bytesAt, statesOf, type Env } from './values.ts'
 
-export type { KernelProof, Memory, Stop } from './sizes.ts'
+export type { GeneratingProof } from './generating.ts'
+export type { Memory } from './session.ts'
+export type { KernelProof, Stop } from './sizes.ts'
 
 /** The largest value of one dim, the others as they are. */
 export interface Largest {
@@ -47,6 +52,8 @@ export interface Proof {
   /** Bytes of what `prepare` keeps. */
   readonly stateKept: number
   readonly programs: readonly ProgramProof[]
+  /** Of models that generate. */
+  readonly generating: readonly GeneratingProof[]
 }
 
 /** Sizes of dims that nothing is said about: one row, and 64 of what an encoder reads. */
@@ -60,6 +67,10 @@ export function prove(needs: Needs, profile: DeviceProfile, given: Readonly<Reco
     statesOf(module, false)
       .filter((s) => s.grows === grows)
       .reduce((n, s) => n + buffer(bytesAt(s.size, env)), 0)
+  const programs = module.programs
+    .filter((p) => p.name !== 'reorder')
+    .map((p) => proveProgram(needs, profile, p, given))
+  const prefill = programs.find((p) => p.name === 'prefill')
   return {
     profile,
     weights: {
@@ -69,7 +80,8 @@ export function prove(needs: Needs, profile: DeviceProfile, given: Readonly<Reco
     },
     statePerPosition: state(true),
     stateKept: state(false),
-    programs: module.programs.filter((p) => p.name !== 'reorder').map((p) => proveProgram(needs, profile, p, given)),
+    programs,
+    generating: prefill ? generatingProofs(needs, profile, prefill.dims, given) : [],
   }
 }
 

@@ -5,9 +5,10 @@ import { kernelsOf } from '../program/steps.ts'
 import type { HostStep, Module, Port, Program } from '../program/types.ts'
 import type { KernelNeeds, KernelVariant, Needs, WeightNeeds } from '../target.ts'
 import type { Constraint } from '../types/model.ts'
-import type { Ix, Sym } from '../types/ix.ts'
-import { con, evaluate, IxOverflow, substitute } from '../types/ix.ts'
+import type { Ix } from '../types/ix.ts'
 import { elements } from '../types/shape.ts'
+import { Replay, type Memory } from './session.ts'
+import { buffer, bytesAt, statesOf, value, type Env } from './values.ts'
 
 /** What is too much, and of what. */
 export interface Stop {
@@ -18,15 +19,6 @@ export interface Stop {
   /** Of the profile's limits; its memory; positions, which kernels count as i32; or the model's own conditions. */
   readonly limit: LimitName | 'memory' | 'positions' | 'model'
   readonly most: number
-}
-export interface Memory {
-  readonly weights: number
-  /** Caches have room for positions to come; where they grow, the old ones are there beside the new. */
-  readonly state: number
-  readonly activations: number
-  /** Inputs, outputs, the buffer through which outputs are read, and that of the dims. */
-  readonly ports: number
-  readonly total: number
 }
 export interface KernelProof {
   readonly name: string
@@ -43,9 +35,6 @@ export interface KernelProof {
 }
 /** Positions in kernels are i32. */
 export const POSITIONS = 2 ** 31 - 1
-
-/** The dims of a call. */
-export type Env = (s: Sym) => number
 
 /** Something that may be too much. */
 export interface Need extends Omit<Stop, 'need'> {
@@ -75,44 +64,6 @@ function holds({ k, a, b }: Constraint, env: Env): boolean {
 
 // ---- sizes ----
 
-/** Exact; infinite beyond what numbers can count. */
-function value(x: Ix, env: Env): number {
-  try {
-    return evaluate(x, env)
-  } catch (thrown) {
-    if (thrown instanceof IxOverflow) return Infinity
-    throw thrown
-  }
-}
-export const bytesAt = (x: Ix, env: Env): number => 4 * value(x, env)
-/** Bytes of the buffer for a tensor: kernels read whole vectors of four. */
-export const buffer = (bytes: number): number => Math.max(16, Math.ceil(bytes / 16) * 16)
-
-export interface State {
-  readonly name: string
-  /** Elements: of one position, where it grows. */
-  readonly size: Ix
-  readonly grows: boolean
-}
-/** `only`: those that do not grow. */
-export function statesOf({ state, sequence }: Module, only: boolean): State[] {
-  return state.flatMap((s) => {
-    const grows = s.axis !== undefined
-    if (only && grows) return []
-    const one = grows && sequence ? new Map([[sequence.T, con(1)], [sequence.past, con(0)]]) : new Map<Sym, Ix>() // prettier-ignore
-    return [{ name: s.name, size: substitute(s.layout.size, one), grows }]
-  })
-}
-
-/** Positions that a cache has room for: doubled as they come, as far as a binding goes. */
-export function roomFor(positions: number, each: number, max: number, most: number): number {
-  return Math.min(
-    Math.max(2 ** Math.ceil(Math.log2(positions)), 64),
-    max,
-    Math.floor((Math.floor(most / 16) * 16) / each),
-  )
-}
-
 export interface Sizes {
   readonly needs: readonly Need[]
   /** All polynomials that the needs are computed from. */
@@ -123,10 +74,10 @@ export interface Sizes {
 }
 
 /** Everything that a program takes, as functions of its dims. */
-export function sizesOf(needs: Needs, { limits, memory: room }: DeviceProfile, program: Program): Sizes {
+export function sizesOf(needs: Needs, profile: DeviceProfile, program: Program): Sizes {
+  const { limits } = profile
   const { module } = needs
   const { sequence } = module
-  const most = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize)
   const bounds = [
     ['maxStorageBufferBindingSize', limits.maxStorageBufferBindingSize],
     ['maxBufferSize', limits.maxBufferSize],
@@ -137,29 +88,12 @@ export function sizesOf(needs: Needs, { limits, memory: room }: DeviceProfile, p
   const slots = program.slots.map((size, i) => ({ what: slotName(module, program, i), size }))
   const states = program.name === 'run' ? [] : statesOf(module, program.name === 'prepare')
   const positions = (env: Env): number => (sequence ? env(sequence.T) + env(sequence.past) : 0)
-  const stateBytes = (env: Env): number => {
-    const n = positions(env)
-    return states.reduce((sum, s) => {
-      const each = bytesAt(s.size, env)
-      if (!s.grows) return sum + buffer(each)
-      const now = roomFor(n, each, sequence!.max, most)
-      // Steps outgrow the room that there was; a first prefill finds none.
-      const before = program.name === 'step' && n > 64 ? roomFor(Math.ceil(n / 2), each, sequence!.max, most) : 0
-      return sum + buffer(each * now) + (before > 0 && before < now ? buffer(each * before) : 0)
-    }, 0)
-  }
-  const weights = needs.weights.reduce((n, w) => n + buffer(w.bytes), 0)
-  const sum = (list: readonly { readonly size: Ix }[], env: Env): number =>
-    list.reduce((n, x) => n + buffer(bytesAt(x.size, env)), 0)
   const readback = (env: Env): number => outputs.reduce((n, x) => n + bytesAt(x.size, env), 0)
   const memory = (env: Env): Memory => {
-    const parts = {
-      weights,
-      state: stateBytes(env),
-      activations: sum(slots, env),
-      ports: sum([...inputs, ...outputs], env) + Math.max(16, readback(env)) + needs.uniform.buffer,
-    }
-    return { ...parts, total: parts.weights + parts.state + parts.activations + parts.ports }
+    const replay = new Replay(needs, profile)
+    if (program.name === 'step') replay.steps(env)
+    else if (program.name !== 'reorder') replay[program.name](env)
+    return replay.memory
   }
 
   const used = [...new Set(kernelsOf(program.steps))]
@@ -177,7 +111,7 @@ export function sizesOf(needs: Needs, { limits, memory: room }: DeviceProfile, p
     ...[...tensors, ...stored].flatMap((x) => bounds.map(([limit, most]): Need => ({ ...x, unit: 'bytes', limit, most }))),
     { what: 'the results together', unit: 'bytes', limit: 'maxBufferSize', most: limits.maxBufferSize, at: readback },
     ...used.flatMap((k) => kernelLimits(needs.kernels[k], limits)),
-    ...(room === undefined ? [] : [{ what: 'the model in all', unit: 'bytes', limit: 'memory', most: room, at: (env: Env) => memory(env).total } as const]),
+    ...room(profile, memory),
   ] // prettier-ignore
   return {
     needs: list,
@@ -194,6 +128,10 @@ export function sizesOf(needs: Needs, { limits, memory: room }: DeviceProfile, p
       ].reduce((a, b) => (b.bytes > a.bytes ? b : a), { what: '', bytes: 0 }),
   }
 }
+
+/** What a model may take in all. */
+const room = ({ memory: most }: DeviceProfile, memory: Sizes['memory']): Need[] =>
+  most === undefined ? [] : [{ what: 'the model in all', unit: 'bytes', limit: 'memory', most, at: (env) => memory(env).total }] // prettier-ignore
 
 /** `wte.weight (in 6 parts kernel embed would bind 13 buffers)` */
 const wholeText = ({ name, whole }: WeightNeeds): string =>
@@ -218,7 +156,7 @@ function slotName(module: Module, { steps }: Program, index: number): string {
 /** Rows of a folded grid: their workgroups are counted as i32. */
 const gridRows = (perDimension: number): number => Math.min(perDimension, Math.floor(POSITIONS / perDimension))
 
-function kernelLimits(k: KernelNeeds, limits: DeviceProfile['limits']): Need[] {
+export function kernelLimits(k: KernelNeeds, limits: DeviceProfile['limits']): Need[] {
   const what = `kernel ${k.name}`
   const need = (limit: LimitName, unit: Stop['unit'], at: (env: Env) => number, most = limits[limit]): Need => ({ what, unit, limit, most, at }) // prettier-ignore
   const [most, rows] = [limits.maxComputeWorkgroupsPerDimension, gridRows(limits.maxComputeWorkgroupsPerDimension)]

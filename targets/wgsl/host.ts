@@ -124,7 +124,7 @@ function prepared(given: Module): { readonly module: Module; readonly runByPrefi
 export const moduleOf = (given: Module): Module => prepared(given).module
 
 /** The module with kernels that draw ids, where it generates; they have names that its own have not. */
-function withSampling(
+export function withSampling(
   module: Module,
   generation: GenerationLevel,
 ): { readonly module: Module; readonly sampling?: Sampling } {

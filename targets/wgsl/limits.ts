@@ -4,16 +4,20 @@ import type { DeviceProfile } from '../../src/program/profiles.ts'
 import type { Module } from '../../src/program/types.ts'
 import type { KernelNeeds, Needs } from '../../src/target.ts'
 import { isConst } from '../../src/types/ix.ts'
-import { dimsBytes, moduleOf, printKernels } from './host.ts'
+import { dimsBytes, moduleOf, printKernels, withSampling } from './host.ts'
 import type { PrintedKernel } from './kernel.ts'
 import { bytesOfPart } from './parts.ts'
+import { AHEAD } from './runtime/draw.ts'
 
 export function needs(given: Module, profile: DeviceProfile): Needs {
   const module = moduleOf(given)
-  const { kernels, fields, split } = printKernels(module, profile)
+  const { module: all, sampling } = withSampling(module, 'basic')
+  const { kernels, fields, split } = printKernels(all, profile)
+  const needs = kernels.map((k, i) => kernelNeeds(k, all.kernels[i]))
+  const own = module.kernels.length
   return {
     module,
-    kernels: kernels.map((k, i) => kernelNeeds(k, module.kernels[i])),
+    kernels: needs.slice(0, own),
     weights: module.weights.map(({ name, layout }) => {
       const bytes = layout.kept?.bytes ?? 4 * isConst(layout.size)!
       const because = split.whole.get(name)
@@ -21,6 +25,17 @@ export function needs(given: Module, profile: DeviceProfile): Needs {
       const [largest, count] = parts ? [bytesOfPart(parts.as, parts.lengths[0]), parts.lengths.length] : [bytes, 1]
       return { name, bytes, parts: count, largest, ...(because ? { whole: because } : {}) }
     }),
+    ...(sampling
+      ? {
+          drawing: {
+            kernels: needs.slice(own).map((k, i) => ({ needs: k, kernel: all.kernels[own + i] })),
+            lists: sampling.lists,
+            ids: sampling.ids,
+            rows: sampling.rows,
+            ahead: sampling.ahead ? AHEAD : 1,
+          },
+        }
+      : {}),
     uniform: { binding: 4 * fields.length, buffer: dimsBytes(module, fields) },
   }
 }

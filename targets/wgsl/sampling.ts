@@ -28,6 +28,8 @@ export type Draws = readonly { readonly kernel: StageKernel; readonly args: read
 export interface Sampling {
   /** The input that takes the drawn id. */
   readonly ids: string
+  /** Dims of that input beside the positions: it has one row. */
+  readonly rows: readonly string[]
   /** Whether a step can be undone by counting positions back: it writes caches only. */
   readonly ahead: boolean
   readonly vocabulary: number
@@ -72,7 +74,17 @@ export function samplingOf(module: Module): Sampling | undefined {
     names = [...list.names]
   }
   top.push({ kernel: drawn(from, id), args: [...names, 'd:options', 'd:id'] })
-  return { ids: generation.ids, ahead: onlyCaches(module, step), vocabulary: size, lists, greedy: [greedy], top }
+  const shape = prefill.inputs.find((i) => i.name === generation.ids)?.shape ?? []
+  const rows = shape.flatMap((x) => [...symbolsOf(x)]).filter((s) => s !== module.sequence?.T)
+  return {
+    ids: generation.ids,
+    rows: rows.map((s) => s.name),
+    ahead: onlyCaches(module, step),
+    vocabulary: size,
+    lists,
+    greedy: [greedy],
+    top,
+  }
 }
 
 /** Whether all state that a program writes grows along the sequence: what lies behind the past positions is never read. */

@@ -38,11 +38,13 @@ describe('what a session takes', () => {
     readonly past: number
     prefill(inputs: unknown): Promise<unknown>
     step(inputs: unknown): Promise<unknown>
+    generate(ids: readonly number[], options: object): AsyncGenerator<number>
+    generateBeams(ids: readonly number[], options?: object): Promise<unknown>
     dispose(): void
   }
-  /** Loads the model, and gives the bytes of its buffers that live, and the most that did. */
-  async function counted() {
-    const { text } = (await wgsl.emit(module, { language: 'js' }))[0]
+  /** Loads a model, and gives the bytes of its buffers that live, and the most that did. */
+  async function counted(of = module, file = weights) {
+    const { text } = (await wgsl.emit(of, { language: 'js', generation: 'full' }))[0]
     const { load } = (await import(`data:text/javascript;base64,${Buffer.from(text).toString('base64')}`)) as {
       load: (options: object) => Promise<Model>
     }
@@ -68,7 +70,7 @@ describe('what a session takes', () => {
         return typeof value === 'function' ? value.bind(of) : value
       },
     })
-    return { model: await load({ weights, device }), bytes }
+    return { model: await load({ weights: file, device }), bytes }
   }
 
   test.each([1, 7, 70])('is what is proven, to the byte: a first prefill of %d', async (T) => {
@@ -88,6 +90,44 @@ describe('what a session takes', () => {
     expect(memory.state).toBe((128 + 64) * 2 * 2 * 24 * 4)
     expect(memory.total).toBe(bytes.peak)
     model.dispose()
+  })
+
+  describe('to generate', () => {
+    // Two levels of candidates; caches grow while it generates, to the last position.
+    const { graph } = check(gpt2Graph({ vocab: 1100, ctx: 90, d: 8, heads: 2, layers: 2 }))
+    const module = compileGraph(graph!, sourceFile('gpt2.tfm', ''), wgsl, { reorder: true }).lowered.module
+    const next = (n: number, i: number) => Math.sin(i * 1.7 + n)
+    const weights = writeSafetensors(
+      module.params.map(({ name, shape }) => ({ name, shape, data: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => next(name.length, i)) })),
+    ) // prettier-ignore
+    const prompt = Array.from({ length: 61 }, (_, i) => i)
+    test('ids that are drawn on the device', async () => {
+      const { model, bytes } = await counted(module, weights)
+      let tokens = 0
+      for await (const _ of model.generate(prompt, { topK: 40, seed: 1 })) tokens++
+      expect(tokens).toBe(30)
+      const proof = (await proofOf(module, webgpu, { T: 61 })).generating.find((g) => g.name === 'generate')!
+      expect(proof.memory.total).toBe(bytes.peak)
+      expect(proof.kernels.map((k) => k.name)).toEqual(['largest_logit', 'top_logits', 'draw'])
+      model.dispose()
+    })
+    test('beams, whose state is reordered', async () => {
+      const { model, bytes } = await counted(module, weights)
+      await model.generateBeams(prompt, { earlyStopping: 'never' })
+      const proof = (await proofOf(module, webgpu, { T: 61 })).generating.find((g) => g.name === 'beams')!
+      expect(proof.dims).toEqual({ B: 1, T: 61, N: 4 })
+      expect(proof.memory.total).toBe(bytes.peak)
+      // Keys and values of two layers, four rows of each, and their copies.
+      expect(proof.memory.state).toBeGreaterThan(2 * 2 * 2 * 4 * 90 * 8 * 4)
+      model.dispose()
+    })
+    test('is within a memory up to a longest prompt', async () => {
+      const { total } = (await proofOf(module, webgpu, { T: 20 })).generating[0].memory
+      for (const [memory, T] of [[total, 20], [total - 1, 19]] as const) {
+        const proof = (await proofOf(module, within({}, memory))).generating[0]
+        expect(proof).toMatchObject({ name: 'generate', most: T, stop: { limit: 'memory', most: memory } })
+      } // prettier-ignore
+    })
   })
 })
 

@@ -31,16 +31,19 @@ export async function explain(ctx: Context, [path]: (string | undefined)[], opti
     throw new UsageError(`--device-profile is about devices with WebGPU, for which --target ${name} does not compile`)
   const made = await ctx.progress.blocking('compiling', () => {
     const weights = options.weightsAs === 'f32' ? {} : { weights: () => options.weightsAs }
-    const fused = compileGraph(model.graph, model.file, target, weights)
-    const unfused = compileGraph(model.graph, model.file, target, { fuse: false })
+    const reorder = profile !== undefined
+    const fused = compileGraph(model.graph, model.file, target, { ...weights, reorder })
+    // What fits a device is asked of large models, too: they are compiled a second time only for those who compare.
+    if (profile && !ctx.json && !options.fusions) return { fused }
+    const unfused = compileGraph(model.graph, model.file, target, { fuse: false, reorder })
     return { fused, found: report(fused, unfused, options.dims ? { dims: options.dims } : {}) }
   })
   const { fused, found } = made
   const limits = profile && (await limitsOf(ctx, fused, target, profile, options.dims))
   if (limits) ctx.print(limits.text)
-  else for (const program of found.programs) ctx.print(programText(ctx, program))
-  if (!limits || options.fusions) ctx.print(fusionText(ctx, found.fusions, options.fusions === true))
-  if (!limits) ctx.print(memoryText(ctx, found))
+  else for (const program of found!.programs) ctx.print(programText(ctx, program))
+  if (found && (!limits || options.fusions)) ctx.print(fusionText(ctx, found.fusions, options.fusions === true))
+  if (found && !limits) ctx.print(memoryText(ctx, found))
   const refusal = fused.notSteppable
   if (refusal)
     ctx.note(
@@ -50,12 +53,7 @@ export async function explain(ctx: Context, [path]: (string | undefined)[], opti
   return {
     ok: limits?.wrong === undefined,
     data: {
-      ...found,
-      programs: found.programs.map((p) => ({
-        ...p,
-        slots: p.slots.map((s) => ({ elements: print(s.elements), bytes: s.bytes })),
-      })),
-      state: found.state.map((s) => ({ ...s, elements: print(s.elements) })),
+      ...(found && reportData(found)),
       ...(limits
         ? {
             limits: limits.proof,
@@ -66,6 +64,15 @@ export async function explain(ctx: Context, [path]: (string | undefined)[], opti
     },
   }
 }
+
+const reportData = (found: Report) => ({
+  ...found,
+  programs: found.programs.map((p) => ({
+    ...p,
+    slots: p.slots.map((s) => ({ elements: print(s.elements), bytes: s.bytes })),
+  })),
+  state: found.state.map((s) => ({ ...s, elements: print(s.elements) })),
+})
 
 /** The proof against a profile, with what a token costs. */
 async function limitsOf(

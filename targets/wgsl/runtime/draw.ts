@@ -5,7 +5,7 @@ import { randomNumbers } from '../../runtime/sampling.ts'
 import type { Given, ProgramSpec, Session, Step } from './session.ts'
 
 /** Steps on their way at a time. One that turns out to come after the end costs its time, no more. */
-const AHEAD = 4
+export const AHEAD = 4
 
 /** Whether the device can draw so: the largest logit, or one of the 64 largest, and nothing looks at logits in between. */
 export function drawsOnDevice({ spec: { sampling } }: Session, options: GenerateOptions = {}): boolean {
@@ -71,7 +71,7 @@ export async function* drawTokens(
       const encoder = await session.encode(program, inputs, dims, store, before)
       await session.pass(encoder, temperature ? top : greedy, store, dims)
       delete dims['top k']
-      let at = 0
+      let at = ahead ? sent % AHEAD : 0
       while (buffers.has(`d:drawn ${at}`, 4) && buffers.get(`d:drawn ${at}`).mapState !== 'unmapped') at++
       const name = `d:drawn ${at}`
       buffers.reserve(name, 4, 1 | 8)
