@@ -1,6 +1,6 @@
 /** What a target is: limits, weight layouts, and a function from a module to files. */
 import type { Layout } from './kernel/buffer.ts'
-import type { StageKernel } from './kernel/stage.ts'
+import type { KernelArg, StageKernel } from './kernel/stage.ts'
 import type { DeviceProfile } from './program/profiles.ts'
 import type { Module } from './program/types.ts'
 import type { Ix } from './types/ix.ts'
@@ -69,6 +69,9 @@ export interface FloatRules {
   readonly flushHalf?: number
 }
 
+/** Pairs a, b with a <= b, all of them. */
+export type Condition = readonly (readonly [a: Ix, b: Ix])[]
+
 /** What a kernel asks of a device. */
 export interface KernelNeeds {
   readonly name: string
@@ -80,6 +83,11 @@ export interface KernelNeeds {
   readonly rows?: Ix
   /** The first whose `upTo` the rows do not exceed runs; those with `when` on some devices only. */
   readonly variants: readonly KernelVariant[]
+  /** Dispatches in sequence that do the same; they run instead where `where` holds, or always. */
+  readonly passes?: { readonly list: readonly PassNeeds[]; readonly where?: Condition }
+}
+export interface PassNeeds extends KernelNeeds {
+  readonly args: readonly KernelArg[]
 }
 export interface KernelVariant {
   readonly name: string

@@ -135,7 +135,7 @@ export async function listenTo(
   rounds: number,
 ): Promise<CallTimes[]> {
   if (listener === undefined) return []
-  const module = await emittedModule(target, compiled)
+  const { module, passes } = await emittedModule(target, compiled)
   const { sequence } = module
   const found = new Map<CallName, { heard: readonly Heard[]; readonly dims: Readonly<Record<string, number>> }>()
   for (let i = 0; i < rounds; i++) {
@@ -161,14 +161,18 @@ export async function listenTo(
     // The first call prepares too. A run may be a prefill.
     const own = program === 'run' && !module.programs.some((p) => p.name === 'run') ? 'prefill' : program
     const names: readonly ProgramName[] = own === 'prefill' ? ['prepare', 'prefill'] : [own]
-    const dispatches = listener.of === 'kernels' ? dispatchTimes(module, names, dims, heard) : undefined
+    const dispatches = listener.of === 'kernels' ? dispatchTimes(module, names, dims, heard, passes) : undefined
     return { program, dims, heard, dispatches }
   })
 }
 
-/** The module as a target emits it. */
+/** The module as a target emits it, and which dispatches are parts of a kernel of it. */
 async function emittedModule(target: TargetName, compiled: Compiled) {
-  if (target !== 'wgsl') return compiled.lowered.module
-  const { moduleOf } = await import('../../targets/wgsl/host.ts')
-  return moduleOf(compiled.lowered.module)
+  if (target !== 'wgsl') return { module: compiled.lowered.module }
+  const { moduleOf, printKernels } = await import('../../targets/wgsl/host.ts')
+  const module = moduleOf(compiled.lowered.module)
+  const passes = printKernels(module).kernels.flatMap(({ name, passes: { list } = { list: [] } }) =>
+    list.map(({ printed }, i) => [printed.name, { of: name, last: i === list.length - 1 }] as const),
+  )
+  return { module, passes: new Map(passes) }
 }

@@ -36,13 +36,15 @@ type Sizes = Readonly<Record<string, number>>
 
 /**
  * The dispatches of programs that ran one after the other, from what was heard. Undefined if that is not what these programs do. Where names were
- * heard, a kernel may have been cut into several dispatches of one name, and what a program does not know may stand between its kernels.
+ * heard, a kernel may have been cut into several dispatches, of one name or of those that `passes` says, and what a program does not know may stand
+ * between its kernels.
  */
 export function dispatchTimes(
   module: Module,
   programs: readonly ProgramName[],
   sizes: Sizes,
   heard: readonly Heard[],
+  passes: ReadonlyMap<string, { readonly of: string; readonly last: boolean }> = new Map(),
 ): DispatchTime[] | undefined {
   const expected = programs.flatMap((name) => {
     const program = module.programs.find((p) => p.name === name)
@@ -55,6 +57,13 @@ export function dispatchTimes(
   for (const { name, ...time } of heard) {
     const d = expected[next]
     const own = d && module.kernels[d.kernel]
+    const pass = passes.get(name ?? '')
+    if (own && pass?.of === own.name) {
+      const done = pass.last ? work(d) : { flops: 0, bytes: 0 }
+      out.push({ ...time, entry: name!, ...done, name: own.name, kernel: own, program: d.program, within: d.within })
+      if (pass.last) next++
+      continue
+    }
     if (own && (name === undefined || name === own.name)) {
       out.push({ ...time, ...work(d), name: own.name, kernel: own, program: d.program, within: d.within })
       next++

@@ -65,6 +65,7 @@ export async function wgslKernels(
 ): Promise<KernelRunner> {
   const { printKernels } = await import('../../targets/wgsl/host.ts')
   const { keptBytes } = await import('../../targets/wgsl/kept.ts')
+  const { entryAt, runsOf } = await import('../../targets/wgsl/passes.ts')
   const { keepMatrix } = await import('../../targets/wgsl/runtime/keep.ts')
   const { module } = compiled.lowered
   const { kernels, fields } = printKernels(module, profile)
@@ -72,11 +73,10 @@ export async function wgslKernels(
   const { STORAGE, COPY_SRC, COPY_DST, UNIFORM, MAP_READ } = GPUBufferUsage
   const made = new Map<string, Promise<{ pipeline: GPUComputePipeline; layout: GPUBindGroupLayout }>>()
 
-  const pipelineOf = (index: number, entry: number) => {
-    const key = `${index}.${entry}`
+  const pipelineOf = (printed: (typeof kernels)[number], entry: number) => {
+    const key = `${printed.name}.${entry}`
     const known = made.get(key)
     if (known) return known
-    const printed = kernels[index]
     const layout = device.createBindGroupLayout({
       entries: [
         ...(printed.usesDims ? [{ binding: 0, visibility: COMPUTE, buffer: { type: 'uniform' } } as const] : []),
@@ -121,9 +121,8 @@ export async function wgslKernels(
     })
     const symbols = module.kernels[index].params
     const valueOf = (s: Sym): number => params[symbols.findIndex((p) => p.name === s.name)]
-    const rows = printed.rows === undefined ? 0 : evaluate(printed.rows, valueOf)
-    const entry = printed.entries.findIndex((e) => !e.when && (e.upTo === undefined || rows <= e.upTo))
-    const { pipeline, layout } = await pipelineOf(index, entry)
+    const runs = runsOf(printed, valueOf)
+    const pipelines = await Promise.all(runs.map((r) => pipelineOf(r.printed, entryAt(r.printed, valueOf))))
     const buffers = args.map((parts) =>
       parts.map((data) => {
         const buffer = device.createBuffer({ size: Math.max(4, data.byteLength), usage: STORAGE | COPY_SRC | COPY_DST })
@@ -134,23 +133,30 @@ export async function wgslKernels(
     const dims = device.createBuffer({ size: Math.max(16, 4 * fields.length), usage: UNIFORM | COPY_DST })
     const sizes = fields.map((name) => params[symbols.findIndex((p) => p.name === name)] ?? 0)
     device.queue.writeBuffer(dims, 0, Int32Array.from(sizes))
-    const group = device.createBindGroup({
-      layout,
-      entries: [
-        ...(printed.usesDims ? [{ binding: 0, resource: { buffer: dims } }] : []),
-        ...buffers.flat().map((buffer, i) => ({ binding: i + 1, resource: { buffer } })),
-      ],
-    })
-    const groups = evaluate(printed.entries[entry].groups, valueOf)
+    const scratch = (printed.passes?.scratch ?? []).map((x) =>
+      device.createBuffer({ size: Math.max(16, 4 * evaluate(x, valueOf)), usage: STORAGE }),
+    )
+    const all = [...buffers, ...scratch.map((b) => [b])]
     const widest = device.limits.maxComputeWorkgroupsPerDimension
     const encoder = device.createCommandEncoder()
     const pass = encoder.beginComputePass()
-    pass.setPipeline(pipeline)
-    pass.setBindGroup(0, group)
-    pass.dispatchWorkgroups(Math.min(groups, widest), Math.ceil(groups / widest))
+    for (const [n, { printed, args }] of runs.entries()) {
+      const { pipeline, layout } = pipelines[n]
+      const group = device.createBindGroup({
+        layout,
+        entries: [
+          ...(printed.usesDims ? [{ binding: 0, resource: { buffer: dims } }] : []),
+          ...args.flatMap((a) => all[a]).map((buffer, i) => ({ binding: i + 1, resource: { buffer } })),
+        ],
+      })
+      const groups = evaluate(printed.entries[entryAt(printed, valueOf)].groups, valueOf)
+      pass.setPipeline(pipeline)
+      pass.setBindGroup(0, group)
+      pass.dispatchWorkgroups(Math.min(groups, widest), Math.ceil(groups / widest))
+    }
     pass.end()
     const results = given.flatMap((data, i) => {
-      if (!printed.written[i] || data.byteLength === 0) return []
+      if (module.kernels[index].args[i].access === 'read' || data.byteLength === 0) return []
       const copy = device.createBuffer({ size: data.byteLength, usage: MAP_READ | COPY_DST })
       encoder.copyBufferToBuffer(buffers[i][0], 0, copy, 0, data.byteLength)
       return [{ data, copy }]
@@ -161,6 +167,6 @@ export async function wgslKernels(
       const bytes = copy.getMappedRange()
       data.set(data instanceof Float32Array ? new Float32Array(bytes) : new Int32Array(bytes))
     }
-    for (const buffer of [dims, ...buffers.flat(), ...results.map((r) => r.copy)]) buffer.destroy()
+    for (const buffer of [dims, ...all.flat(), ...results.map((r) => r.copy)]) buffer.destroy()
   }
 }

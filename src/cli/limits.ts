@@ -1,5 +1,6 @@
 /** Proofs of limits for people: what fits a device profile, what it takes, and what a token costs. */
 import { say, type Diagnostic } from '../diagnostics/index.ts'
+import { runningAt } from '../explain/sizes.ts'
 import { countsOf, movedBytes, totalOf, type KernelCount } from '../explain/counts.ts'
 import {
   refusalOf,
@@ -115,7 +116,7 @@ function remedy({ limit, need }: Stop): string {
 
 /** Dispatches and bytes of one token: the program `step`, whose counts `profile` measures times against. */
 export function tokenCounts(
-  { module }: Needs,
+  { module, kernels }: Needs,
   dims: Readonly<Record<string, number>>,
 ): { readonly dims: Readonly<Record<string, number>>; readonly kernels: readonly KernelCount[] } | undefined {
   const step = module.programs.find((p) => p.name === 'step')
@@ -125,7 +126,12 @@ export function tokenCounts(
   const all = [...new Set<Sym>([...module.dims, sequence.T, sequence.past])]
   const at = all.map((s): [Sym, number] => [s, s === sequence.past ? past : s === sequence.T ? 1 : (dims[s.name] ?? (s.name === 'S' ? 64 : 1))]) // prettier-ignore
   const shown = Object.fromEntries(at.filter(([s]) => s !== sequence.T).map(([s, n]) => [s.name, n]))
-  return { dims: shown, kernels: countsOf(module, step, new Map(at)) }
+  const env = (s: Sym): number => new Map(at).get(s) ?? 1
+  const counts = countsOf(module, step, new Map(at))
+  return {
+    dims: shown,
+    kernels: counts.map((c) => ({ ...c, dispatches: c.dispatches * runningAt(kernels[c.kernel], env).length })),
+  }
 }
 
 export function tokenText({ paint }: Context, token: NonNullable<ReturnType<typeof tokenCounts>>): string {

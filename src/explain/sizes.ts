@@ -1,9 +1,10 @@
 /** What a program of an emitted module takes at given dims: tensors, memory, kernels, and the model's own conditions. */
 import { storageOf } from '../kernel/address.ts'
+import type { KernelArg } from '../kernel/stage.ts'
 import type { DeviceProfile, LimitName } from '../program/profiles.ts'
 import { kernelsOf } from '../program/steps.ts'
 import type { HostStep, Module, Port, Program } from '../program/types.ts'
-import type { KernelNeeds, KernelVariant, Needs, WeightNeeds } from '../target.ts'
+import type { KernelNeeds, KernelVariant, Needs, PassNeeds, WeightNeeds } from '../target.ts'
 import type { Constraint } from '../types/model.ts'
 import type { Ix } from '../types/ix.ts'
 import { elements } from '../types/shape.ts'
@@ -117,7 +118,7 @@ export function sizesOf(needs: Needs, profile: DeviceProfile, program: Program):
     needs: list,
     polynomials: [
       ...[...inputs, ...outputs, ...slots, ...states].map((x) => x.size),
-      ...used.flatMap((k) => needs.kernels[k].variants.map((v) => v.groups)),
+      ...used.flatMap((k) => groupsOf(needs.kernels[k])),
     ],
     memory,
     kernels: (env) => kernelProofs(needs, program, env),
@@ -156,8 +157,24 @@ function slotName(module: Module, { steps }: Program, index: number): string {
 /** Rows of a folded grid: their workgroups are counted as i32. */
 const gridRows = (perDimension: number): number => Math.min(perDimension, Math.floor(POSITIONS / perDimension))
 
-export function kernelLimits(k: KernelNeeds, limits: DeviceProfile['limits']): Need[] {
+const groupsOf = (k: KernelNeeds): readonly Ix[] => [
+  ...k.variants.map((v) => v.groups),
+  ...(k.passes?.list.flatMap(groupsOf) ?? []),
+]
+
+/** The kernels that a dispatch runs at these dims: itself, or its passes. */
+export function runningAt(k: KernelNeeds, env: Env): readonly (KernelNeeds | PassNeeds)[] {
+  const { list, where = [] } = k.passes ?? { list: [] }
+  return list.length > 0 && where.every(([a, b]) => value(a, env) <= value(b, env)) ? list : [k]
+}
+
+export function kernelLimits(k: KernelNeeds, limits: DeviceProfile['limits'], of = k): Need[] {
+  if (k === of && k.passes) {
+    const { passes, ...own } = k
+    return [...(k.variants.length > 0 ? [own] : []), ...passes.list].flatMap((x) => kernelLimits(x, limits, k))
+  }
   const what = `kernel ${k.name}`
+  const runs = (env: Env): boolean => runningAt(of, env).some((x) => x.name === k.name)
   const need = (limit: LimitName, unit: Stop['unit'], at: (env: Env) => number, most = limits[limit]): Need => ({ what, unit, limit, most, at }) // prettier-ignore
   const [most, rows] = [limits.maxComputeWorkgroupsPerDimension, gridRows(limits.maxComputeWorkgroupsPerDimension)]
   return [
@@ -172,7 +189,7 @@ export function kernelLimits(k: KernelNeeds, limits: DeviceProfile['limits']): N
       need(
         'maxComputeWorkgroupsPerDimension',
         'workgroups',
-        (env) => value(variantAt(k, env, alternative).groups, env),
+        (env) => (runs(env) ? value(variantAt(k, env, alternative).groups, env) : 0),
         most * rows,
       ),
     ),
@@ -187,7 +204,7 @@ export function variantAt(k: KernelNeeds, env: Env, alternative = false): Kernel
 }
 
 function kernelProofs({ module, kernels }: Needs, program: Program, env: Env): KernelProof[] {
-  const found = new Map<number, KernelProof>()
+  const found = new Map<string, KernelProof>()
   const visit = (steps: readonly HostStep[], times: number, inside: readonly Env[]): void => {
     for (const s of steps) {
       if (s.k === 'layers') visit(s.body, times * s.count, inside)
@@ -196,14 +213,17 @@ function kernelProofs({ module, kernels }: Needs, program: Program, env: Env): K
         const count = Math.max(...inside.map((e) => value(s.count, e)))
         const turns = [0, Math.max(0, count - 1)]
         visit(s.body, times * count, inside.flatMap((e) => turns.map((t): Env => (x) => (x === s.t ? t : e(x))))) // prettier-ignore
-      } else add(s.kernel, times, inside)
+      } else {
+        const k = kernels[s.kernel]
+        for (const one of new Set(inside.flatMap((e) => runningAt(k, e))))
+          add(one, 'args' in one ? one.args : module.kernels[s.kernel].args, times, inside)
+      }
     }
   }
-  const add = (kernel: number, times: number, inside: readonly Env[]): void => {
-    const k = kernels[kernel]
-    const known = found.get(kernel)
+  const add = (k: KernelNeeds, args: readonly KernelArg[], times: number, inside: readonly Env[]): void => {
+    const known = found.get(k.name)
     const greatest = (of: (e: Env) => number): number => Math.max(...inside.map(of))
-    found.set(kernel, {
+    found.set(k.name, {
       name: k.name,
       dispatches: (known?.dispatches ?? 0) + times,
       bindings: k.bindings,
@@ -215,7 +235,7 @@ function kernelProofs({ module, kernels }: Needs, program: Program, env: Env): K
       workgroupBytes: Math.max(...k.variants.map((v) => v.workgroupBytes)),
       binding: Math.max(
         0,
-        ...module.kernels[kernel].args.map(
+        ...args.map(
           ({ buffer: b }, i) => k.split[i] ?? b.layout?.kept?.bytes ?? greatest((e) => bytesAt(storageOf(b), e)),
         ),
       ),

@@ -6,7 +6,7 @@ import type { StageKernel } from '../../src/kernel/stage.ts'
 import { extentOf } from '../../src/kernel/walk.ts'
 import type { Module } from '../../src/program/types.ts'
 import type { FloatRules } from '../../src/target.ts'
-import type { Sym } from '../../src/types/ix.ts'
+import type { Ix, Sym } from '../../src/types/ix.ts'
 import { evaluate, isConst } from '../../src/types/ix.ts'
 import type { Printer } from './printer.ts'
 import { sampleInput } from '../runtime/sample.ts'
@@ -33,12 +33,23 @@ export function selftestLines(
     dims = inOrder,
     parts = () => undefined,
     kept,
-  }: { readonly dims?: DimsText; readonly parts?: PartLengths; readonly kept?: KeptSamples } = {},
+    passes = () => undefined,
+  }: {
+    readonly dims?: DimsText
+    readonly parts?: PartLengths
+    readonly kept?: KeptSamples
+    readonly passes?: (kernel: number) => PassTest | undefined
+  } = {},
 ): string[] {
-  const lines = module.kernels.flatMap((k, i) => testOf(k, names[i], rules, dims, (a) => parts(i, a), kept))
+  const lines = module.kernels.flatMap((k, i) => testOf(k, names[i], rules, dims, (a) => parts(i, a), kept, passes(i)))
   return [`const tests${p.type('KernelTest[]')} = [`, ...indent(lines), ']', '']
 }
 
+/** Dispatches in sequence that make a kernel's results, too: their text, and the elements of what lies between them. */
+export interface PassTest {
+  readonly text: string
+  readonly scratch: readonly Ix[]
+}
 /** How the dims of a test are written: by position, as kernels take them. */
 type DimsText = (params: ReadonlyMap<Sym, number>) => string
 /** The elements of each part of an argument that lies in several: tests fill and name buffers, not arguments. */
@@ -52,6 +63,7 @@ function testOf(
   dimsText: DimsText,
   partsOf: (argument: number) => readonly number[] | undefined,
   kept: KeptSamples | undefined,
+  passes: PassTest | undefined,
 ): string[] {
   const params = new Map(kernel.params.map((s) => [s, smallValue(s)]))
   const value = (s: Sym): number => params.get(s) ?? 0
@@ -108,11 +120,12 @@ function testOf(
   const lengths = kernel.args.flatMap(({ buffer: { of } }, i) =>
     filled[i].map((n) => (of === 'i32' || of === 'bool' ? -n : n)),
   )
+  if (passes) lengths.push(...passes.scratch.map((x) => evaluate(x, value)))
   const keep = keeps.flatMap(([i, layout]) =>
     filled[i].map((n, part) => `${places[i] + part}: ${kept!.text(layout, n)}`),
   )
   return [
-    `{ name: ${quote(kernel.name)}, run: ${name}, lengths: [${lengths.join(', ')}], dims: ${dimsText(params)},${keep.length > 0 ? ` keep: { ${keep.join(', ')} },` : ''}`,
+    `{ name: ${quote(kernel.name)}, run: ${name}, lengths: [${lengths.join(', ')}], dims: ${dimsText(params)},${passes ? ` ${passes.text},` : ''}${keep.length > 0 ? ` keep: { ${keep.join(', ')} },` : ''}`,
     `  expect: [${[...new Set(expected)].join(', ')}] },`,
   ]
 }

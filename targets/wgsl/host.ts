@@ -27,6 +27,8 @@ import type { PrintedKernel } from './kernel.ts'
 import { dimsOf, printKernel } from './kernel.ts'
 import type { Split } from './parts.ts'
 import { splitOf } from './parts.ts'
+import { dispatched, passTest, printPasses, withScratch } from './passes.ts'
+import type { Scheduled, ScheduleOptions } from './recipes.ts'
 import { schedule } from './recipes.ts'
 import type { Draws, Sampling } from './sampling.ts'
 import { samplingOf } from './sampling.ts'
@@ -43,6 +45,7 @@ import {
 const always = ['errors', 'safetensors', 'source', 'weights', 'inputs', 'sample'].map((n) => `runtime/${n}.ts`)
 const ours = ['limits', 'device', 'buffers', 'selftest', 'slices', 'session', 'load'].map((n) => `wgsl/runtime/${n}.ts`)
 const forLoops = ['wgsl/runtime/loops.ts']
+const forPasses = ['wgsl/runtime/passes.ts']
 const types = [...publicTypes, 'GpuOptions', 'OpenOptions']
 const fixedNames = [
   'Inputs',
@@ -68,10 +71,14 @@ export interface EmittedModule extends PrintedModule {
   readonly kernels: readonly PrintedKernel[]
 }
 
+/** How all kernels of a module are scheduled, where there is a choice. */
+export type KernelOptions = Omit<ScheduleOptions, 'used'>
+
 /** Kernels of the module as they are emitted, shared between programs. */
 export function printKernels(
   module: Module,
   profile: DeviceProfile = webgpuProfile,
+  options: KernelOptions = {},
 ): {
   readonly kernels: readonly PrintedKernel[]
   readonly fields: readonly string[]
@@ -79,22 +86,21 @@ export function printKernels(
 } {
   const dims = dimsOf(dimsIn(module))
   const split = splitOf(module, profile)
-  const scheduled = module.kernels.map((k, i) => schedule(k, { used: usesOf(module, i) }))
+  const scheduled = module.kernels.map((k, i) => schedule(k, { ...options, used: usesOf(module, i) }))
   // Operands of one name are read in one way by all kernels, so that those in parts share their text, too.
   const inParts = new Set(
     module.kernels.flatMap((k, i) =>
       scheduled[i].constants && k.args.some((_, a) => split.of(i, a)) ? [scheduled[i].turned] : [],
     ),
   )
-  const kernels = module.kernels.map((k, i) =>
-    printKernel(
-      k,
-      scheduled[i],
-      dims,
-      k.args.map((_, a) => split.of(i, a)),
-      inParts.has(scheduled[i].turned),
-    ),
-  )
+  const readers = (s: Scheduled): boolean => inParts.has(s.turned)
+  const taken = new Set(module.kernels.map((k) => k.name))
+  const kernels = module.kernels.map((k, i) => {
+    const parts = k.args.map((_, a) => split.of(i, a))
+    const printed = printKernel(k, scheduled[i], dims, parts, readers(scheduled[i]))
+    const { passes } = scheduled[i]
+    return passes ? { ...printed, passes: printPasses(k, passes, dims, parts, readers, taken) } : printed
+  })
   return { kernels, fields: dims.fields, split }
 }
 function dimsIn(module: Module): readonly Sym[] {
@@ -157,6 +163,7 @@ export function printModule(
     readonly generation?: GenerationLevel
     readonly weights?: WeightFormat
     readonly profile?: DeviceProfile
+    readonly kernels?: KernelOptions
   },
 ): EmittedModule {
   const { module: own, runByPrefill } = prepared(given)
@@ -170,21 +177,24 @@ export function printModule(
     ...(keeps ? ['runtime/half-value.ts', 'runtime/halves.ts', 'wgsl/runtime/keep.ts'] : []),
     ...(quantised && keeps ? ['wgsl/runtime/levels.ts'] : []),
   ]
+  const { kernels, fields, split } = printKernels(module, options.profile, options.kernels)
+  const passes = kernels.some((k) => k.passes)
   const pieces = [
     ...always,
     ...reading,
     ...ours,
     ...(loops ? forLoops : []),
+    ...(passes ? forPasses : []),
     ...generationPieces(module, generation, 'wgsl', sampling !== undefined),
   ]
   const p = printer(options.language, [...fixedNames, ...pieces.flatMap((n) => runtimePieces[n].names)])
-  const { kernels, fields, split } = printKernels(module, options.profile)
   const listed = listedSlots(module, split)
   const packs = packKernels(listed, p, plainSchedule)
   const shared = sharedParts(kernels, p)
-  const dispatches = module.programs.map((program) => stepsOf(program, kernels, p).join('\n'))
-  const common = dispatches.find((d, i) => dispatches.indexOf(d) !== i)
-  const stepNames = dispatches.map((d) => (d === common ? 'steps' : undefined))
+  const dispatches = module.programs.map((program) => stepsOf(program, kernels, p))
+  const texts = dispatches.map((d) => d.join('\n'))
+  const common = texts.find((d, i) => texts.indexOf(d) !== i)
+  const { programs } = withScratch(module, kernels)
   const api = apiLines(given, { selftest: true, generation })
   const { sequence } = module
   const sections = [
@@ -200,7 +210,7 @@ export function printModule(
     ...indent([
       ...(loops ? ['record: recordLoops,'] : []),
       `dims: [${fields.map(quote).join(', ')}],`,
-      'programs: {', ...indent(module.programs.flatMap((program, i) => programLines(program, module, kernels, stepNames[i], p))), '},',
+      'programs: {', ...indent(programs.flatMap((program, i) => programLines(program, module, texts[i] === common ? 'steps' : dispatches[i], p))), '},',
       ...(module.state.length > 0 ? ['state: [', ...indent(stateLines(module, p)), '],'] : ['state: [],']),
       ...(sequence ? [`sequence: { T: ${quote(sequence.T.name)}, past: ${quote(sequence.past.name)}, max: ${sequence.max} },`] : []),
       ...(sampling ? samplingLines(sampling) : []),
@@ -215,15 +225,16 @@ export function printModule(
     ...title('Self-test'),
     ...selftestLines(module, kernels.map((k) => quote(k.name)), floats, p, {
       parts: (k, a) => kernels[k].split[a],
+      passes: (k) => kernels[k].passes && passTest(kernels[k].passes, kernels[k].split),
       dims: (params) => `{ ${[...params].map(([s, n]) => `${property(s.name)}: ${n}`).join(', ')} }`,
       kept: keptSamples(),
     }),
-    ...loadLines(module, p, { runByPrefill, generation, quantised, keeps, draws: sampling !== undefined }), '',
+    ...loadLines(module, p, { runByPrefill, generation, quantised, keeps, draws: sampling !== undefined, passes }), '',
   ] // prettier-ignore
   return {
     text: moduleText(sections, pieces, p.language, types),
     declarations: p.language === 'js' ? declarationsOf(module, api, 'options: OpenOptions', pieces, types) : '',
-    kernels,
+    kernels: dispatched(kernels),
   }
 }
 
@@ -233,6 +244,7 @@ interface LoadParts {
   readonly quantised: boolean
   readonly keeps: boolean
   readonly draws: boolean
+  readonly passes: boolean
 }
 
 /** Indented, except for the code inside template literals. */
@@ -241,7 +253,7 @@ const kernelText = (lines: readonly string[]): string[] => lines.map((l) => `  $
 function loadLines(
   module: Module,
   p: Printer,
-  { runByPrefill, generation, quantised, keeps, draws }: LoadParts,
+  { runByPrefill, generation, quantised, keeps, draws, passes }: LoadParts,
 ): string[] {
   const as = (type: string): string => (p.language === 'ts' ? ` as unknown as ${type}` : '')
   const method = (name: string, input: string, output: string, call: string): string =>
@@ -260,7 +272,7 @@ function loadLines(
   const generating = generationMethods(module, generation, p, (batch) => `reorderState(session, ${batch}, rows)`, draws)
   methods.push(...generating.methods)
   methods.push(
-    `selftest: () => session.selftest(tests${keeps ? ', keeper' : ''}),`,
+    `selftest: () => session.selftest(tests${keeps ? ', keeper' : passes ? ', undefined' : ''}${passes ? ', withPasses' : ''}),`,
     'dispose: () => session.dispose(),',
   )
   const fields = ['model', 'kernels', 'specs', 'rules', 'slots', ...(quantised ? ['read: readQuantised'] : []), ...(keeps ? ['keeper'] : [])] // prettier-ignore

@@ -4,30 +4,38 @@
  */
 import type { Artifact, Target } from '../../src/target.ts'
 import { floats } from './floats.ts'
+import type { KernelOptions } from './host.ts'
 import { printModule } from './host.ts'
 import { panelLayout } from './layout.ts'
 
-export const wgsl: Target = {
-  name: 'wgsl',
-  description: 'WGSL kernels and a host module on the WebGPU API: browsers, and Node with the package webgpu',
-  floats,
-  keeps: true,
-  panelLayout,
-  prologues: true,
-  needs: async (module, profile) => (await import('./limits.ts')).needs(module, profile),
-  emit: async (module, { language, generation, weights, profile }) => {
-    const { text, declarations, kernels } = printModule(module, {
-      language,
-      generation,
-      ...(weights ? { weights } : {}),
-      ...(profile ? { profile } : {}),
-    })
-    const name = module.name.replace(/[^A-Za-z0-9_-]+/g, '_') || 'model'
-    const types: Artifact[] = language === 'ts' ? [] : [{ path: `${name}.d.ts`, text: declarations }]
-    return [
-      { path: `${name}.${language}`, text },
-      ...types,
-      ...kernels.map((k): Artifact => ({ path: `kernels/${k.name}.wgsl`, text: k.code })),
-    ]
-  },
+export const wgsl: Target = wgslWith({})
+
+/** The target with kernels scheduled in another way. */
+export function wgslWith(kernels: KernelOptions): Target {
+  return {
+    name: 'wgsl',
+    description: 'WGSL kernels and a host module on the WebGPU API: browsers, and Node with the package webgpu',
+    floats,
+    keeps: true,
+    panelLayout,
+    prologues: true,
+    needs: async (module, profile) => (await import('./limits.ts')).needs(module, profile, kernels),
+    emit: async (module, { language, generation, weights, profile }) => {
+      const printed = printModule(module, {
+        language,
+        generation,
+        kernels,
+        ...(weights ? { weights } : {}),
+        ...(profile ? { profile } : {}),
+      })
+      const { text, declarations } = printed
+      const name = module.name.replace(/[^A-Za-z0-9_-]+/g, '_') || 'model'
+      const types: Artifact[] = language === 'ts' ? [] : [{ path: `${name}.d.ts`, text: declarations }]
+      return [
+        { path: `${name}.${language}`, text },
+        ...types,
+        ...printed.kernels.map((k): Artifact => ({ path: `kernels/${k.name}.wgsl`, text: k.code })),
+      ]
+    },
+  }
 }

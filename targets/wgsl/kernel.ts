@@ -8,6 +8,7 @@ import type { Lanes, Scalar } from '../../src/kernel/expr.ts'
 import { local, newLocal } from '../../src/kernel/expr.ts'
 import type { For, NestKernel, Stmt } from '../../src/kernel/nest.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
+import type { Condition } from '../../src/target.ts'
 import { passesStorage } from './storage.ts'
 import { effectsOf, extentOf, visitStmts } from '../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
@@ -20,6 +21,7 @@ import { foldBuffers, plainFold, subgroupFold } from './folds.ts'
 import type { MathHelper } from './math.ts'
 import { mathHelpers, withNeeds } from './math.ts'
 import { ixText } from './numbers.ts'
+import type { PrintedPasses } from './passes.ts'
 import type { Scheduled, Variant } from './recipes.ts'
 import type { Tail } from './recipes/contraction.ts'
 import type { Alternative, Feature } from './runtime/device.ts'
@@ -52,6 +54,11 @@ export interface PrintedKernel {
   /** What variants are chosen by. */
   readonly rows?: Ix
   readonly entries: readonly PrintedEntry[]
+  /** Where it runs, if not at all dims: where the first holds, or where the second does not. */
+  readonly where?: Condition
+  readonly elsewhere?: Condition
+  /** What runs instead of its entries, where it has some for that. */
+  readonly passes?: PrintedPasses
 }
 
 export interface Part {
@@ -105,8 +112,10 @@ export function printKernel(
   split: readonly (readonly number[] | undefined)[] = [],
   readers = false,
 ): PrintedKernel {
-  const top = names()
   const name = kernel.name
+  if (scheduled.variants.length === 0)
+    return { name, code: '', parts: [], written: [], split, usesDims: false, entries: [] }
+  const top = names()
   const known = new Map<object, string>()
   const nests = scheduled.variants.map((v) => v.nest)
   const effects = nests.map((n) => effectsOf(n.body))

@@ -4,19 +4,21 @@ import type { DeviceProfile } from '../../src/program/profiles.ts'
 import type { Module } from '../../src/program/types.ts'
 import type { KernelNeeds, Needs } from '../../src/target.ts'
 import { isConst } from '../../src/types/ix.ts'
+import type { KernelOptions } from './host.ts'
 import { dimsBytes, moduleOf, printKernels, withSampling } from './host.ts'
 import type { PrintedKernel } from './kernel.ts'
 import { bytesOfPart } from './parts.ts'
+import { withScratch } from './passes.ts'
 import { AHEAD } from './runtime/draw.ts'
 
-export function needs(given: Module, profile: DeviceProfile): Needs {
+export function needs(given: Module, profile: DeviceProfile, options: KernelOptions = {}): Needs {
   const module = moduleOf(given)
   const { module: all, sampling } = withSampling(module, 'basic')
-  const { kernels, fields, split } = printKernels(all, profile)
+  const { kernels, fields, split } = printKernels(all, profile, options)
   const needs = kernels.map((k, i) => kernelNeeds(k, all.kernels[i]))
   const own = module.kernels.length
   return {
-    module,
+    module: withScratch(module, kernels),
     kernels: needs.slice(0, own),
     weights: module.weights.map(({ name, layout }) => {
       const bytes = layout.kept?.bytes ?? 4 * isConst(layout.size)!
@@ -40,7 +42,7 @@ export function needs(given: Module, profile: DeviceProfile): Needs {
   }
 }
 
-const kernelNeeds = ({ name, split, rows, entries }: PrintedKernel, { args }: StageKernel): KernelNeeds => ({
+const kernelNeeds = ({ name, split, rows, entries, passes }: PrintedKernel, { args }: StageKernel): KernelNeeds => ({
   name,
   bindings: split.reduce((n, parts) => n + (parts?.length ?? 1), 0),
   split: split.map((parts, i) => parts && bytesOfPart(args[i].buffer, parts[0])),
@@ -53,4 +55,12 @@ const kernelNeeds = ({ name, split, rows, entries }: PrintedKernel, { args }: St
     workgroupBytes,
     threads: size,
   })),
+  ...(passes
+    ? {
+        passes: {
+          ...(passes.where ? { where: passes.where } : {}),
+          list: passes.list.map((x) => ({ ...kernelNeeds(x.printed, x.kernel), args: x.kernel.args })),
+        },
+      }
+    : {}),
 })

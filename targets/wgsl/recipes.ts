@@ -11,6 +11,7 @@ import type { Structure } from '../../src/kernel/structure.ts'
 import { structureOf } from '../../src/kernel/structure.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { isConst } from '../../src/types/ix.ts'
+import { apart } from './recipes/apart.ts'
 import { carried } from './recipes/carried.ts'
 import type { Product, Tail, TailCall } from './recipes/contraction.ts'
 import { productOf, tailOf } from './recipes/contraction.ts'
@@ -18,6 +19,7 @@ import { direct } from './recipes/direct.ts'
 import { each } from './recipes/each.ts'
 import type { Epilogue } from './recipes/epilogue.ts'
 import { epilogueOf } from './recipes/epilogue.ts'
+import type { Passes } from './passes.ts'
 import { flash } from './recipes/flash.ts'
 import { generic } from './recipes/generic.ts'
 import { matvec, rowsKept } from './recipes/matvec.ts'
@@ -48,12 +50,17 @@ export interface Scheduled {
   readonly turned?: boolean
   /** What becomes of the sums of a contraction. */
   readonly tail?: Tail
+  /** None where there are passes for all dims. */
   readonly variants: readonly Variant[]
+  /** Several dispatches that do the same, where that is better. */
+  readonly passes?: Passes
 }
 
 export interface ScheduleOptions {
   /** Whether the kernel is used with one position per sequence, with many, or both: which numbers of rows to be good at. Default 'many'. */
   readonly used?: 'one' | 'many' | 'both'
+  /** Where contractions have the rows that they make themselves: kept by each workgroup (default), or made by a pass before. */
+  readonly prologues?: 'kept' | 'apart'
 }
 
 /** Rows up to which a variant is taken: one row per workgroup, or several. */
@@ -69,7 +76,7 @@ const APART = 8
 const finish = (nest: NestKernel): NestKernel => withoutCopies(cse(hoist(cse(simplify(nest)))))
 
 export function schedule(given: StageKernel, options: ScheduleOptions = {}): Scheduled {
-  const folded = withPrologue(given)
+  const folded = withPrologue(given, options)
   if (folded !== undefined) return folded
   const kernel: StageKernel = { ...given, stages: inlineStages(given.stages) }
   const structure = structureOf(kernel)
@@ -142,9 +149,10 @@ function epilogueAfter(kernel: StageKernel, s: Structure & { k: 'contraction' })
 }
 
 /** A contraction of few rows that it makes itself. */
-function withPrologue(given: StageKernel): Scheduled | undefined {
+function withPrologue(given: StageKernel, options: ScheduleOptions): Scheduled | undefined {
   const split = splitPrologue(given)
   if (split === undefined) return undefined
+  if (options.prologues === 'apart') return { variants: [], passes: apart(split, (k) => schedule(k, options)) }
   const structure = structureOf(split.rest)
   if (structure.k !== 'contraction') return undefined
   const epilogue = epilogueAfter(split.rest, structure)

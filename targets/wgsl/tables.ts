@@ -2,12 +2,15 @@
 import type { Module, HostStep, Port, Program, Slot, WeightSlot } from '../../src/program/types.ts'
 import { add, con, floorDiv, isConst, mod, mul, of, range } from '../../src/types/ix.ts'
 import { linearise } from '../../src/types/shape.ts'
+import type { Condition } from '../../src/target.ts'
 import type { Printer } from '../shared/printer.ts'
-import { checkLines, formula, portText } from '../shared/tables.ts'
+import { ixText } from '../shared/javascript/numbers.ts'
+import { checkLines, dimScope, formula, portText } from '../shared/tables.ts'
 import { layerName } from '../shared/rolled.ts'
-import { indent, property, quote } from '../shared/text.ts'
+import { access, indent, property, quote } from '../shared/text.ts'
 import type { PrintedKernel } from './kernel.ts'
 import type { Split } from './parts.ts'
+import { dispatched } from './passes.ts'
 import { keepText } from './kept-sample.ts'
 import type { Keep } from './runtime/load.ts'
 import type { SharedTexts } from './templates.ts'
@@ -15,7 +18,7 @@ import { shareTexts } from './templates.ts'
 
 /** Parts of kernels that several have, stored once. */
 export function sharedParts(kernels: readonly PrintedKernel[], p: Printer): SharedTexts {
-  const parts = kernels.flatMap((k) => k.parts)
+  const parts = dispatched(kernels).flatMap((k) => k.parts)
   return shareTexts(
     parts.flatMap(({ name, text, form }) => [
       { name, text },
@@ -48,7 +51,7 @@ function codeExpression({ parts }: PrintedKernel, shared: SharedTexts): string {
 }
 
 export function kernelLines(kernels: readonly PrintedKernel[], shared: SharedTexts, p: Printer): string[] {
-  return kernels.flatMap((k) => {
+  return dispatched(kernels).flatMap((k) => {
     const entries = k.entries.map((e) => {
       const limit = e.upTo === undefined ? '' : `, upTo: ${e.upTo}`
       const when = e.when === undefined ? '' : `, when: ${quote(e.when)}`
@@ -59,6 +62,7 @@ export function kernelLines(kernels: readonly PrintedKernel[], shared: SharedTex
       ...indent([
         `buffers: '${k.written.map((w, i) => (w ? 'w' : 'r').repeat(k.split[i]?.length ?? 1)).join('')}',`,
         `dims: ${k.usesDims},`,
+        ...conditionLines(k, p),
         ...(k.rows !== undefined && k.entries.some((e) => e.upTo !== undefined) ? [`rows: ${formula(k.rows, p)},`] : []),
         'entries: [', ...indent(entries), '],',
       ]),
@@ -68,16 +72,21 @@ export function kernelLines(kernels: readonly PrintedKernel[], shared: SharedTex
   })
 }
 
-/** Dispatches as list entries. */
-export const stepsOf = (program: Program, kernels: readonly PrintedKernel[], p: Printer): string[] =>
-  stepLines(program.steps, kernels, undefined, p)
+function conditionLines({ where, elsewhere }: PrintedKernel, p: Printer): string[] {
+  const scope = dimScope(p, (s) => access('d', s.name))
+  const text = (c: Condition): string => c.map(([a, b]) => `${ixText(a, scope)} <= ${ixText(b, scope)}`).join(' && ')
+  return where ? [`where: (d) => ${text(where)},`] : elsewhere ? [`where: (d) => !(${text(elsewhere)}),`] : []
+}
 
-/** `steps` names the list of dispatches where several programs have the same. */
+/** Dispatches as list entries: a line for each pass, and one for what a kernel runs besides. */
+export const stepsOf = (program: Program, kernels: readonly PrintedKernel[], p: Printer): string[] =>
+  stepLines(program.steps, { kernels, scratch: program.slots.length, p }, undefined)
+
+/** `steps` are the lines of its dispatches, or the name of those that several programs have. */
 export function programLines(
   program: Program,
   module: Module,
-  kernels: readonly PrintedKernel[],
-  steps: string | undefined,
+  steps: readonly string[] | string,
   p: Printer,
 ): string[] {
   const ports = (list: readonly Port[]): string[] => indent(list.map((port) => `${portText(port, module, p)},`))
@@ -91,31 +100,36 @@ export function programLines(
       'outputs: [', ...ports(program.outputs), '],',
       ...list('checks', checks),
       ...list('slots', program.slots.map((x) => `${formula(x, p)},`)),
-      ...(steps === undefined ? list('steps', stepsOf(program, kernels, p)) : [steps === 'steps' ? 'steps,' : `steps: ${steps},`]),
+      ...(typeof steps === 'string' ? [steps === 'steps' ? 'steps,' : `steps: ${steps},`] : list('steps', steps)),
     ]),
     '},',
   ] // prettier-ignore
 }
 
-function stepLines(
-  steps: readonly HostStep[],
-  kernels: readonly PrintedKernel[],
-  layer: string | undefined,
-  p: Printer,
-): string[] {
+interface StepTables {
+  readonly kernels: readonly PrintedKernel[]
+  /** The first slot of scratch. */
+  readonly scratch: number
+  readonly p: Printer
+}
+function stepLines(steps: readonly HostStep[], tables: StepTables, layer: string | undefined): string[] {
+  const { kernels, scratch, p } = tables
   return steps.flatMap((s) => {
     if (s.k === 'dispatch') {
-      const { name, split } = kernels[s.kernel]
-      const args = s.args.flatMap((a, i) => (split[i] ?? [0]).map((_, part) => slotText(a, layer, part)))
-      return [`[${[quote(name), ...args].join(', ')}],`]
+      const line = ({ name, split }: PrintedKernel, args: readonly Slot[]): string =>
+        `[${[quote(name), ...args.flatMap((a, i) => (split[i] ?? [0]).map((_, part) => slotText(a, layer, part)))].join(', ')}],`
+      const own = kernels[s.kernel]
+      const all = [...s.args, ...(own.passes?.scratch ?? []).map((_, i): Slot => ({ k: 'activation', index: scratch + i }))] // prettier-ignore
+      const passes = own.passes?.list.map(({ printed, args }) => line(printed, args.map((a) => all[a]))) ?? [] // prettier-ignore
+      return [...passes, ...(own.entries.length === 0 ? [] : [line(own, s.args)])]
     }
     if (s.k === 'scan') {
       const head = `t: ${quote(s.t.name)}, count: ${formula(s.count, p)}${s.reverse ? ', reverse: true' : ''}`
-      return [`{ ${head}, steps: [`, ...indent(stepLines(s.body, kernels, layer, p)), '] },']
+      return [`{ ${head}, steps: [`, ...indent(stepLines(s.body, tables, layer)), '] },']
     }
     const i = layer === undefined ? 'i' : `${layer}${layer}`
     const layers = p.language === 'ts' ? 'layers<Step>' : 'layers'
-    return [`...${layers}(${s.count}, (${i}) => [`, ...indent(stepLines(s.body, kernels, i, p)), ']),']
+    return [`...${layers}(${s.count}, (${i}) => [`, ...indent(stepLines(s.body, tables, i)), ']),']
   })
 }
 

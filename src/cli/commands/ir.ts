@@ -109,9 +109,11 @@ async function nests(kernels: readonly StageKernel[], target: string | undefined
   }
   if (target === 'wgsl') {
     const { schedule } = await import('../../../targets/wgsl/recipes.ts')
-    return kernels.flatMap((k) =>
-      schedule(k).variants.map((v) => printNest({ ...v.nest, name: `${k.name}${v.suffix}` })),
-    )
+    const nestsOf = (name: string, s: ReturnType<typeof schedule>): readonly string[] => [
+      ...(s.passes?.list.flatMap((x) => nestsOf(x.kernel.name, x.scheduled)) ?? []),
+      ...s.variants.map((v) => printNest({ ...v.nest, name: `${name}${v.suffix}` })),
+    ]
+    return kernels.flatMap((k) => nestsOf(k.name, schedule(k)))
   }
   return kernels.map((k) => printNest(naiveNest(k)))
 }

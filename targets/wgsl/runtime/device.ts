@@ -37,6 +37,8 @@ export interface KernelSpec {
   readonly buffers: string
   /** Whether it reads the block of dims. */
   readonly dims: boolean
+  /** Whether it runs at all. */
+  readonly where?: (d: Numbers) => boolean
   readonly rows?: (d: Numbers) => number
   /**
    * The first whose `upTo` is not below the number of rows is taken; one with `when` only where that alternative is. `groups` gives the number of
@@ -61,10 +63,13 @@ export interface Kernel extends KernelSpec {
   readonly compile: (entry: number) => Promise<void>
 }
 
-/** The entry that runs at these dims. */
-export function entryFor({ rows, entries, order }: Pick<Kernel, 'rows' | 'entries' | 'order'>, dims: Numbers): number {
+/** The entry that runs at these dims; -1 where none does. */
+export function entryFor(
+  { where, rows, entries, order }: Pick<Kernel, 'where' | 'rows' | 'entries' | 'order'>,
+  dims: Numbers,
+): number {
   const count = rows?.(dims) ?? 0
-  return order.find((i) => count <= (entries[i].upTo ?? Infinity))!
+  return where?.(dims) === false ? -1 : order.find((i) => count <= (entries[i].upTo ?? Infinity))!
 }
 
 /** The entries that calls can come to where these alternatives are taken. */

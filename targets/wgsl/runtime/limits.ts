@@ -53,7 +53,7 @@ export function checkCall(
         if ('t' in step) grids(step.steps)
         else {
           const kernel = kernels.get(step[0])!
-          gridOf(step[0], kernel.entries[entryFor(kernel, d)].groups(d), limits)
+          gridOf(step[0], kernel.entries[entryFor(kernel, d)]?.groups(d) ?? 0, limits)
         }
       }
     }

@@ -8,6 +8,8 @@ import type { Keep, Keeper } from './load.ts'
 export interface KernelTest {
   readonly name: string
   readonly run: string
+  /** Kernels in sequence that make the same, with their buffers. */
+  readonly passes?: readonly (readonly [kernel: string, ...buffers: readonly number[]])[]
   readonly lengths: readonly number[]
   readonly dims: Readonly<Record<string, number>>
   /** Arguments that are kept in fewer bits. */
@@ -15,47 +17,57 @@ export interface KernelTest {
   readonly expect: readonly (readonly [argument: number, at: number, value: number, bound: number])[]
 }
 
+/** Dispatches in sequence: an entry of a kernel, and its buffers. */
+type Way = readonly (readonly [Kernel, entry: number, buffers: readonly number[]])[]
+type Form = ReadonlyMap<string, Kernel>
+/** Ways to make what a test expects. */
+export type Ways = (test: KernelTest, form: Form, whole: Form) => readonly Way[]
+/** Each variant. */
+export const variantsOf: Ways = ({ run, lengths }, form) =>
+  form.get(run)?.pipelines.map((_, n) => [[form.get(run)!, n, [...lengths.keys()]]]) ?? []
+
 /** Every variant of every kernel, in each of `forms`, on made-up inputs, against values that the compiler computed in another way. */
 export async function selftestOn(
   device: GPUDevice,
-  forms: readonly ReadonlyMap<string, Kernel>[],
+  forms: readonly Form[],
   fields: readonly string[],
   tests: readonly KernelTest[],
   keeper?: Keeper,
+  ways = variantsOf,
 ): Promise<SelftestReport> {
   const report: { name: string; error: number }[] = []
-  for (const { name, run, lengths, dims, expect, keep = {} } of tests) {
+  for (const test of tests) {
+    const { name, lengths, dims, expect, keep = {} } = test
     let error = 0
-    const variants = forms.flatMap((f) => f.get(run)?.pipelines.map((_, n) => [f.get(run)!, n] as const) ?? [])
-    for (const [kernel, n] of variants) {
+    for (const way of forms.flatMap((f) => ways(test, f, forms[0]))) {
       const buffers = new Buffers(device)
       try {
         lengths.forEach((length, seed) => {
           const as = keep[seed]
-          buffers.fill(`t:${seed + 1}`, as ? keeper!.bytes(as)[0] : Math.abs(length) * 4, (memory) => {
+          buffers.fill(`t:${seed}`, as ? keeper!.bytes(as)[0] : Math.abs(length) * 4, (memory) => {
             const array = length < 0 ? new Int32Array(memory) : as ? new Float32Array(length) : new Float32Array(memory)
             for (let i = 0; i < array.length; i++) array[i] = sampleInput(seed, i, length < 0)
             if (as) keeper!.matrix(as, [memory], array as Float32Array)
           })
         })
-        if (kernel.dims)
-          buffers.fill(
-            't:0',
-            4 * fields.length,
-            (memory) => new Int32Array(memory).set(fields.map((f) => dims[f] ?? 0)),
-            64,
-          )
+        const block = fields.map((f) => dims[f] ?? 0)
+        buffers.fill('t:dims', 4 * block.length, (memory) => new Int32Array(memory).set(block), 64)
         buffers.fill('t:back', expect.length * 4, () => {}, 1 | 8)
-        const bindings = [...lengths.keys()].map((i) => i + 1).concat(kernel.dims ? [0] : [])
-        const entries = bindings.map((binding) => ({ binding, resource: { buffer: buffers.get(`t:${binding}`) } }))
         const back = buffers.get('t:back')
         const encoder = device.createCommandEncoder()
         const pass = encoder.beginComputePass()
-        pass.setPipeline(kernel.pipelines[n])
-        pass.setBindGroup(0, device.createBindGroup({ layout: kernel.layout, entries }), kernel.dims ? [0] : [])
-        pass.dispatchWorkgroups(kernel.entries[n].groups(dims))
+        for (const [kernel, n, at] of way) {
+          const of = kernel.dims ? ['dims', ...at] : at
+          const entries = of.map((t, i) => ({
+            binding: kernel.dims ? i : i + 1,
+            resource: { buffer: buffers.get(`t:${t}`) },
+          }))
+          pass.setPipeline(kernel.pipelines[n])
+          pass.setBindGroup(0, device.createBindGroup({ layout: kernel.layout, entries }), kernel.dims ? [0] : [])
+          pass.dispatchWorkgroups(kernel.entries[n].groups(dims))
+        }
         pass.end()
-        expect.forEach(([a, at], i) => encoder.copyBufferToBuffer(buffers.get(`t:${a + 1}`), at * 4, back, i * 4, 4))
+        expect.forEach(([a, at], i) => encoder.copyBufferToBuffer(buffers.get(`t:${a}`), at * 4, back, i * 4, 4))
         device.queue.submit([encoder.finish()])
         await back.mapAsync(1)
         const bytes = back.getMappedRange()

@@ -7,7 +7,7 @@ import { entryFor, makeKernels, type Kernel } from './device.ts'
 import { checkCall, gridOf } from './limits.ts'
 import type { Keeper } from './load.ts'
 import { Slices } from './slices.ts'
-import { selftestOn, type KernelTest } from './selftest.ts'
+import { selftestOn, type KernelTest, type Ways } from './selftest.ts'
 import type { SelftestReport } from '../../runtime/sample.ts'
 
 /** A kernel and its buffers: `w:` weights, `s:` state, `v:` inputs, `o:` outputs, `d:` what ids are drawn with, numbers for activation slots. */
@@ -139,13 +139,13 @@ export class Session {
     return this.inTurn(() => this.next(this.program('prefill'), inputs, { past: 0, store: 'r' }))
   }
 
-  selftest(tests: readonly KernelTest[], keeper?: Keeper): Promise<SelftestReport> {
+  selftest(tests: readonly KernelTest[], keeper?: Keeper, ways?: Ways): Promise<SelftestReport> {
     return this.inTurn(async () => {
       const plain = Object.fromEntries([...this.kernels].filter(([, k]) => k.uses.size > 0))
       const forms = [this.kernels, makeKernels(this.device, plain, undefined, [])]
       const all = forms.flatMap((form) => [...form.values()])
       await Promise.all(all.flatMap(({ entries, compile }) => entries.map((_, i) => compile(i))))
-      return selftestOn(this.device, forms, this.spec.dims, tests, keeper)
+      return selftestOn(this.device, forms, this.spec.dims, tests, keeper, ways)
     })
   }
 
@@ -335,25 +335,21 @@ export class Session {
   /** The pipelines that these steps need; in loops, where t decides, all of a kernel. */
   private async compiled(steps: readonly Step[], dims: Dims): Promise<void> {
     this.alive()
-    const missing: Promise<void>[] = []
-    const need = (steps: readonly Step[], looped: boolean): void => {
-      for (const step of steps) {
-        if ('t' in step) {
-          need(step.steps, true)
-          continue
-        }
+    const need = (steps: readonly Step[], looped = false): Promise<void>[] =>
+      steps.flatMap((step) => {
+        if ('t' in step) return need(step.steps, true)
         const kernel = this.kernels.get(step[0])!
         const wanted = looped ? kernel.order : [entryFor(kernel, dims)]
-        for (const i of wanted) if (!kernel.pipelines[i]) missing.push(kernel.compile(i))
-      }
-    }
-    need(steps, false)
+        return wanted.filter((i) => i >= 0 && !kernel.pipelines[i]).map(kernel.compile)
+      })
+    const missing = need(steps)
     if (missing.length > 0) await Promise.all(missing)
   }
 
   /** One kernel; its block of dims lies at `offset`. */
   dispatch(pass: GPUComputePassEncoder, { name, kernel, group }: BoundDispatch, dims: Dims, offset = 0) {
     const i = entryFor(kernel, dims)
+    if (i < 0) return
     pass.setPipeline(kernel.pipelines[i])
     pass.setBindGroup(0, group, kernel.dims ? [offset] : [])
     pass.dispatchWorkgroups(...gridOf(name, kernel.entries[i].groups(dims), this.device.limits))

@@ -1,0 +1,117 @@
+/**
+ * Passes: a variant of a kernel that is several dispatches in sequence, each a kernel of its own, which hand data over through scratch
+ * (docs/decisions/0014). Modules and programs know nothing of it; where tables are printed, a step becomes a line for each pass.
+ */
+import { storageOf } from '../../src/kernel/address.ts'
+import type { Buffer } from '../../src/kernel/buffer.ts'
+import type { StageKernel } from '../../src/kernel/stage.ts'
+import { kernelsOf } from '../../src/program/steps.ts'
+import type { Module, Program } from '../../src/program/types.ts'
+import type { Condition } from '../../src/target.ts'
+import type { Ix, Sym } from '../../src/types/ix.ts'
+import { con, evaluate, max } from '../../src/types/ix.ts'
+import { quote } from '../shared/text.ts'
+import type { Dims, PrintedKernel } from './kernel.ts'
+import { printKernel } from './kernel.ts'
+import type { Scheduled } from './recipes.ts'
+
+/** A dispatch: its arguments are some of those of the kernel that it is a part of, and scratch. */
+export interface Pass {
+  readonly kernel: StageKernel
+  readonly scheduled: Scheduled
+}
+export interface Passes {
+  /** In order. What one leaves in scratch the next ones read; nothing needs it after the last. */
+  readonly list: readonly Pass[]
+  /** Global buffers; sizes are polynomials in dims. */
+  readonly scratch: readonly Buffer[]
+  /** Taken where this holds, the kernel's other variants elsewhere. Absent: always. */
+  readonly where?: Condition
+}
+
+/** A pass as it is printed. */
+export interface PrintedPass {
+  readonly kernel: StageKernel
+  readonly printed: PrintedKernel
+  /** Numbers of the kernel's arguments; behind the last of them comes scratch. */
+  readonly args: readonly number[]
+}
+export interface PrintedPasses {
+  readonly list: readonly PrintedPass[]
+  /** Elements of each buffer of scratch. */
+  readonly scratch: readonly Ix[]
+  readonly where?: Condition
+}
+
+/** The passes of a kernel. `taken` are the names of kernels so far. */
+export function printPasses(
+  kernel: StageKernel,
+  { list, scratch, where }: Passes,
+  dims: Dims,
+  split: readonly (readonly number[] | undefined)[],
+  readers: (s: Scheduled) => boolean,
+  taken: Set<string>,
+): PrintedPasses {
+  const all = [...kernel.args.map((a) => a.buffer), ...scratch]
+  return {
+    list: list.map((pass): PrintedPass => {
+      const args = pass.kernel.args.map((a) => all.indexOf(a.buffer))
+      if (args.includes(-1)) throw new Error(`internal: ${pass.kernel.name} takes what ${kernel.name} does not have`)
+      let { name } = pass.kernel
+      while (taken.has(name)) name += '_'
+      taken.add(name)
+      const own = args.map((a) => split[a])
+      const printed = printKernel({ ...pass.kernel, name }, pass.scheduled, dims, own, readers(pass.scheduled))
+      return { kernel: pass.kernel, printed: where ? { ...printed, where } : printed, args }
+    }),
+    scratch: scratch.map(storageOf),
+    ...(where ? { where } : {}),
+  }
+}
+
+/** What hosts have in their table: passes before the kernel's other variants, which run where passes do not. */
+export function dispatched(kernels: readonly PrintedKernel[]): readonly PrintedKernel[] {
+  return kernels.flatMap((k) => {
+    if (k.passes === undefined) return [k]
+    const { list, where } = k.passes
+    const own = k.entries.length === 0 ? [] : [where ? { ...k, elsewhere: where } : k]
+    return [...list.map((x) => x.printed), ...own]
+  })
+}
+
+/** Programs with their scratch as activation slots behind those that were planned: one for all kernels that have passes. */
+export function withScratch(module: Module, kernels: readonly PrintedKernel[]): Module {
+  const sizes = (program: Program): readonly Ix[] => {
+    const all = [...new Set(kernelsOf(program.steps))].flatMap((k) => kernels[k]?.passes ?? [])
+    const count = Math.max(0, ...all.map((x) => x.scratch.length))
+    return Array.from({ length: count }, (_, i) => all.reduce((n: Ix, x) => max(n, x.scratch[i] ?? con(0)), con(0)))
+  }
+  return {
+    ...module,
+    programs: module.programs.map((program) => ({ ...program, slots: [...program.slots, ...sizes(program)] })),
+  }
+}
+
+/** How a self-test runs the passes: each with the numbers of the buffers that it takes, a weight in parts being several. */
+export function passTest(
+  { list, scratch }: PrintedPasses,
+  split: readonly (readonly number[] | undefined)[],
+): { readonly text: string; readonly scratch: readonly Ix[] } {
+  const counts = [...split.map((x) => x?.length ?? 1), ...scratch.map(() => 1)]
+  const first = counts.map((_, i) => counts.slice(0, i).reduce((n, x) => n + x, 0))
+  const numbers = (a: number): readonly number[] => Array.from({ length: counts[a] }, (_, i) => first[a] + i)
+  const text = list.map(({ printed, args }) => `[${[quote(printed.name), ...args.flatMap(numbers)].join(', ')}]`)
+  return { text: `passes: [${text.join(', ')}]`, scratch }
+}
+
+/** What a dispatch of a kernel runs at these dims, and on which of its arguments: itself, or its passes. */
+export function runsOf(k: PrintedKernel, dims: (s: Sym) => number): readonly Omit<PrintedPass, 'kernel'>[] {
+  const { list, where = [] } = k.passes ?? { list: [] }
+  const passes = list.length > 0 && where.every(([a, b]) => evaluate(a, dims) <= evaluate(b, dims))
+  return passes ? list : [{ printed: k, args: [...k.written.keys()] }]
+}
+/** The entry of a kernel that runs at these dims. */
+export function entryAt({ rows, entries }: PrintedKernel, dims: (s: Sym) => number): number {
+  const count = rows === undefined ? 0 : evaluate(rows, dims)
+  return entries.findIndex((e) => !e.when && (e.upTo === undefined || count <= e.upTo))
+}

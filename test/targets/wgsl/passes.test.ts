@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'vitest'
+import { check } from '../../../src/check/index.ts'
+import { dispatchTimes } from '../../../src/cli/kernel-times.ts'
+import { tokenCounts } from '../../../src/cli/limits.ts'
+import { compileGraph } from '../../../src/compile.ts'
+import { sourceFile } from '../../../src/diagnostics/span.ts'
+import { prove } from '../../../src/explain/limits.ts'
+import { countCalls } from '../../../src/gpu/listen.ts'
+import { bin, index } from '../../../src/kernel/expr.ts'
+import { verify, webgpuLimits } from '../../../src/kernel/verify.ts'
+import { webgpuProfile } from '../../../src/program/profiles.ts'
+import type { Target } from '../../../src/target.ts'
+import { con, of } from '../../../src/types/ix.ts'
+import { wgsl, wgslWith } from '../../../targets/wgsl/index.ts'
+import type { Scheduled } from '../../../targets/wgsl/recipes.ts'
+import * as K from '../../kernel/kernels.ts'
+import { random } from '../../kernel/run.ts'
+import type { Emitted } from '../../support/emitted.ts'
+import { loadEmitted } from '../../support/emitted.ts'
+import { gpt2Graph } from '../../support/gpt2-graph.ts'
+import { testDevice } from '../../support/gpu.ts'
+import { safetensors } from '../typescript/safetensors.ts'
+import { barriers, withoutBarrier } from './nests.ts'
+import { checkPasses, compilePasses } from './run.ts'
+
+const dims = [K.T, K.P]
+
+/** Every nest is proven, and needs each of its barriers. */
+function proveNests({ variants, constants = new Map() }: Scheduled): void {
+  const given = [...constants].map(([s, n]) => bin('eq', index(of(s)), index(con(n))))
+  for (const { nest } of variants) {
+    expect(verify(nest, { limits: webgpuLimits, given })).toEqual([])
+    for (let n = 0; n < barriers(nest); n++) expect(verify(withoutBarrier(nest, n))).not.toEqual([])
+  }
+}
+
+describe('rows that a contraction reads, as a pass before it', () => {
+  test.each([
+    [7, 40],
+    [900, 33],
+    [2600, 5],
+  ])('%i wide, %i columns: equal to the naive nest, and proven', async (width, columns) => {
+    const { kernel } = K.normed(width, columns)
+    const passes = await compilePasses(kernel, dims, { used: 'one', prologues: 'apart' })
+    expect(passes.list.map((c) => [c.kernel.name, c.scheduled.variants.map((v) => v.schedule)])).toEqual([
+      ['normed_rows', ['rows']],
+      ['normed_products', ['matvec', 'matvec']],
+    ])
+    passes.list.forEach((c) => proveNests(c.scheduled))
+    for (const T of [1, 5]) await checkPasses(passes, new Map([[K.T, T], [K.P, 0]]), dims) // prettier-ignore
+  })
+})
+
+describe('a model with passes', () => {
+  const target = wgslWith({ prologues: 'apart' })
+  const graph = check(gpt2Graph({ vocab: 67, ctx: 100, d: 24, heads: 2, layers: 2 })).graph!
+  const made = compileGraph(graph, sourceFile('gpt2.tfm', ''), target)
+  const next = random(5)
+  const weights = safetensors(
+    graph.params.map(({ name, shape }) => ({
+      name,
+      shape,
+      data: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => next() * 0.8 - 0.4),
+    })),
+  )
+  const load = (target: Target) => loadEmitted(target, compileGraph(graph, sourceFile('gpt2.tfm', ''), target), weights)
+  const steps = async (model: Emitted): Promise<number[]> => {
+    const out: number[] = []
+    for await (const id of model.generate([3, 36, 0], { maxTokens: 12, topK: 9, seed: 4 })) out.push(id)
+    return out
+  }
+
+  test('draws the tokens of the other form, and tests itself', async () => {
+    const [model, other] = [await load(target), await load(wgsl)]
+    expect(await steps(model)).toEqual(await steps(other))
+    const { kernels } = (await model.selftest()) as { kernels: readonly { name: string; error: number }[] }
+    expect(kernels.length).toBe(
+      ((await other.selftest()) as typeof model.selftest & { kernels: unknown[] }).kernels.length,
+    )
+    model.dispose()
+    other.dispose()
+  })
+  test('memory, dispatches and their times are what is proven and counted', async () => {
+    const device = await testDevice()
+    const counter = countCalls(device)
+    const model = await load(target)
+    try {
+      await model.step({ ids: [1] })
+      const given = await target.needs!(made.lowered.module, webgpuProfile)
+      const proof = prove(given, webgpuProfile, { P: 0 }).programs.find((p) => p.name === 'step')!
+      expect(proof.memory.total).toBe(counter.counts.bufferBytes)
+      const dispatches = proof.kernels.reduce((n, k) => n + k.dispatches, 0)
+      // Seven a layer, where a layer with prologues has five, and one more at the end.
+      expect(dispatches).toBe(2 * 7 + 3)
+      counter.reset()
+      await model.step({ ids: [1] })
+      expect(counter.counts).toMatchObject({ dispatches, bindGroups: 0, submits: 1 })
+      expect(tokenCounts(given, {})!.kernels.reduce((n, k) => n + k.dispatches, 0)).toBe(dispatches)
+      const passes = new Map(given.kernels.flatMap((k) => k.passes?.list.map((x, i) => [x.name, { of: k.name, last: i === 1 }] as const) ?? [])) // prettier-ignore
+      const heard = counter.names.map((name) => ({ name, milliseconds: 1 }))
+      const times = dispatchTimes(given.module, ['step'], { T: 1, P: 1 }, heard, passes)!
+      expect(times.every((t) => t.kernel)).toBe(true)
+      expect(times.reduce((n, t) => n + t.flops, 0)).toBe(
+        tokenCounts(given, { P: 1 })!.kernels.reduce((n, k) => n + k.flops, 0),
+      )
+    } finally {
+      counter.stop()
+      model.dispose()
+    }
+  })
+})
