@@ -44,7 +44,7 @@ describe('rows that a contraction reads, as a pass before it', () => {
     const passes = await compilePasses(kernel, dims, { used: 'one', prologues: 'apart' })
     expect(passes.list.map((c) => [c.kernel.name, c.scheduled.variants.map((v) => v.schedule)])).toEqual([
       ['normed_rows', ['rows']],
-      ['normed_products', ['matvec', 'matvec']],
+      ['normed_products', ['direct', 'direct', 'matvec', 'matvec']],
     ])
     passes.list.forEach((c) => proveNests(c.scheduled))
     for (const T of [1, 5]) await checkPasses(passes, new Map([[K.T, T], [K.P, 0]]), dims) // prettier-ignore
