@@ -11,6 +11,7 @@ import type { Graph } from './ir/types.ts'
 import { resetExpressions } from './kernel/expr.ts'
 import type { LoweredModule } from './lower/module.ts'
 import { lowerModule } from './lower/module.ts'
+import type { PanelLayout } from './lower/weights.ts'
 import type { ProgramSource } from './lower/program.ts'
 import type { Observer } from './passes/pass.ts'
 import { runPasses } from './passes/pass.ts'
@@ -18,7 +19,7 @@ import { pipeline } from './passes/pipeline.ts'
 import type { Derived, Refusal } from './sequence/derive.ts'
 import { derive, isRefusal } from './sequence/derive.ts'
 import { reorder } from './sequence/reorder.ts'
-import type { Target, WeightFormat } from './target.ts'
+import type { Arithmetic, Target, WeightFormat } from './target.ts'
 
 export interface CheckedModel {
   readonly graph: CheckedGraph
@@ -35,6 +36,8 @@ export interface CompileOptions {
   readonly onPass?: Observer
   /** How matrices are kept in memory, by the checkpoint tensors they are made of, where the target can. Default `f32`. */
   readonly weights?: (from: readonly string[]) => WeightFormat
+  /** What contractions with weights kept as f16 are computed in, where target and device can. Default `f32`, which is exact but for f32's own rounding. */
+  readonly arithmetic?: Arithmetic
 }
 
 export interface Compiled {
@@ -77,12 +80,19 @@ export function compileGraph(
   const rows = options.reorder && derived ? reorder(derived) : undefined
   if (rows) programs.push({ name: 'reorder', graph: rows.graph, keep: new Set(rows.graph.outputs.map((o) => o.name)) })
   const state = (derived?.state ?? []).map((s) => (rows?.states.has(s.name) ? { ...s, rows: true } : s))
+  const panelLayout: PanelLayout = (k, n, from, order) => {
+    const layout = target.panelLayout(k, n, options.weights?.(from), order)
+    const { kept } = layout
+    return options.arithmetic === 'f16' && kept?.as === 'f16'
+      ? { ...layout, kept: { ...kept, arithmetic: 'f16' } }
+      : layout
+  }
   const lowered = lowerModule(
     {
       graph, source: source.path, programs, state,
       ...(derived ? { sequence: { T: derived.T, past: derived.past, max: derived.max, ...(rows ? { batch: rows.batch } : {}) } } : {}),
       ...(refusal ? { notSteppable: refusal.message } : {}),
-    }, { panelLayout: (k, n, from, order) => target.panelLayout(k, n, options.weights?.(from), order), prologues: target.prologues === true }, fuse,
+    }, { panelLayout, prologues: target.prologues === true }, fuse,
   ) // prettier-ignore
   return {
     graph,

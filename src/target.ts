@@ -1,5 +1,6 @@
 /** What a target is: limits, weight layouts, and a function from a module to files. */
 import type { Layout } from './kernel/buffer.ts'
+import type { HalfRules } from './kernel/half.ts'
 import type { KernelArg, StageKernel } from './kernel/stage.ts'
 import type { DeviceProfile } from './program/profiles.ts'
 import type { Module } from './program/types.ts'
@@ -51,6 +52,10 @@ export type Tuning = Readonly<Record<string, Choice>>
 export const weightFormats = ['f32', 'f16', 'bf16', 'int8', 'int4'] as const
 export type WeightFormat = (typeof weightFormats)[number]
 
+/** What contractions are computed in: `f16` is for weights that are kept so, on devices that can (kernel/half.ts); sums of many are f32. */
+export const arithmetics = ['f32', 'f16'] as const
+export type Arithmetic = (typeof arithmetics)[number]
+
 /** Whether files with quantised tensors are to be read. */
 export const readsQuantised = (format: WeightFormat | undefined): boolean => format === 'int8' || format === 'int4'
 
@@ -67,6 +72,8 @@ export interface FloatRules {
   readonly flush: number
   /** Weights kept as f16 may be taken for 0 below this magnitude. */
   readonly flushHalf?: number
+  /** Of a target that can compute contractions in f16 (kernel/half.ts). */
+  readonly half?: HalfRules
 }
 
 /** Pairs a, b with a <= b, all of them. */

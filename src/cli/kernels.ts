@@ -66,6 +66,8 @@ export async function wgslKernels(
   const { printKernels } = await import('../../targets/wgsl/host.ts')
   const { keptBytes } = await import('../../targets/wgsl/kept.ts')
   const { entryAt, runsOf } = await import('../../targets/wgsl/passes.ts')
+  const { codeFor } = await import('../../targets/wgsl/kernel.ts')
+  const features = (['subgroups', 'shader-f16'] as const).filter((f) => device.features.has(f))
   const { keepMatrix } = await import('../../targets/wgsl/runtime/keep.ts')
   const { module } = compiled.lowered
   const { kernels, fields } = printKernels(module, profile)
@@ -93,7 +95,7 @@ export async function wgslKernels(
       ],
     })
     const compute = {
-      module: device.createShaderModule({ code: printed.code }),
+      module: device.createShaderModule({ code: codeFor(printed, features) }),
       entryPoint: printed.entries[entry].entry,
     }
     const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [layout] })

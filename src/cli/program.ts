@@ -1,7 +1,7 @@
 /** The commands as the user sees them: arguments, options, help. What they do lies in `commands/`, loaded when called. */
 import { Command, Option } from 'commander'
 import type { Context, Outcome } from './context.ts'
-import { weightFormats } from '../target.ts'
+import { arithmetics, weightFormats } from '../target.ts'
 import { decimal, setting, sizes, wholeNumber } from './flags.ts'
 
 export type Action = (ctx: Context) => Promise<Outcome>
@@ -52,6 +52,12 @@ const weightsAs = option(
 )
   .choices([...weightFormats])
   .default('f32')
+const arithmetic = option(
+  '--arithmetic <type>',
+  'wgsl: what products of many rows with f16 matrices are computed in; f16 rounds more (docs/quantisation.md)',
+)
+  .choices([...arithmetics])
+  .default('f32')
 const deviceProfile = (about: string): Option =>
   option('--device-profile <name>', `${about}: webgpu, phone, desktop, or a JSON file`)
 const threads = [
@@ -93,6 +99,7 @@ const commands: Readonly<Record<string, Shape>> = {
         .choices(['none', 'basic', 'full'])
         .default('basic'),
       weightsAs,
+      arithmetic,
     ],
     examples: [
       ['tfmc compile model.tfm', 'TypeScript, in ./<model>-typescript'],
@@ -112,6 +119,7 @@ const commands: Readonly<Record<string, Shape>> = {
       ...source, weights, random, input, dims,
       target('typescript, wgsl, wasm or reference', 'typescript'),
       ...threads,
+      arithmetic,
       option('-o, --output <file>', 'write the outputs to a .safetensors or .json file'),
       option('--task <name>', 'what to do with --text (default: what the class in --hf is made for)').choices(['embed', 'classify', 'fill-mask']),
       option('--text <text>', 'a text; may be repeated').argParser(append),
@@ -159,6 +167,7 @@ const commands: Readonly<Record<string, Shape>> = {
       ...source, weights, random, input,
       target('typescript, wgsl or wasm', 'typescript'),
       ...threads,
+      arithmetic,
       option('-p, --prompt <text>', 'the text to continue; several go side by side').argParser(append),
       option('--prompt-file <file>', 'the same from a file, or from - (what is piped in)'),
       option('--chat', 'the prompt is a message; what follows is the answer, by the chat template beside the tokenizer'),
@@ -200,6 +209,7 @@ const commands: Readonly<Record<string, Shape>> = {
       option('--targets <names>', 'what to compare').default('reference,typescript,wgsl,wasm'),
       option('--no-kernels', 'outputs only'),
       ...threads,
+      arithmetic,
       option('--no-unfused', 'leave out the unfused form'),
       option('--all', 'list every kernel instead of the worst ten of each target'),
       option('--seed <n>', 'seed of inputs that are made up because none were given').argParser(wholeNumber).default(1),
@@ -218,10 +228,11 @@ const commands: Readonly<Record<string, Shape>> = {
       dims,
       option(
         '-t, --target <name>',
-        'the target whose weight layout is taken (default: typescript, or wgsl with --device-profile)',
+        'the target whose weight layout is taken (default: typescript, or wgsl with --device-profile or --arithmetic f16)',
       ),
       deviceProfile('prove what fits a device, and what a token costs'),
       weightsAs,
+      arithmetic,
       option('--fusions', 'list every fusion, taken and refused'),
     ],
     examples: [

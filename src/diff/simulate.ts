@@ -8,6 +8,7 @@ import { naiveNest } from '../kernel/build.ts'
 import { storageOf } from '../kernel/address.ts'
 import type { Cells, Executor } from '../kernel/execute.ts'
 import { compileExecutor } from '../kernel/execute.ts'
+import { withHalfErrors } from '../kernel/half.ts'
 import type { ErrorMode } from '../kernel/pairs.ts'
 import type { StageKernel } from '../kernel/stage.ts'
 import { dispatchesOf } from '../program/steps.ts'
@@ -53,7 +54,7 @@ export function makeSimulator({ module, rules, mode, tensor }: SimulationOptions
   const executors = new Map<StageKernel, Executor>()
   const executor = (k: StageKernel): Executor => {
     let e = executors.get(k)
-    if (e === undefined) executors.set(k, (e = compileExecutor(naiveNest(k), rules, mode)))
+    if (e === undefined) executors.set(k, (e = compileExecutor(naiveNest(withHalfErrors(k)), rules, mode)))
     return e
   }
   const weights = new Map<string, Cells>()

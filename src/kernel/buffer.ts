@@ -14,8 +14,15 @@ export interface Layout {
   /**
    * Elements of weights that are kept in fewer bits than those they are computed with, in the order of the target, `rows` high with padding; its
    * schedules know how they lie in memory. `stride`: elements from a row to the next, where rows lie one after another. `bytes`: all that is stored.
+   * `arithmetic`: contractions with them may be computed in f16, where a device can (half.ts).
    */
-  readonly kept?: { readonly as: KeptAs; readonly rows: number; readonly stride?: Ix; readonly bytes: number }
+  readonly kept?: {
+    readonly as: KeptAs
+    readonly rows: number
+    readonly stride?: Ix
+    readonly bytes: number
+    readonly arithmetic?: 'f16'
+  }
 }
 
 export type KeptAs = 'f16' | 'bf16' | 'int8' | 'int4'
@@ -53,3 +60,6 @@ export function newBuffer(
 ): Buffer {
   return { id: nextBuffer++, name, of, space, shape, ...(layout ? { layout } : {}), ...(as ? { as } : {}) }
 }
+
+/** Bytes of an element that a kernel allocates. */
+export const bytesOf = (of: Scalar): number => (of === 'f16' ? 2 : 4)

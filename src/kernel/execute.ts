@@ -24,6 +24,8 @@ export interface ExecuteOptions {
   readonly checked?: boolean
   /** Order in which the threads of a workgroup run between barriers, and iterations that are shared out among threads. */
   readonly threads?: 'forward' | 'backward'
+  /** Values of f16 are rounded to it: what a device may compute, where they are exact otherwise. */
+  readonly rounds?: boolean
 }
 
 /** A nest as a function on pairs. Buffers of i32 and bool are exact. */
@@ -123,7 +125,7 @@ class Writer {
   }
   private readonly fresh = (): string => `t${this.temps++}`
   private code(): PairCode {
-    return pairCode(this.rules, this.mode, this.env, this.out, this.fresh)
+    return pairCode(this.rules, this.mode, this.env, this.out, this.fresh, this.options.rounds)
   }
 
   private load(b: Buffer, at: readonly Ix[], code: PairCode): Pair {
@@ -181,7 +183,7 @@ class Writer {
             ? `${p.e} + ${this.rounding(p.v)}`
             : p.e
         const error = this.worst || s.buf.space !== 'global' ? whole : `Math.sqrt(${whole})`
-        if (s.buf.of !== 'f32' && s.buf.of !== 'f64') return
+        if (s.buf.of !== 'f32' && s.buf.of !== 'f64' && s.buf.of !== 'f16') return
         // What is 0 times an error without a bound has none.
         const e = this.fresh()
         this.out(`const ${e} = ${error}`)

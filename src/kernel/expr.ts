@@ -10,19 +10,22 @@ import type { Ix } from '../types/ix.ts'
 import { add, con, floorDiv, max, min, mod, mul, neg, range, sub, valueIx } from '../types/ix.ts'
 import type { Buffer } from './buffer.ts'
 
-/** A `pair` is two integers of 16 bits in 32: what instructions for sums of products take. */
-export type Scalar = 'f32' | 'f64' | 'i32' | 'bool' | 'pair'
+/** A `pair` is two integers of 16 bits in 32: what instructions for sums of products take. `f16` is for parts of schedules (half.ts). */
+export type Scalar = 'f32' | 'f64' | 'f16' | 'i32' | 'bool' | 'pair'
 export type Lanes = 1 | 2 | 4
 
-/** Functions of one operand. `bool` for `not`, otherwise the operand's type. */
+/**
+ * Functions of one operand. `bool` for `not`, otherwise the operand's type. `binade` is the power of two of a float's exponent, at least 2^-122, and
+ * `invert` one over a power of two: both exact.
+ */
 export const unaryFunctions = [
-  'neg', 'abs', 'sign', 'floor', 'ceil', 'round', 'exp', 'expm1', 'log', 'log1p', 'sqrt', 'sin', 'cos', 'tanh', 'erf', 'not',
+  'neg', 'abs', 'sign', 'floor', 'ceil', 'round', 'exp', 'expm1', 'log', 'log1p', 'sqrt', 'sin', 'cos', 'tanh', 'erf', 'binade', 'invert', 'not',
 ] as const // prettier-ignore
 export type UnaryFn = (typeof unaryFunctions)[number]
 
-/** Functions of two operands of one type. Comparisons give `bool`. */
+/** Functions of two operands of one type. Comparisons give `bool`. `in_f16` is of the error model only (half.ts). */
 export const binaryFunctions = [
-  'add', 'sub', 'mul', 'div', 'floordiv', 'mod', 'pow', 'min', 'max', 'eq', 'ne', 'lt', 'le', 'gt', 'ge', 'and', 'or',
+  'add', 'sub', 'mul', 'div', 'floordiv', 'mod', 'pow', 'min', 'max', 'eq', 'ne', 'lt', 'le', 'gt', 'ge', 'and', 'or', 'in_f16',
 ] as const // prettier-ignore
 export type BinaryFn = (typeof binaryFunctions)[number]
 
@@ -245,7 +248,7 @@ export function select(c: Expr, x: Expr, y: Expr): Expr {
   const key = `${c.id},${x.id},${y.id}`
   return table.get(key) ?? made(table, key, { id: newId(), k: 'select', of: x.of, lanes: x.lanes, c, x, y })
 }
-const casts = { f32: 'to f32', f64: 'to f64', i32: 'to i32', bool: 'to bool', pair: 'to pair' } as const
+const casts = { f32: 'to f32', f64: 'to f64', f16: 'to f16', i32: 'to i32', bool: 'to bool', pair: 'to pair' } as const
 export function cast(of: Scalar, x: Expr): Expr {
   if (x.of === of) return x
   const table = tableOf(casts[of])

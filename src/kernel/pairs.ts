@@ -10,6 +10,8 @@ import type { Ix, Sym } from '../types/ix.ts'
 import type { Buffer } from './buffer.ts'
 import type { BinaryFn, Expr, Local, Scalar, UnaryFn } from './expr.ts'
 import { noVectors } from './expr.ts'
+import type { HalfRules } from './half.ts'
+import { halfErrors } from './half.ts'
 import { ixText } from './names.ts'
 
 /** As `FloatRules` of a target. */
@@ -19,6 +21,8 @@ export interface Rules {
   readonly ulp: Readonly<Partial<Record<string, number>>>
   readonly expSlope: number
   readonly flush: number
+  /** Of targets that compute in f16. */
+  readonly half?: HalfRules
 }
 export type ErrorMode = 'worst' | 'rms'
 
@@ -48,21 +52,37 @@ export interface PairCode {
 }
 
 /** Functions that generated code calls. Also the meaning of the operations in float64. */
-export const helpers = { erf, halfEven, floorMod, floorDiv: (a: number, b: number): number => Math.floor(a / b) }
+export const helpers = {
+  erf,
+  halfEven,
+  floorMod,
+  binade,
+  nearestHalf,
+  floorDiv: (a: number, b: number): number => Math.floor(a / b),
+}
 export const helperNames = Object.keys(helpers)
 
-/** A generator of straight-line code; values are memoised until `line` consumers start a new generator (one per statement). */
+/**
+ * A generator of straight-line code; values are memoised until `line` consumers start a new generator (one per statement). With `rounds`, values
+ * of f16 are rounded to it, to nearest: what a device may compute, where they are exact otherwise.
+ */
 export function pairCode(
   rules: Rules,
   mode: ErrorMode,
   env: PairEnvironment,
   out: (line: string) => void,
   fresh: () => string,
+  rounds = false,
 ): PairCode {
   const worst = mode === 'worst'
   const memo = new Map<Expr, Pair>()
-  const isFloat = (t: Scalar): boolean => t === 'f32' || t === 'f64'
-  const unit = (t: Scalar): number => (t === 'f64' ? rules.accumulate : rules.roundoff)
+  const isFloat = (t: Scalar): boolean => t === 'f32' || t === 'f64' || t === 'f16'
+  const half = (): HalfRules => {
+    if (rules.half === undefined) throw new Error('internal: f16 of a target without')
+    return rules.half
+  }
+  const unit = (t: Scalar): number => (t === 'f64' ? rules.accumulate : t === 'f16' ? half().unit : rules.roundoff)
+  const flushOf = (t: Scalar): number => (t === 'f32' ? rules.flush : t === 'f16' ? half().flush : 0)
 
   const temp = (text: string): string => {
     if (/^(\w+|-?[\d.e+-]+)$/.test(text)) return text
@@ -80,14 +100,14 @@ export function pairCode(
     if (e === '0') return '0'
     return worst ? `Math.abs(${factor}) * ${e}` : `${factor} * ${factor} * ${e}`
   }
-  const rounding = (v: string, u: number, flush: boolean): string => {
+  const rounding = (v: string, u: number, flush: number): string => {
     if (u === 0) return '0'
     const own = worst ? `${u} * Math.abs(${v})` : `${u * u} * ${v} * ${v}`
     // What is exactly 0 is not flushed; and what is near a 0 is flushed towards it.
-    const flushed = `(${v} === 0 ? 0 : ${worst ? rules.flush : rules.flush * rules.flush})`
-    return flush && rules.flush > 0 ? `${own} + ${flushed}` : own
+    const flushed = `(${v} === 0 ? 0 : ${worst ? flush : flush * flush})`
+    return flush > 0 ? `${own} + ${flushed}` : own
   }
-  const round = (v: string, t: Scalar, ulps = 1, u = unit(t)): string => rounding(v, ulps * u, t === 'f32')
+  const round = (v: string, t: Scalar, ulps = 1, u = unit(t)): string => rounding(v, ulps * u, flushOf(t))
   /** The absolute error of an operand. */
   const abs = (e: string): string => (worst || e === '0' ? e : temp(`Math.sqrt(${e})`))
   /** How far an operand may be off at most, for what decides on it: standard deviations say little about one value. */
@@ -129,7 +149,7 @@ export function pairCode(
       case 'load':
         return env.load(e.buf, e.at, code)
       case 'cast':
-        return castOf(e.x.of, e.of, expr(e.x))
+        return castOf(e.x, e.of, expr(e.x))
       case 'un':
         return unary(e.f, e.of, expr(e.x))
       case 'bin':
@@ -160,8 +180,14 @@ export function pairCode(
     }
   }
 
-  function castOf(from: Scalar, to: Scalar, x: Pair): Pair {
-    if (to === 'f64') return x
+  function castOf({ k, of: from, ...e }: Expr, to: Scalar, x: Pair): Pair {
+    if (to === 'f64' || from === 'f16') return x
+    if (to === 'f16') {
+      const v = rounds ? temp(`nearestHalf(${x.v})`) : x.v
+      // Weights that are kept as f16 are of it.
+      if ('buf' in e && k === 'load' && e.buf.layout?.kept?.as === 'f16') return { v, e: x.e }
+      return done(v, sum(x.e, round(x.v, 'f16')))
+    }
     if (to === 'f32') {
       if (from === 'bool') return x
       if (from === 'f64') return done(x.v, sum(x.e, round(x.v, 'f32')))
@@ -178,6 +204,9 @@ export function pairCode(
   function unary(f: UnaryFn, t: Scalar, x: Pair): Pair {
     if (f === 'not') return { v: temp(`${x.v} ? 0 : 1`), e: x.e }
     if (f === 'neg') return { v: temp(`-${x.v}`), e: x.e }
+    // What is scaled by a power of two is scaled back by the same one.
+    if (f === 'binade') return { v: temp(`binade(${x.v})`), e: '0' }
+    if (f === 'invert') return { v: temp(`1 / ${x.v}`), e: '0' }
     if (f === 'abs') return { v: temp(`Math.abs(${x.v})`), e: x.e }
     if (f === 'sign' || f === 'floor' || f === 'ceil' || f === 'round') {
       const at = (v: string): string => (f === 'round' ? `halfEven(${v})` : `Math.${f}(${v})`)
@@ -257,17 +286,25 @@ export function pairCode(
       }
     }
     if (!isFloat(t)) return { v: temp(integer(f, a.v, b.v)), e: '0' }
-    const own = (v: string, ulps = 1): string => rounding(v, u * ulps, t === 'f32')
+    const own = (v: string, ulps = 1): string => rounding(v, u * ulps, flushOf(t))
+    const near = (v: string): string => (rounds && t === 'f16' ? `nearestHalf(${v})` : v)
     switch (f) {
       case 'add':
       case 'sub': {
-        const v = temp(`${a.v} ${f === 'add' ? '+' : '-'} ${b.v}`)
+        const v = temp(near(`${a.v} ${f === 'add' ? '+' : '-'} ${b.v}`))
         return done(v, sum(a.e, b.e, own(v)))
       }
       case 'mul': {
-        const v = temp(`${a.v} * ${b.v}`)
+        const v = temp(near(`${a.v} * ${b.v}`))
         const cross = a.e === '0' || b.e === '0' ? '0' : `${a.e} * ${b.e}`
         return done(v, sum(scaled(a.v, b.e), scaled(b.v, a.e), cross, own(v)))
+      }
+      case 'in_f16': {
+        const { relative, lost } = halfErrors(half(), worst)
+        const [r, l] = worst ? [relative, lost] : [relative ** 2, lost ** 2]
+        const size = worst ? `Math.abs(${a.v})` : `${a.v} * ${a.v}`
+        const most = worst ? `(${b.v} + ${b.e})` : `(${b.v} * ${b.v} + ${b.e})`
+        return done(a.v, sum(a.e, `${r} * (${size} + ${a.e})`, `${l} * ${most}`))
       }
       case 'div': {
         const v = temp(`${a.v} / ${b.v}`)
@@ -305,7 +342,7 @@ export function pairCode(
   }
   const fold = (e: Expr): Pair => {
     if (e.k !== 'bin' || !isFloat(e.of)) return expr(e)
-    return binary(e.f, e.of, expr(e.a), expr(e.b), rules.accumulate)
+    return binary(e.f, e.of, expr(e.a), expr(e.b), e.of === 'f16' ? half().unit : rules.accumulate)
   }
   const code: PairCode = { expr, fold, ix, line: out }
   return code
@@ -332,6 +369,19 @@ export function halfEven(x: number): number {
   const f = Math.floor(x)
   const d = x - f
   return d < 0.5 ? f : d > 0.5 ? f + 1 : f % 2 === 0 ? f : f + 1
+}
+function binade(x: number): number {
+  let p = 2 ** Math.max(-122, Math.floor(Math.log2(Math.abs(x))))
+  while (p > Math.abs(x) && p > 2 ** -122) p /= 2
+  while (2 * p <= Math.abs(x)) p *= 2
+  return p
+}
+/** The nearest f16, ties to even; infinite beyond 65,520. */
+export function nearestHalf(x: number): number {
+  const a = Math.abs(x)
+  if (!(a < 65520)) return Number.isNaN(x) ? x : Math.sign(x) * Infinity
+  const step = 2 ** Math.max(-24, Math.floor(Math.log2(a)) - 10)
+  return a === 0 ? x : halfEven(x / step) * step
 }
 function floorMod(a: number, b: number): number {
   return a - Math.floor(a / b) * b

@@ -6,6 +6,7 @@ import type { Ix, Sym } from '../types/ix.ts'
 import { add, con, isConst, valuesOf } from '../types/ix.ts'
 import { storageOf } from './address.ts'
 import type { Buffer } from './buffer.ts'
+import { bytesOf } from './buffer.ts'
 import type { Expr, Lanes, Local } from './expr.ts'
 import { operands, un } from './expr.ts'
 import { Facts, visitFacts } from './facts.ts'
@@ -192,7 +193,8 @@ function sizes(nest: NestKernel, limits: Limits): Issue[] {
   if (nest.args.length > limits.storageBuffers) bad(`${nest.args.length} buffers, at most ${limits.storageBuffers}`)
   let bytes = 0
   visitStmts(nest.body, (s, around) => {
-    if (s.k === 'alloc' && s.buf.space === 'workgroup') bytes += 4 * (isConst(storageOf(s.buf)) ?? Infinity)
+    if (s.k === 'alloc' && s.buf.space === 'workgroup')
+      bytes += bytesOf(s.buf.of) * (isConst(storageOf(s.buf)) ?? Infinity)
     if (s.k !== 'for' || !s.kind.startsWith('local.')) return
     const outer = around.filter((a): a is For => a.k === 'for' && a.kind.startsWith('local.'))
     const threads = [...outer, s].reduce((n, l) => n * (tripCount(l) ?? Infinity), 1)

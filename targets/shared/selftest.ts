@@ -1,6 +1,7 @@
 /** Expected values of kernels on made-up inputs, computed from the stages (not from the nests that are printed). */
 import { storageOf } from '../../src/kernel/address.ts'
 import type { Buffer, Layout } from '../../src/kernel/buffer.ts'
+import { withHalfErrors } from '../../src/kernel/half.ts'
 import { pointEvaluator } from '../../src/kernel/point.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { extentOf } from '../../src/kernel/walk.ts'
@@ -57,7 +58,7 @@ type PartLengths = (kernel: number, argument: number) => readonly number[] | und
 const inOrder: DimsText = (params) => `[${[...params.values()].join(', ')}]`
 
 function testOf(
-  kernel: StageKernel,
+  given: StageKernel,
   name: string,
   rules: FloatRules,
   dimsText: DimsText,
@@ -65,6 +66,7 @@ function testOf(
   kept: KeptSamples | undefined,
   passes: PassTest | undefined,
 ): string[] {
+  const kernel = withHalfErrors(given)
   const params = new Map(kernel.params.map((s) => [s, smallValue(s)]))
   const value = (s: Sym): number => params.get(s) ?? 0
   // The index of a loop ends before the loop does: beyond it a kernel would write outside of its results.

@@ -39,7 +39,7 @@ export interface AccessScope {
 
 /** `f32`, `vec4f`, `vec4<bool>`: a value in a kernel. */
 export function typeText(of: Scalar, lanes: Lanes = 1): string {
-  if (of === 'bool') return lanes === 1 ? 'bool' : `vec${lanes}<bool>`
+  if (of === 'bool' || of === 'f16') return lanes === 1 ? of : `vec${lanes}<${of}>`
   const scalar = of === 'i32' ? 'i' : 'f'
   return lanes === 1 ? `${scalar}32` : `vec${lanes}${scalar}`
 }

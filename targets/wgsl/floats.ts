@@ -13,4 +13,5 @@ export const floats: FloatRules = {
   flush: 2 ** -126,
   // Intermediate values of `unpack2x16float` may be flushed, too.
   flushHalf: 2 ** -14,
+  half: { unit: 2 ** -10, flush: 2 ** -14 },
 }

@@ -44,6 +44,15 @@ export function keptText(e: Load, s: AccessScope): Text {
   return e.lanes === 1 ? component(four, column, s) : four
 }
 
+/** Four neighbouring columns of f16 as they are, on devices that compute with them. */
+export function keptHalves(e: Load, s: AccessScope): Text {
+  const { row, column } = placeOf(e.buf, e.at)
+  if (e.buf.layout!.kept!.as !== 'f16' || e.lanes !== COLUMNS || isConst(column) !== 0)
+    throw new Error(`internal: ${e.lanes} lanes of ${e.buf.name} as f16`)
+  const [word] = takenBy(e).map((t) => takenText(t, s))
+  return call('bitcast<vec4<f16>>', halfOf(word, row, s))
+}
+
 /** A row of a word as four floats. */
 function decoded(as: KeptAs, word: Text, row: Ix, scales: Text, s: AccessScope): Text {
   switch (as) {

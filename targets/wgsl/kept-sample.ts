@@ -7,8 +7,8 @@ import { BLOCK, hasScales } from './kept.ts'
 import { keepMatrix, keptSizes } from './runtime/keep.ts'
 import type { Keep } from './runtime/load.ts'
 
-export const keepText = ({ as, k, n, turned, cut }: Keep): string =>
-  `{ as: '${as}', k: ${k}, n: ${n}${turned ? ', turned: true' : ''}${cut ? `, cut: ${cut}` : ''} }`
+export const keepText = ({ as, k, n, turned, cut, most }: Keep): string =>
+  `{ as: '${as}', k: ${k}, n: ${n}${turned ? ', turned: true' : ''}${cut ? `, cut: ${cut}` : ''}${most ? `, most: ${most}` : ''} }`
 
 /** So many elements of a layout's storage as a matrix: with its padding. */
 function storageOf({ kept }: Layout, elements: number): Keep {

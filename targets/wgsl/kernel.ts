@@ -3,6 +3,7 @@
  * them), then one storage buffer per argument. The grid is one row of workgroups, folded into a plane where it is longer than a device allows.
  */
 import type { Buffer } from '../../src/kernel/buffer.ts'
+import { bytesOf } from '../../src/kernel/buffer.ts'
 import { storageOf } from '../../src/kernel/address.ts'
 import type { Lanes, Scalar } from '../../src/kernel/expr.ts'
 import { local, newLocal } from '../../src/kernel/expr.ts'
@@ -117,7 +118,7 @@ export function printKernel(
     return { name, code: '', parts: [], written: [], split, usesDims: false, entries: [] }
   const top = names()
   const known = new Map<object, string>()
-  const nests = scheduled.variants.map((v) => v.nest)
+  const nests = scheduled.variants.flatMap((v) => (v.form ? [v.nest, v.form.nest] : [v.nest]))
   const effects = nests.map((n) => effectsOf(n.body))
   const writes = new Set(effects.flatMap((e) => [...e.writes]))
   const args = nests[0].args.map((a) => a.buffer)
@@ -159,10 +160,22 @@ export function printKernel(
   const parent: BlockParent = { names: top, known, held, as, bases: [], barrier, helper }
   const foldParts = new Map<string, Part>()
   const shared = scheduled.tail && printTail(scheduled.tail, top, parent)
-  const printed = scheduled.variants.map((v) =>
-    printEntry(v, top, v.calls && shared ? { ...parent, call: { name: shared.name, at: v.calls } } : parent, foldParts),
-  )
-  const usesDims = [shared, ...printed].some((p) => p?.lines.some((l) => l.includes('dims.')))
+  const printOne = (v: Variant, named?: string) =>
+    printEntry(
+      v,
+      top,
+      v.calls && shared ? { ...parent, call: { name: shared.name, at: v.calls } } : parent,
+      foldParts,
+      named,
+    )
+  const plain = scheduled.variants.map((v) => printOne(v))
+  const forms = scheduled.variants.map((v, i) => v.form && printOne({ ...v, ...v.form }, plain[i].entry.entry))
+  // Both forms of an entry are dispatched alike.
+  const printed = plain.map((p, i) => {
+    const most = Math.max(p.entry.workgroupBytes, forms[i]?.entry.workgroupBytes ?? 0)
+    return { ...p, entry: { ...p.entry, workgroupBytes: most } }
+  })
+  const usesDims = [shared, ...printed, ...forms].some((p) => p?.lines.some((l) => l.includes('dims.')))
 
   const folded = [...foldParts.values()]
   const part = (name: string, lines: readonly string[]): Part => ({ name, text: `${lines.join('\n')}\n` })
@@ -194,7 +207,11 @@ export function printKernel(
     ...helpers,
     ...vectors.values(),
     ...folded,
-    ...scheduled.variants.map(({ schedule }, i) => part(schedule, [...(i > 0 ? [''] : []), ...printed[i].lines])),
+    ...scheduled.variants.map(({ schedule, form }, i): Part => {
+      const made = (lines: readonly string[]): Part => part(schedule, [...(i > 0 ? [''] : []), ...lines])
+      const other = form && { form: { feature: form.feature, text: made(forms[i]!.lines).text } }
+      return { ...made(printed[i].lines), ...other }
+    }),
   ]
   const fixed = new Map([...(scheduled.constants ?? [])].map(([s, n]): [Sym, Ix] => [s, con(n)]))
   return {
@@ -300,9 +317,11 @@ function printEntry(
   top: Names,
   parent: BlockParent,
   foldParts: Map<string, Part>,
+  /** What the entry is called, where another form of it was printed before. */
+  named?: string,
 ): { readonly lines: readonly string[]; readonly entry: PrintedEntry } {
   const shape = shapeOf(v.nest)
-  const entry = top.name(`main${v.suffix}`)
+  const entry = named ?? top.name(`main${v.suffix}`)
   const held = new Map(parent.held)
   const folded = foldBuffers(shape.thread)
   const declared = new Map(
@@ -377,7 +396,7 @@ function printEntry(
     ],
     entry: {
       entry, groups: total, size: [size[0], size[1]],
-      workgroupBytes: shape.allocs.reduce((n, x) => n + 4 * (isConst(storageOf(x)) ?? 0), 0),
+      workgroupBytes: shape.allocs.reduce((n, x) => n + bytesOf(x.of) * (isConst(storageOf(x)) ?? 0), 0),
       ...(v.upTo === undefined ? {} : { upTo: v.upTo }),
       ...(v.when === undefined ? {} : { when: v.when }),
     }, // prettier-ignore

@@ -7,7 +7,7 @@ import { range } from '../../src/types/ix.ts'
 import type { AccessScope, Held, Store } from './access.ts'
 import { component, loadText, storeText, typeText } from './access.ts'
 import type { Taken } from './kept-load.ts'
-import { keptText, takenText } from './kept-load.ts'
+import { keptHalves, keptText, takenText } from './kept-load.ts'
 import type { MathHelper } from './math.ts'
 import type { Text } from './syntax.ts'
 import { P, atomText, call, infix, negated, within } from './syntax.ts'
@@ -151,6 +151,7 @@ function expr(e: Expr, scope: Scope): Text {
       const x = expr(e.x, scope)
       if (e.f === 'neg') return negated(x)
       if (e.f === 'not') return { s: `!${within(x, P.unary)}`, p: P.unary }
+      if (e.f === 'binade' || e.f === 'invert') return powerText(e.f, x, e.lanes)
       if (e.of === 'i32' && (e.f === 'floor' || e.f === 'ceil' || e.f === 'round')) return x
       return call(plainUnary[e.f] ?? scope.helper(e.f as MathHelper, e.lanes), x)
     }
@@ -199,6 +200,18 @@ function binary(e: Of<'bin'>, scope: Scope): Text {
   return call(e.f === 'pow' ? scope.helper('pow', e.lanes) : e.f, a, b)
 }
 
+/** The power of two of a float's exponent, from 2^-122 on, and one over a power of two: their bits. */
+function powerText(f: 'binade' | 'invert', x: Text, lanes: Lanes): Text {
+  if (lanes !== 1) throw new Error(`internal: ${f} of vectors`)
+  const bits = call('bitcast<u32>', x)
+  return call(
+    'bitcast<f32>',
+    f === 'binade'
+      ? call('clamp', atomText(`${bits.s} & 0x7f800000u`), atomText('0x2800000u'), atomText('0x7f000000u'))
+      : infix('-', P.add, atomText('0x7f000000u'), bits),
+  )
+}
+
 /** All lanes folded, in pairs. */
 function acrossText(f: Of<'across'>['f'], x: Expr, scope: Scope): Text {
   if (f === 'add' && x.k === 'bin' && x.f === 'mul' && x.of === 'f32' && scope.shared(x) === undefined)
@@ -213,6 +226,7 @@ function acrossText(f: Of<'across'>['f'], x: Expr, scope: Scope): Text {
 }
 
 function castText(to: Expr['of'], x: Expr, scope: Scope): Text {
+  if (to === 'f16' && x.k === 'load' && x.buf.layout?.kept) return keptHalves(x, accessIn(scope))
   const text = expr(x, scope)
   const number = (n: number, of: Expr['of']): Text => {
     const one = of === 'i32' ? integer(n) : float(n)
@@ -221,7 +235,7 @@ function castText(to: Expr['of'], x: Expr, scope: Scope): Text {
   if (to === x.of) return text
   if (to === 'bool') return infix('!=', P.compare, text, number(0, x.of))
   if (x.of === 'bool') return call('select', number(0, to), number(1, to), text)
-  if (x.of !== 'i32' && to !== 'i32') return text
+  if (x.of !== 'i32' && to !== 'i32' && x.of !== 'f16' && to !== 'f16') return text
   return call(typeText(to, x.lanes), text)
 }
 

@@ -27,7 +27,8 @@ import { leftOf } from './recipes/prologue.ts'
 import { split } from './recipes/split.ts'
 import { rows } from './recipes/rows.ts'
 import { tiled, tileRows } from './recipes/tiled.ts'
-import type { Alternative } from './runtime/device.ts'
+import { tiledHalf } from './recipes/tiled-half.ts'
+import type { Alternative, Feature } from './runtime/device.ts'
 
 export interface Variant {
   /** What follows the kernel's name: empty for the most general one. */
@@ -36,6 +37,8 @@ export interface Variant {
   readonly nest: NestKernel
   /** Where it does what the tail of all variants says. */
   readonly calls?: readonly TailCall[]
+  /** The same for devices with a feature: of as many workgroups and threads. */
+  readonly form?: { readonly feature: Feature; readonly nest: NestKernel; readonly calls: readonly TailCall[] }
   /** Taken when the number of rows is at most this. The last variant has none. */
   readonly upTo?: number
   /** Taken on devices that do better with this alternative to the variants after it; passed over elsewhere. */
@@ -123,7 +126,11 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
 function contractionVariants(p: Product, tail: Tail, used: NonNullable<ScheduleOptions['used']>): readonly Variant[] {
   const one = (): Variant => ({ suffix: '_one', schedule: 'matvec', ...matvec(p, tail, 1), upTo: ONE })
   const some = (): Variant => ({ suffix: '_few', schedule: 'matvec', ...matvec(p, tail, FEW_ROWS), upTo: FEW })
-  const many = (): Variant => ({ suffix: '', schedule: 'tiled', ...tiled(p, tail, tileRows(p)) })
+  const half = tiledHalf(p, tail, tileRows(p))
+  const many = (): Variant => ({
+    suffix: '', schedule: 'tiled', ...tiled(p, tail, tileRows(p)),
+    ...(half ? { form: { feature: 'shader-f16', ...half } } : {}),
+  })
   const alone = (): Variant => ({ suffix: '_direct_one', schedule: 'direct', ...direct(p, tail, 1), upTo: ONE, when: 'few' })
   const direct4 = (when: Alternative): Variant => ({ suffix: '_direct', schedule: 'direct', ...direct(p, tail, DIRECT_ROWS), when })
   const last = ({ upTo: _, ...v }: Variant, suffix: string): Variant => ({ ...v, suffix })

@@ -3,6 +3,7 @@ import type { Module, HostStep, Port, Program, Slot, WeightSlot } from '../../sr
 import { add, con, floorDiv, isConst, mod, mul, of, range } from '../../src/types/ix.ts'
 import { linearise } from '../../src/types/shape.ts'
 import type { Condition } from '../../src/target.ts'
+import { LARGEST_WEIGHT } from '../../src/kernel/half.ts'
 import type { Printer } from '../shared/printer.ts'
 import { ixText } from '../shared/javascript/numbers.ts'
 import { checkLines, dimScope, formula, portText } from '../shared/tables.ts'
@@ -189,8 +190,8 @@ export function slotFields(w: WeightSlot, { parts }: Split): string {
 function keepOf(w: WeightSlot): Keep | undefined {
   const { kept, size } = w.layout
   if (kept === undefined) return undefined
-  if (w.pack === undefined) return matrixOf(w)
-  return { as: kept.as, k: kept.rows, n: isConst(size)! / kept.rows }
+  const matrix = w.pack === undefined ? matrixOf(w) : { as: kept.as, k: kept.rows, n: isConst(size)! / kept.rows }
+  return matrix && kept.arithmetic ? { ...matrix, most: LARGEST_WEIGHT } : matrix
 }
 /** A matrix that is one tensor, as it is or turned. */
 function matrixOf({ layout: { kept, axes, offset }, shape }: WeightSlot): Keep | undefined {

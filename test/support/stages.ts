@@ -31,6 +31,8 @@ const unary: Readonly<Record<UnaryFn, (x: number) => number>> = {
   cos: Math.cos,
   tanh: Math.tanh,
   erf,
+  binade: (x) => 2 ** Math.max(-122, Math.floor(Math.log2(Math.abs(x)))),
+  invert: (x) => 1 / x,
   not: (x) => (x === 0 ? 1 : 0),
 }
 const binary: Readonly<Record<BinaryFn, (a: number, b: number) => number>> = {
@@ -51,6 +53,7 @@ const binary: Readonly<Record<BinaryFn, (a: number, b: number) => number>> = {
   ge: (a, b) => (a >= b ? 1 : 0),
   and: (a, b) => (a !== 0 && b !== 0 ? 1 : 0),
   or: (a, b) => (a !== 0 || b !== 0 ? 1 : 0),
+  in_f16: (a) => a,
 }
 
 interface Context {

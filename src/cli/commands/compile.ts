@@ -3,8 +3,9 @@ import { join, resolve } from 'node:path'
 import { compileGraph } from '../../compile.ts'
 import { formatPlace, type Diagnostic } from '../../diagnostics/index.ts'
 import { writeFilesAtomically } from '../../fs-atomic.ts'
-import { contentsOf, type Artifact, type WeightFormat } from '../../target.ts'
+import { contentsOf, type Arithmetic, type Artifact, type WeightFormat } from '../../target.ts'
 import type { Context, Outcome } from '../context.ts'
+import { checkArithmetic } from '../arithmetic.ts'
 import { fittingProfile, type ProfileOptions } from '../device-profile.ts'
 import type { ModelOptions } from '../model.ts'
 import { openModel, publicSource } from '../model.ts'
@@ -20,6 +21,7 @@ export interface CompileCommandOptions extends ModelOptions, ProfileOptions {
   readonly selftest: boolean
   readonly generation: 'none' | 'basic' | 'full'
   readonly weightsAs: WeightFormat
+  readonly arithmetic: Arithmetic
   readonly tune?: string
   readonly wide?: boolean
 }
@@ -32,6 +34,7 @@ export async function compile(
   shortRun()
   const [wanted] = targetList<TargetName | 'all'>(options.target, [...targetNames, 'all'])
   const names = wanted === 'all' ? targetNames : [wanted]
+  checkArithmetic(options)
   const model = await openModel(ctx, path, options)
   const tuning =
     options.tune === undefined ? undefined : await (await import('../tune.ts')).readTuning(ctx, options.tune)
@@ -42,6 +45,7 @@ export async function compile(
     const compiled = compileGraph(model.graph, publicSource(model.file), target, {
       reorder: options.generation === 'full',
       ...(options.weightsAs === 'f32' ? {} : { weights: () => options.weightsAs }),
+      ...(target.floats.half ? { arithmetic: options.arithmetic } : {}),
     })
     unstepped = compiled.notSteppable
     const profile = await fittingProfile(ctx, target, compiled, options)

@@ -5,7 +5,8 @@ import { prove } from '../../explain/limits.ts'
 import { report, type FusionLine, type ProgramReport, type Report } from '../../explain/report.ts'
 import { evaluate, print, symbolsOf, type Ix } from '../../types/ix.ts'
 import type { DeviceProfile } from '../../program/profiles.ts'
-import type { Target, WeightFormat } from '../../target.ts'
+import type { Arithmetic, Target, WeightFormat } from '../../target.ts'
+import { arithmeticText, checkArithmetic } from '../arithmetic.ts'
 import { UsageError, type Context, type Outcome } from '../context.ts'
 import { jsonOf } from '../errors.ts'
 import { misfit, proofText, tokenCounts, tokenText } from '../limits.ts'
@@ -16,21 +17,27 @@ import { targetList, targetNames, targetOf } from '../targets.ts'
 
 export interface ExplainOptions extends ModelOptions, ProfileOptions {
   readonly dims?: Readonly<Record<string, number>>
-  /** Default: wgsl with a device profile, else typescript. */
+  /** Default: wgsl with a device profile or arithmetic in f16, else typescript. */
   readonly target?: string
   readonly fusions?: boolean
   readonly weightsAs: WeightFormat
+  readonly arithmetic: Arithmetic
 }
 
 export async function explain(ctx: Context, [path]: (string | undefined)[], options: ExplainOptions): Promise<Outcome> {
+  checkArithmetic(options)
   const profile = await profileOf(ctx, options)
-  const [name] = targetList(options.target ?? (profile ? 'wgsl' : 'typescript'), targetNames)
+  const [name] = targetList(
+    options.target ?? (profile || options.arithmetic === 'f16' ? 'wgsl' : 'typescript'),
+    targetNames,
+  )
   const model = await openModel(ctx, path, options)
   const target = await targetOf(name)
   if (profile && !target.needs)
     throw new UsageError(`--device-profile is about devices with WebGPU, for which --target ${name} does not compile`)
   const made = await ctx.progress.blocking('compiling', () => {
-    const weights = options.weightsAs === 'f32' ? {} : { weights: () => options.weightsAs }
+    const arithmetic = target.floats.half ? { arithmetic: options.arithmetic } : {}
+    const weights = options.weightsAs === 'f32' ? {} : { weights: () => options.weightsAs, ...arithmetic }
     const reorder = profile !== undefined
     const fused = compileGraph(model.graph, model.file, target, { ...weights, reorder })
     // What fits a device is asked of large models, too: they are compiled a second time only for those who compare.
@@ -44,6 +51,8 @@ export async function explain(ctx: Context, [path]: (string | undefined)[], opti
   else for (const program of found!.programs) ctx.print(programText(ctx, program))
   if (found && (!limits || options.fusions)) ctx.print(fusionText(ctx, found.fusions, options.fusions === true))
   if (found && !limits) ctx.print(memoryText(ctx, found))
+  const halves = arithmeticText(fused.lowered.module, target.floats)
+  if (halves) ctx.print(`${limits ? '\n' : ''}${halves}`)
   const refusal = fused.notSteppable
   if (refusal)
     ctx.note(

@@ -79,6 +79,18 @@ export const tooLarge = define(
   }),
 )
 
+export const weightRange = define(
+  'TFM2108',
+  {
+    title: 'a weight is too large for arithmetic in f16',
+    explain:
+      'Sums of 16 products must stay within what f16 holds, so a module compiled with `--arithmetic f16` takes weights up to 120. Compile it without.',
+    example:
+      'a checkpoint with a weight of 300, loaded by a module that was compiled with --weights-as f16 --arithmetic f16',
+  },
+  itself,
+)
+
 export const wasmMemory = define(
   'TFM2110',
   {

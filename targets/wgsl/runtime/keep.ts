@@ -1,4 +1,5 @@
 // Matrices in fewer bits, a band at a time: the other side of `kept.ts`, which says where everything lies.
+import { TfmError } from '../../runtime/errors.ts'
 import { halfValue } from '../../runtime/half-value.ts'
 import { halfBits } from '../../runtime/halves.ts'
 import type { ReadInto } from '../../runtime/source.ts'
@@ -39,9 +40,17 @@ function bandsOf({ k, n, turned }: Keep): Band[] {
 }
 
 /** Writes all of a matrix, each part to its memory. */
-export function keepMatrix(keep: Keep, to: readonly ArrayBuffer[], from: Float32Array): void {
+export function keepMatrix(keep: Keep, to: readonly ArrayBuffer[], from: Float32Array, name?: string): void {
+  withinMost(keep, from, name)
   clearLevels(keep, to)
   for (const band of bandsOf(keep)) keepBand(keep, to, band, from.subarray(band.from, band.to))
+}
+
+function withinMost({ most }: Keep, from: Float32Array, name = 'a matrix'): void {
+  if (!most) return
+  const x = from.find((x) => Math.abs(x) > most)
+  if (x !== undefined)
+    throw new TfmError('TFM2108', `${name} has a weight of ${x}: f16 arithmetic takes ${most} at most; compile without`)
 }
 
 /** How modules keep matrices; `levels` writes quantised tensors as they are, in those that read such. */
@@ -51,7 +60,7 @@ export function keeperOf(
   return {
     bytes: (keep) => keptParts(keep).map(({ part }) => keptSizes(part)[1]),
     matrix: keepMatrix,
-    async read(keep, to, into) {
+    async read(keep, to, into, name) {
       let bad = into.parts && levels?.(keep, into.parts, to)
       if (bad === undefined) {
         bad = 0
@@ -60,6 +69,7 @@ export function keeperOf(
           const floats = new Float32Array(band.to - band.from)
           await into(new Uint8Array(floats.buffer))
           for (let i = 0; i < floats.length; i++) if (floats[i] - floats[i] !== 0) bad++
+          withinMost(keep, floats, name)
           keepBand(keep, to, band, floats)
         }
       }

@@ -18,14 +18,16 @@ export interface Keep {
   readonly turned?: boolean
   /** Columns of each part, where it is in several. */
   readonly cut?: number
+  /** The largest magnitude that kernels take. */
+  readonly most?: number
 }
 /** How matrices are kept (`keep.ts`), in modules that keep any. */
 export interface Keeper {
   /** Bytes of each part of a matrix. */
   readonly bytes: (keep: Keep) => readonly number[]
-  readonly matrix: (keep: Keep, to: readonly ArrayBuffer[], from: Float32Array) => void
+  readonly matrix: (keep: Keep, to: readonly ArrayBuffer[], from: Float32Array, name?: string) => void
   /** Reads a tensor, without floats of all of it; gives how many of its numbers are NaN or infinite. */
-  readonly read: (keep: Keep, to: readonly ArrayBuffer[], into: ReadInto) => Promise<number>
+  readonly read: (keep: Keep, to: readonly ArrayBuffer[], into: ReadInto, name: string) => Promise<number>
 }
 export interface WeightSlot {
   readonly name: string
@@ -156,7 +158,7 @@ async function loadSlots(
       if (slot.pack && (keep || length > cut)) pack((whole = new Float32Array(length)))
       if (keep) {
         const parts = opened(slot.name, keep)
-        keeper!.matrix(keep, memory(parts), whole)
+        keeper!.matrix(keep, memory(parts), whole, slot.name)
         for (const b of parts) b.unmap()
       } else
         for (const [buffer, from, to] of partsOf(slot, length))
@@ -194,7 +196,7 @@ async function loadSlots(
         const { keep, name } = slot
         if (keep) {
           const parts = opened(name, keep)
-          bad = await keeper!.read(keep, memory(parts), into)
+          bad = await keeper!.read(keep, memory(parts), into, name)
           for (const b of parts) b.unmap()
         } else
           for (const [buffer, from, to] of partsOf(slot, bytes / 4)) await buffers.stream(buffer, (to - from) * 4, next)
