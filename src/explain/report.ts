@@ -77,15 +77,21 @@ export function report(fused: Compiled, unfused: Compiled, options: ReportOption
   const reports = programs.map(({ program, dispatches }): ProgramReport => {
     const other = unfused.lowered.module.programs.find((p) => p.name === program.name)!
     const lines = new Map<number, KernelLine>()
-    const runs = [...dispatchesOf(program.steps, (s) => dims.get(s) ?? 1)].map((d) => d.kernel)
+    const runs = new Map<number, number>()
+    for (const { kernel } of dispatchesOf(program.steps, (s) => dims.get(s) ?? 1))
+      runs.set(kernel, (runs.get(kernel) ?? 0) + 1)
     for (const d of dispatches) {
       const known = lines.get(d.kernel)
+      if (known) {
+        lines.set(d.kernel, { ...known, label: d.label })
+        continue
+      }
       const t = trafficOf(module.kernels[d.kernel])
       lines.set(d.kernel, {
         name: module.kernels[d.kernel].name,
         label: d.label,
-        count: runs.filter((k) => k === d.kernel).length,
-        operations: known?.operations ?? operationsOf(d.nodes),
+        count: runs.get(d.kernel) ?? 0,
+        operations: operationsOf(d.nodes),
         read: at(t.read, dims),
         written: at(t.written, dims),
       })

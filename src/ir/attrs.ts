@@ -12,9 +12,7 @@ function keyOf(a: Attr): string {
   return isDim(a) ? `#${a.id}` : `[${a.map(keyOf).join(',')}]`
 }
 
-const keys = new Map<Attrs, string>()
-/** Beyond this the memo starts anew, so that it cannot grow with the number of compilations. */
-const capacity = 1 << 14
+const keys = new WeakMap<Attrs, string>()
 
 /** Equal for equal attributes, whatever the order they were written in. Attributes are immutable, so it is computed once per object. */
 export function attrsKey(attrs: Attrs): string {
@@ -23,7 +21,6 @@ export function attrsKey(attrs: Attrs): string {
     const names = Object.keys(attrs)
     if (names.length > 1) names.sort()
     key = names.map((name) => `${name}=${keyOf(attrs[name])}`).join(';')
-    if (keys.size >= capacity) keys.clear()
     keys.set(attrs, key)
   }
   return key
@@ -48,8 +45,10 @@ export function resolveAttrs(attrs: Attrs, env: (s: Sym) => number): Resolved<At
 
 /** Symbols of dims replaced; the same object where nothing changes. */
 export function substituteAttrs(attrs: Attrs, map: ReadonlyMap<Sym, Ix>): Attrs {
-  const out = mapDims(attrs, (d) => substitute(d, map)) as Attrs
-  return attrsKey(out) === attrsKey(attrs) ? attrs : out
+  // Dims are interned: equal ones are the same object.
+  return dimsOf(attrs).every((d) => substitute(d, map) === d)
+    ? attrs
+    : (mapDims(attrs, (d) => substitute(d, map)) as Attrs)
 }
 
 /** All dims among the values. */

@@ -2,40 +2,40 @@
 import { attrsKey } from './attrs.ts'
 import type { Node } from './types.ts'
 
-/** Beyond this many nodes a memo starts anew, so that none grows with the number of compilations. */
+/** Of nodes of equal op, attributes and operand types: one object. */
+interface Structure {
+  readonly key: string
+}
+/** Beyond this many structures the memo starts anew, so that it does not grow with the number of compilations. */
 const capacity = 1 << 14
-const keys = new Map<Node, string>()
+const byKey = new Map<string, Structure>()
+/** Models may have any number of nodes: those of a compilation that is over are not held. */
+const byNode = new WeakMap<Node, Structure>()
 
-/** Equal for nodes of equal op, attributes and operand types. */
-export function structuralKey(n: Node): string {
-  let key = keys.get(n)
-  if (key === undefined) {
-    key = `${n.op}|${attrsKey(n.attrs)}`
+function structureOf(n: Node): Structure {
+  let found = byNode.get(n)
+  if (found === undefined) {
+    let key = `${n.op}|${attrsKey(n.attrs)}`
     for (const { type } of n.inputs) {
       key += `;${type.dtype}`
       for (const d of type.shape) key += `,${d.id}`
     }
-    if (keys.size >= capacity) keys.clear()
-    keys.set(n, key)
+    found = byKey.get(key)
+    if (found === undefined) {
+      if (byKey.size >= capacity) byKey.clear()
+      byKey.set(key, (found = { key }))
+    }
+    byNode.set(n, found)
   }
-  return key
+  return found
 }
 
 export function memoByStructure<X>(f: (n: Node) => X): (n: Node) => X {
-  const byNode = new Map<Node, { readonly value: X }>()
-  const byKey = new Map<string, { readonly value: X }>()
+  const known = new WeakMap<Structure, { readonly value: X }>()
   return (n) => {
-    let found = byNode.get(n)
-    if (found === undefined) {
-      const key = structuralKey(n)
-      found = byKey.get(key)
-      if (found === undefined) {
-        if (byKey.size >= capacity) byKey.clear()
-        byKey.set(key, (found = { value: f(n) }))
-      }
-      if (byNode.size >= capacity) byNode.clear()
-      byNode.set(n, found)
-    }
+    const structure = structureOf(n)
+    let found = known.get(structure)
+    if (found === undefined) known.set(structure, (found = { value: f(n) }))
     return found.value
   }
 }

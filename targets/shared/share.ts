@@ -64,11 +64,14 @@ function atOne(step: Program, module: Module, programs: readonly Program[], cont
       if (!others.has(key)) others.set(key, k)
     }
   }
-  const steps = mapDispatches(step.steps, (s) => {
-    const kernel = module.kernels[s.kernel]
-    if (!contractions && structureOf(kernel).k === 'contraction') return s
-    return { ...s, kernel: others.get(signatureAt(kernel, T)) ?? s.kernel }
-  })
+  const same = new Map(
+    [...new Set(kernelsOf(step.steps))].map((k) => {
+      const kernel = module.kernels[k]
+      const own = !contractions && structureOf(kernel).k === 'contraction'
+      return [k, (own ? undefined : others.get(signatureAt(kernel, T))) ?? k]
+    }),
+  )
+  const steps = mapDispatches(step.steps, (s) => ({ ...s, kernel: same.get(s.kernel)! }))
   return { ...step, steps }
 }
 
@@ -96,12 +99,13 @@ function withoutUnitLoops(body: readonly Stmt[]): readonly Stmt[] {
 /** Without kernels that no program runs. */
 function used(module: Module): Module {
   const kept = [...new Set(module.programs.flatMap((p) => kernelsOf(p.steps)))].sort((a, b) => a - b)
+  const places = new Map(kept.map((k, i) => [k, i]))
   return {
     ...module,
     kernels: kept.map((k) => module.kernels[k]),
     programs: module.programs.map((p) => ({
       ...p,
-      steps: mapDispatches(p.steps, (s) => ({ ...s, kernel: kept.indexOf(s.kernel) })),
+      steps: mapDispatches(p.steps, (s) => ({ ...s, kernel: places.get(s.kernel)! })),
     })),
   }
 }

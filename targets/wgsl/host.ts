@@ -86,7 +86,8 @@ export function printKernels(
 } {
   const dims = dimsOf(dimsIn(module))
   const split = splitOf(module, profile)
-  const scheduled = module.kernels.map((k, i) => schedule(k, { ...options, used: usesOf(module, i) }))
+  const used = usesOf(module)
+  const scheduled = module.kernels.map((k, i) => schedule(k, { ...options, used: used(i) }))
   // Operands of one name are read in one way by all kernels, so that those in parts share their text, too.
   const inParts = new Set(
     module.kernels.flatMap((k, i) =>
@@ -116,10 +117,10 @@ export const dimsBytes = (module: Module, fields: readonly string[]): number =>
   256 * Math.ceil(fields.length / 64) * (module.programs.some((p) => p.steps.some(hasLoop)) ? 4096 : 1)
 
 /** Whether a kernel sees one position per sequence, many, or both; of models that step, all kernels of many are made for both: they share their text. */
-function usesOf(module: Module, kernel: number): 'one' | 'many' | 'both' {
-  const users = module.programs.filter((p) => kernelsOf(p.steps).includes(kernel))
-  if (module.programs.every((p) => p.name !== 'step')) return 'many'
-  return users.some((p) => p.name !== 'step') ? 'both' : 'one'
+function usesOf({ programs }: Module): (kernel: number) => 'one' | 'many' | 'both' {
+  if (programs.every((p) => p.name !== 'step')) return () => 'many'
+  const many = new Set(programs.flatMap((p) => (p.name === 'step' ? [] : kernelsOf(p.steps))))
+  return (kernel) => (many.has(kernel) ? 'both' : 'one')
 }
 
 function prepared(given: Module): { readonly module: Module; readonly runByPrefill: boolean } {
