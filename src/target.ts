@@ -13,6 +13,8 @@ export interface Artifact {
   readonly text: string
   /** Contents of a binary, which has no text. */
   readonly bytes?: Uint8Array
+  /** Whether it belongs into the folder of the runtime (`EmitOptions.runtime`). */
+  readonly runtime?: boolean
 }
 export const contentsOf = (a: Artifact): string | Uint8Array => a.bytes ?? a.text
 
@@ -39,6 +41,8 @@ export interface EmitOptions {
   readonly wide?: boolean
   /** What the module is to run within: WGSL splits weights that are too large for one binding. Default: what every device with WebGPU has. */
   readonly profile?: DeviceProfile
+  /** The folder of the runtime, seen from the module, which then imports it instead of having it in itself: `../runtime`. */
+  readonly runtime?: string
 }
 
 /** How a kernel is scheduled, where a target has a choice: in tiles of so many rows. */

@@ -95,6 +95,7 @@ const commands: Readonly<Record<string, Shape>> = {
       wide('kernels for `load({ wide: true })`; slower without'),
       deviceProfile('wgsl: the device to compile for'),
       tuned,
+      option('--runtime <dir>', 'the runtime as files in this folder, which modules of several models can share'),
       option('--generation <level>', 'basic: generate(); full: with all its options, texts, batches and beam search')
         .choices(['none', 'basic', 'full'])
         .default('basic'),

@@ -1,7 +1,9 @@
 /** What all emitted host modules are made of beside their own sections: titles, the runtime's text, and the declarations beside a `.js`. */
 import type { Module } from '../../src/program/types.ts'
+import type { Artifact } from '../../src/target.ts'
 import { runtimePieces } from '../runtime.generated.ts'
 import type { Language } from './printer.ts'
+import { runtimeFiles, runtimeImports } from './runtime-files.ts'
 import { docComment } from './text.ts'
 
 /** What a caller may want to name. */
@@ -29,6 +31,8 @@ export interface PrintedModule {
   readonly text: string
   /** Declarations for the JavaScript form. */
   readonly declarations: string
+  /** Files of the runtime that it imports, where it does not have it in itself; paths are in the folder of the runtime. */
+  readonly runtime: readonly Artifact[]
 }
 
 export const title = (text: string): string[] => [`// ---- ${text} ${'-'.repeat(Math.max(4, 100 - text.length))}`, '']
@@ -40,18 +44,26 @@ const exportPublic = (text: string, types: readonly string[]): string =>
 const exportErrors = (text: string): string =>
   text.replace(/^"use strict"\n/, '').replace(/^class TfmError/m, 'export class TfmError')
 
-/** The sections, then the pieces of the runtime, with `types` of them exported. */
+/** The sections, then the pieces of the runtime, with `types` of them exported; or, where the runtime has a folder, imports of what they need of it. */
 export function moduleText(
   sections: readonly string[],
   pieces: readonly string[],
   language: Language,
   types: readonly string[],
-): string {
+  folder?: string,
+): Pick<PrintedModule, 'text' | 'runtime'> {
+  const tidy = (lines: readonly string[]): string => lines.join('\n').replace(/\n{3,}/g, '\n\n')
+  if (folder !== undefined) {
+    // The comment on the module stands first.
+    const head = sections.indexOf('') + 1
+    const imports = runtimeImports(sections, pieces, language, ['TfmError', ...types], folder)
+    const text = tidy([...sections.slice(0, head), ...imports, '', ...sections.slice(head)])
+    return { text: `${text.trimEnd()}\n`, runtime: runtimeFiles(pieces, language) }
+  }
   const runtime = pieces.map((n) =>
     language === 'ts' ? exportPublic(runtimePieces[n].ts, types) : exportErrors(runtimePieces[n].js),
   )
-  const text = [...sections, ...title('Runtime of tfm'), ''].join('\n') + runtime.join('\n\n') + '\n'
-  return text.replace(/\n{3,}/g, '\n\n')
+  return { text: tidy([...sections, ...title('Runtime of tfm'), `\n${runtime.join('\n\n')}\n`]), runtime: [] }
 }
 
 /** The `.d.ts` beside a `.js`: the model's own types, `load(given)`, and `types` of the runtime with those that they mention. */

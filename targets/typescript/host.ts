@@ -31,6 +31,7 @@ export interface HostOptions {
   /** Which methods that generate. Default `basic`. */
   readonly generation?: GenerationLevel
   readonly weights?: WeightFormat
+  readonly runtime?: string
 }
 
 const always = [
@@ -130,7 +131,7 @@ export function printModule(given: Module, options: HostOptions): PrintedModule 
     ...loadLines(module, p, { selftest, generation, runByPrefill, slots: slots.length > 0, quantised }), '',
   ] // prettier-ignore
   return {
-    text: moduleText(sections, pieces, p.language, publicTypes),
+    ...moduleText(sections, pieces, p.language, publicTypes, options.runtime),
     declarations:
       p.language === 'js' ? declarationsOf(module, api, `options: ${loadOptions}`, pieces, publicTypes) : '',
   }

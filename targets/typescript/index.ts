@@ -6,12 +6,12 @@ import { printModule } from './host.ts'
 import { panelLayout } from './layout.ts'
 
 async function emit(module: Module, options: EmitOptions): Promise<readonly Artifact[]> {
-  const { text, declarations } = printModule(module, options)
+  const { text, declarations, runtime } = printModule(module, options)
   const name = module.name.replace(/[^A-Za-z0-9_-]+/g, '_') || 'model'
-  if (options.language === 'ts') return [{ path: `${name}.ts`, text }]
   return [
-    { path: `${name}.js`, text },
-    { path: `${name}.d.ts`, text: declarations },
+    { path: `${name}.${options.language}`, text },
+    ...(options.language === 'ts' ? [] : [{ path: `${name}.d.ts`, text: declarations }]),
+    ...runtime.map((a) => ({ ...a, runtime: true })),
   ]
 }
 

@@ -35,6 +35,7 @@ export interface HostOptions {
   readonly wide?: boolean
   /** Print the form with fused multiply-adds too. Default true. */
   readonly relaxed?: boolean
+  readonly runtime?: string
 }
 export interface PrintedWasm extends PrintedModule {
   /** The text that the binary is assembled from; with fused multiply-adds. */
@@ -137,7 +138,7 @@ export function printModule(given: Module, file: string, options: HostOptions): 
     ...loadLines(module, p, { selftest, generation, runByPrefill, quantised, keeps }), '',
   ] // prettier-ignore
   return {
-    text: moduleText(sections, needed(pieces), p.language, types),
+    ...moduleText(sections, needed(pieces), p.language, types, options.runtime),
     declarations: p.language === 'js' ? declarationsOf(module, api, 'options: WasmOptions', needed(pieces), types) : '',
     wat: wat.text,
     ...(relaxed ? { relaxed: relaxed.text } : {}),

@@ -10,7 +10,7 @@ import { workerText } from './worker.ts'
 
 async function emit(module: Module, options: EmitOptions): Promise<readonly Artifact[]> {
   const name = module.name.replace(/[^A-Za-z0-9_-]+/g, '_') || 'model'
-  const { text, declarations, wat, relaxed } = printModule(module, name, options)
+  const { text, declarations, wat, relaxed, runtime } = printModule(module, name, options)
   const binary = async (path: string, text: string): Promise<Artifact> => ({
     path,
     text: '',
@@ -23,6 +23,7 @@ async function emit(module: Module, options: EmitOptions): Promise<readonly Arti
     ...(relaxed === undefined ? [] : [await binary(`${name}.relaxed.wasm`, relaxed)]),
     { path: `${name}.wat`, text: wat },
     { path: `${name}.worker.js`, text: workerText },
+    ...runtime.map((a) => ({ ...a, runtime: true })),
   ]
 }
 

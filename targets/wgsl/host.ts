@@ -165,6 +165,7 @@ export function printModule(
     readonly weights?: WeightFormat
     readonly profile?: DeviceProfile
     readonly kernels?: KernelOptions
+    readonly runtime?: string
   },
 ): EmittedModule {
   const { module: own, runByPrefill } = prepared(given)
@@ -233,7 +234,7 @@ export function printModule(
     ...loadLines(module, p, { runByPrefill, generation, quantised, keeps, draws: sampling !== undefined, passes }), '',
   ] // prettier-ignore
   return {
-    text: moduleText(sections, pieces, p.language, types),
+    ...moduleText(sections, pieces, p.language, types, options.runtime),
     declarations: p.language === 'js' ? declarationsOf(module, api, 'options: OpenOptions', pieces, types) : '',
     kernels: dispatched(kernels),
   }

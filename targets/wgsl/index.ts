@@ -20,13 +20,14 @@ export function wgslWith(kernels: KernelOptions): Target {
     panelLayout,
     prologues: true,
     needs: async (module, profile) => (await import('./limits.ts')).needs(module, profile, kernels),
-    emit: async (module, { language, generation, weights, profile }) => {
+    emit: async (module, { language, generation, weights, profile, runtime }) => {
       const printed = printModule(module, {
         language,
         generation,
         kernels,
         ...(weights ? { weights } : {}),
         ...(profile ? { profile } : {}),
+        ...(runtime === undefined ? {} : { runtime }),
       })
       const { text, declarations } = printed
       const name = module.name.replace(/[^A-Za-z0-9_-]+/g, '_') || 'model'
@@ -35,6 +36,7 @@ export function wgslWith(kernels: KernelOptions): Target {
         { path: `${name}.${language}`, text },
         ...types,
         ...printed.kernels.map((k): Artifact => ({ path: `kernels/${k.name}.wgsl`, text: k.code })),
+        ...printed.runtime.map((a) => ({ ...a, runtime: true })),
       ]
     },
   }

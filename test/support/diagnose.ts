@@ -19,6 +19,8 @@ export function diagnose(files: ReadonlyMap<string, string>, types: readonly str
     return library.get(name)
   }
   host.fileExists = (name) => files.has(name) || fileExists(name)
+  // Folders in memory only are not asked for.
+  delete host.directoryExists
   host.readFile = (name) => files.get(name) ?? readFile(name)
   const program = ts.createProgram(
     [...files.keys()].filter((f) => f.endsWith('.ts')),

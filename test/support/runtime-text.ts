@@ -18,6 +18,8 @@ export function runtimeText(files: readonly string[]): string {
     '  readonly dts: string',
     '  /** Pieces that must come before it. */',
     '  readonly needs: readonly string[]',
+    '  /** What it takes from them. */',
+    '  readonly uses: readonly string[]',
     '  /** What it declares at top level. */',
     '  readonly names: readonly string[]',
     '}',
@@ -33,15 +35,25 @@ export function runtimeText(files: readonly string[]): string {
   return [...lines, '}', ''].join('\n')
 }
 
-function pieceOf(file: string): { ts: string; js: string; dts: string; needs: string[]; names: string[] } {
+function pieceOf(file: string): {
+  ts: string
+  js: string
+  dts: string
+  needs: string[]
+  uses: string[]
+  names: string[]
+} {
   const text = readFileSync(join(packageRoot(), 'targets', file), 'utf8')
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true)
   const needs: string[] = []
+  const uses: string[] = []
   const names: string[] = []
   const cuts: { from: number; to: number }[] = []
   for (const s of source.statements) {
     if (ts.isImportDeclaration(s)) {
       needs.push(posix.join(posix.dirname(file), (s.moduleSpecifier as ts.StringLiteral).text))
+      const taken = s.importClause?.namedBindings
+      if (taken && ts.isNamedImports(taken)) uses.push(...taken.elements.map((e) => e.name.text))
       cuts.push({ from: s.getStart(), to: s.end })
       continue
     }
@@ -88,7 +100,8 @@ function pieceOf(file: string): { ts: string; js: string; dts: string; needs: st
         .replace(/^export (declare )?/gm, 'export $1')
         .replace(/^export \{\};?$/gm, ''),
     ),
-    needs,
+    needs: [...new Set(needs)],
+    uses: [...new Set(uses)],
     names,
   }
 }

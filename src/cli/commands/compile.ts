@@ -1,5 +1,5 @@
 /** `tfmc compile`: a model as files that a person can read, commit and compare. */
-import { join, resolve } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { compileGraph } from '../../compile.ts'
 import { formatPlace, type Diagnostic } from '../../diagnostics/index.ts'
 import { writeFilesAtomically } from '../../fs-atomic.ts'
@@ -24,6 +24,7 @@ export interface CompileCommandOptions extends ModelOptions, ProfileOptions {
   readonly arithmetic: Arithmetic
   readonly tune?: string
   readonly wide?: boolean
+  readonly runtime?: string
 }
 
 export async function compile(
@@ -38,7 +39,10 @@ export async function compile(
   const model = await openModel(ctx, path, options)
   const tuning =
     options.tune === undefined ? undefined : await (await import('../tune.ts')).readTuning(ctx, options.tune)
+  const folder = options.out ?? (names.length > 1 ? model.graph.name : `${model.graph.name}-${names[0]}`)
   const files = new Map<string, string | Uint8Array>()
+  const runtime = new Map<string, string>()
+  const at = (...path: string[]): string => resolve(ctx.io.cwd, ...path)
   let unstepped: Diagnostic | undefined
   for (const name of names) {
     const target = await targetOf(name)
@@ -57,14 +61,22 @@ export async function compile(
       tuning,
       ...(options.wide ? { wide: true } : {}),
       ...(profile ? { profile } : {}),
+      ...(options.runtime === undefined
+        ? {}
+        : { runtime: pathTo(at(folder, names.length > 1 ? name : ''), at(options.runtime)) }),
     })
     const artifacts = options.format ? await formatted(emitted) : emitted
-    for (const a of artifacts) files.set(names.length > 1 ? `${name}/${a.path}` : a.path, contentsOf(a))
+    for (const a of artifacts) {
+      if (a.runtime) runtime.set(a.path, a.text)
+      else files.set(names.length > 1 ? `${name}/${a.path}` : a.path, contentsOf(a))
+    }
   }
-  const folder = options.out ?? (names.length > 1 ? model.graph.name : `${model.graph.name}-${names[0]}`)
   ctx.io.signal.throwIfAborted()
-  await writeFilesAtomically(resolve(ctx.io.cwd, folder), files)
-  const sizes = [...files].map(([file, contents]) => ({ path: join(folder, file), bytes: Buffer.byteLength(contents) }))
+  await writeFilesAtomically(at(folder), files)
+  if (options.runtime !== undefined) await writeFilesAtomically(at(options.runtime), runtime)
+  const sizes = [[folder, files] as const, [options.runtime ?? '', runtime] as const].flatMap(([place, written]) =>
+    [...written].map(([file, contents]) => ({ path: join(place, file), bytes: Buffer.byteLength(contents) })),
+  )
   const total = sizes.reduce((sum, f) => sum + f.bytes, 0)
   const rows = sizes.length > 12 ? grouped(sizes) : sizes
   ctx.print(table([{ head: '' }, { head: '', right: true }], rows.map((f) => [f.path, bytes(f.bytes)]), ctx.paint)) // prettier-ignore
@@ -80,6 +92,12 @@ export async function compile(
       ...(unstepped ? { notSteppable: unstepped.message } : {}),
     },
   } // prettier-ignore
+}
+
+/** A folder as a module of another imports from it. */
+function pathTo(from: string, to: string): string {
+  const path = relative(from, to).replaceAll('\\', '/')
+  return path.startsWith('.') ? path : `./${path}`
 }
 
 /** Many kernels of a folder in one line. */
@@ -107,7 +125,7 @@ async function formatted(artifacts: readonly Artifact[]): Promise<Artifact[]> {
   return Promise.all(
     artifacts.map(async (artifact) => {
       const { path, text } = artifact
-      if (!/\.[jt]s$/.test(path)) return artifact
+      if (!/\.[jt]s$/.test(path) || artifact.runtime) return artifact
       const at = text.indexOf(runtime)
       const own = await prettier.format(at < 0 ? text : text.slice(0, at), { ...look, parser: 'typescript' })
       return { path, text: at < 0 ? own : `${own}\n${text.slice(at)}` }
