@@ -186,7 +186,9 @@ function narrowed(digits: readonly Digit[], facts: Facts, values: ReadonlyMap<Sy
   })
 }
 
-/** Coordinates x div n and c * (x mod n) + r, where 0 <= r < c, together tell x; r is told beside it. */
+/**
+ * Coordinates w + x div n and c * (x mod n) + r, where r takes fewer than c values in a row, together tell x + n * w; r is told beside it.
+ */
 function joined(at: readonly Ix[]): readonly Ix[] {
   const out = [...at]
   for (const y of at) {
@@ -195,10 +197,11 @@ function joined(at: readonly Ix[]): readonly Ix[] {
       if (t.atoms.length !== 1 || a.k !== 'mod') continue
       const rest = sub(y, termIx(t))
       const { lo, hi } = range(rest)
-      const i = out.findIndex((x) => x === floorDiv(a.a, a.b))
+      const over = floorDiv(a.a, a.b)
+      const i = out.findIndex((x) => x !== y && sub(x, over).terms.length <= x.terms.length - over.terms.length)
       const j = out.indexOf(y)
-      if (i < 0 || j < 0 || lo < 0 || hi >= t.coef) continue
-      out[i] = a.a
+      if (i < 0 || j < 0 || !Number.isFinite(lo) || hi - lo >= t.coef) continue
+      out[i] = add(a.a, mul(a.b, sub(out[i], over)))
       out[j] = rest
       break
     }

@@ -40,6 +40,8 @@ export interface Output {
 export interface GroupSpec {
   readonly kind: GroupKind
   readonly rows?: readonly Ix[]
+  /** Whether results of a contraction read several of its columns (law 8). */
+  readonly columns?: boolean
   readonly outputs: readonly Output[]
   /** The external value that `n` is read as, or undefined if the kernel computes it. */
   readonly cut: (n: Node) => External | undefined
@@ -124,11 +126,11 @@ export function buildKernel(spec: GroupSpec, walked: Walk, name: string): StageK
     return { buffer, access: written.has(x.id) ? 'write' : 'read', role: x.role }
   })
   const storage = (o: Output): Buffer => buffers.get(o.external.id)!
+  // What a contraction stores at its own index: each result has that domain.
+  const tiles = spec.kind === 'contraction' && !spec.columns
   const direct = (o: Output): boolean => {
     const k = spec.kindOf(o.node)
-    return (
-      o.views.length === 0 && ((spec.kind === 'rows' && k === 'map') || (spec.kind !== 'contraction' && k === 'append'))
-    )
+    return o.views.length === 0 && ((spec.kind === 'rows' && k === 'map') || (!tiles && k === 'append'))
   }
 
   const alone = (o: Output): boolean => spec.outputs.every((p) => p === o || p.node !== o.node)
@@ -136,7 +138,7 @@ export function buildKernel(spec: GroupSpec, walked: Walk, name: string): StageK
   const domainOf: (readonly Sym[])[] = []
   const stages: Stage[] = []
   for (const m of walked.members) {
-    const deferred = spec.kind === 'contraction' && spec.kindOf(m.node) === 'append'
+    const deferred = tiles && spec.kindOf(m.node) === 'append'
     const own = spec.outputs.find((o) => o.node === m.node && direct(o))
     const out = own ? storage(own) : virtual(m.node)
     valueOf.push(out)
@@ -149,8 +151,7 @@ export function buildKernel(spec: GroupSpec, walked: Walk, name: string): StageK
     stages.push(...lowered.map((s) => ({ ...s, origin: describe(m.node) })))
     domainOf.push(lowered[lowered.length - 1].domain)
   }
-  const product =
-    spec.kind === 'contraction' ? walked.members.findIndex((m) => spec.kindOf(m.node) === 'contraction') : -1
+  const product = tiles ? walked.members.findIndex((m) => spec.kindOf(m.node) === 'contraction') : -1
   const anchor = domainOf[product]
   // What the contraction reads has a domain of its own (law 7).
   const before = new Set<number>()

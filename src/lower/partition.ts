@@ -11,6 +11,8 @@ import type { Kind } from '../ir/kinds.ts'
 import type { Flow } from './flow.ts'
 import { free } from './flow.ts'
 import { buffersOf, mostBuffers } from './buffers.ts'
+import { columnsOf } from './columns.ts'
+import type { Verdicts } from './columns.ts'
 import { prologueOf } from './prologue.ts'
 import { readAtOwnRow } from './rows.ts'
 import { invert } from './views.ts'
@@ -25,6 +27,8 @@ export interface Group {
   rows?: readonly Ix[]
   /** Members that make the rows which the contraction reads (law 7). */
   before?: ReadonlySet<Node>
+  /** Whether results read several columns of the contraction (law 8). */
+  columns?: boolean
 }
 
 export interface Laws {
@@ -278,7 +282,7 @@ export function partition(flow: Flow, fuse: boolean, laws: Laws = {}): Partition
   const epilogueLaw = (n: Node): void => {
     const g = groupOf.get(n)!
     // What follows a prologue may read its rows, which are not kept for it.
-    if (g.kind !== 'contraction' || g.before !== undefined) return
+    if (g.kind !== 'contraction' || g.before !== undefined || g.columns) return
     const v = [...g.nodes].reduce((a, b) => (flow.position.get(a)! > flow.position.get(b)! ? a : b))
     const targets = [...readerGroups(v)].filter((h) => h !== g)
     if (targets.length !== 1 || targets[0].kind !== 'map' || flow.isResult(v)) return
@@ -302,7 +306,7 @@ export function partition(flow: Flow, fuse: boolean, laws: Laws = {}): Partition
     }
     const g = groupOf.get(v)
     const h = groupOf.get(n)!
-    if (g === undefined || g === h || g.kind !== 'contraction' || h.nodes.size > 1) return
+    if (g === undefined || g === h || g.kind !== 'contraction' || g.columns || h.nodes.size > 1) return
     if (chain.some((view) => invert(view) === undefined) || apart(g, h)) return
     if (detour(g, h) || !affordable(g, h, v, n)) return
     merge(h, g, 'contraction', 'append', v, n, 'stored straight into the cache')
@@ -349,6 +353,24 @@ export function partition(flow: Flow, fuse: boolean, laws: Laws = {}): Partition
     }
   }
 
+  // Law 8: what reads several columns of a contraction, in a step.
+  const verdicts: Verdicts = new Map()
+  const columnsLaw = (n: Node): void => {
+    const g = groupOf.get(n)!
+    for (const h of new Set([...g.nodes].flatMap((m) => [...readerGroups(m)]))) {
+      if (h === g || h.kind !== 'map' || apart(g, h) || detour(g, h)) continue
+      const found = columnsOf(flow, h, g, verdicts)
+      if (found === undefined) continue
+      const { value, reader, refused } = found
+      if (refused !== undefined) {
+        receipts.push({ taken: false, law: 'columns', from: value, into: reader, reason: refused })
+      } else if (affordable(g, h, value, reader)) {
+        g.columns = true
+        merge(h, g, 'contraction', 'columns', value, reader, 'a thread sums the columns that it wants together')
+      }
+    }
+  }
+
   const each = (kind: Kind, law: (n: Node) => void): void => {
     for (const n of members) if (flow.kind(n) === kind) law(n)
   }
@@ -363,6 +385,7 @@ export function partition(flow: Flow, fuse: boolean, laws: Laws = {}): Partition
       each('contraction', epilogueLaw)
       each('append', appendLaw)
       eachRows(prologueLaw)
+      if (laws.step) each('contraction', columnsLaw)
     }
     eachRows(resultsLaw)
     each('contraction', epilogueLaw)

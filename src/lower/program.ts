@@ -125,7 +125,10 @@ export function lowerProgram(
     const cut = (n: Node): External | undefined =>
       ownerOf.get(n) === g ? undefined : (externalOf.get(n) ?? leaf(n) ?? weightOf(n))
     const indices = indicesOf(flow.loopOf(outputs[0].node), table.indices)
-    const spec = { kind: g.kind, outputs, cut, kindOf: flow.kind, indices, ...(g.rows ? { rows: g.rows } : {}) }
+    const spec = {
+      kind: g.kind, outputs, cut, kindOf: flow.kind, indices,
+      ...(g.rows ? { rows: g.rows } : {}), ...(g.columns ? { columns: true } : {}),
+    } // prettier-ignore
     const walked = walk(spec)
     const anchor = anchorOf(g, flow)
     const origin = describe(anchor)

@@ -39,7 +39,11 @@ export function storedOf(flow: Flow, g: Group): Stored[] {
     const forms = g.kind === 'rows' || g.before?.has(n) ? [] : sink(flow, g, n, [])
     // Too many pieces to bind: the value is stored whole, and its readers look through the views.
     const whole = forms.length === 0 || forms.length > mostBuffers - inputsOf(flow, g.nodes)
-    for (const views of whole ? [[]] : forms) out.push({ value: n, views, stored: views[views.length - 1] ?? n })
+    for (const views of whole ? [[]] : forms) {
+      const stored = views[views.length - 1] ?? n
+      // Results of several columns are told by where they read, not by where a column lands.
+      out.push(g.columns ? { value: stored, views: [], stored } : { value: n, views, stored })
+    }
   }
   return out
 }

@@ -277,14 +277,14 @@ function printTail(
 ): { readonly name: string; readonly lines: readonly string[] } {
   const name = top.name('finish')
   const b = openBlock(parent)
-  const declare = (thing: Sym | Tail['value'], wish: string): string => {
+  const declare = (thing: Sym | Tail['values'][number], wish: string): string => {
     const made = b.names.name(wish)
     b.known.set(thing, made)
     return made
   }
   const params = [
     ...tail.places.map((v) => `${declare(v, v.name)}: i32`),
-    `${declare(tail.value, tail.value.name)}: ${typeText(tail.value.of, tail.value.lanes)}`,
+    ...tail.values.map((v) => `${declare(v, v.name)}: ${typeText(v.of, v.lanes)}`),
   ]
   return { name, lines: [`fn ${name}(${params.join(', ')}) {`, ...indent(statements(tail.stmts, b)), '}'] }
 }

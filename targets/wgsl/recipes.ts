@@ -2,6 +2,7 @@
  * Schedules by structure: what a kernel computes (a contraction, rows, a carried reduction, points), never what it is called. A kernel has one
  * to three variants for different numbers of rows; the host takes the first whose `upTo` is not exceeded.
  */
+import { columnSets } from '../../src/kernel/columns.ts'
 import { inlineStages } from '../../src/kernel/inline.ts'
 import type { NestKernel } from '../../src/kernel/nest.ts'
 import { splitPrologue } from '../../src/kernel/prologue.ts'
@@ -14,10 +15,9 @@ import { isConst } from '../../src/types/ix.ts'
 import { apart } from './recipes/apart.ts'
 import { carried } from './recipes/carried.ts'
 import type { Product, Tail, TailCall } from './recipes/contraction.ts'
-import { productOf, tailOf } from './recipes/contraction.ts'
+import { productOf, productOfSets, tailOf } from './recipes/contraction.ts'
 import { direct } from './recipes/direct.ts'
 import { each } from './recipes/each.ts'
-import type { Epilogue } from './recipes/epilogue.ts'
 import { epilogueOf } from './recipes/epilogue.ts'
 import type { Passes } from './passes.ts'
 import { flash } from './recipes/flash.ts'
@@ -88,13 +88,12 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
   })
   switch (structure.k) {
     case 'contraction': {
-      const epilogue = epilogueAfter(kernel, structure)
-      if (epilogue === undefined) return only('each', each(given))
-      const plain = productOf(kernel, structure, epilogue)
-      const named = generic(plain, structure.epilogue)
+      const plain = productIn(kernel, structure)
+      if (plain === undefined) return only('each', each(given))
+      const named = plain.sides ? undefined : generic(plain, structure.epilogue)
       const p = named?.product ?? plain
       const tail = tailOf(plain)
-      const variants = contractionVariants(p, tail, options.used ?? 'many')
+      const variants = contractionVariants(p, tail, p.sides ? 'one' : (options.used ?? 'many'))
       return {
         rows: p.rows.count,
         tail,
@@ -122,7 +121,7 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
   }
 }
 
-/** What a kernel is used for decides which it has; each more would be more code and more pipelines to compile. */
+/** What a kernel is used for decides which it has; each more would be more code and more pipelines to compile. Sets of columns are summed where rows are few. */
 function contractionVariants(p: Product, tail: Tail, used: NonNullable<ScheduleOptions['used']>): readonly Variant[] {
   const one = (): Variant => ({ suffix: '_one', schedule: 'matvec', ...matvec(p, tail, 1), upTo: ONE })
   const some = (): Variant => ({ suffix: '_few', schedule: 'matvec', ...matvec(p, tail, FEW_ROWS), upTo: FEW })
@@ -149,10 +148,14 @@ function contractionVariants(p: Product, tail: Tail, used: NonNullable<ScheduleO
   return [apart, last(!few ? many() : used !== 'many' && count <= ONE ? one() : some(), '')]
 } // prettier-ignore
 
-/** What follows a contraction that is the first of the kernel's stages. */
-function epilogueAfter(kernel: StageKernel, s: Structure & { k: 'contraction' }): Epilogue | undefined {
+/** A contraction that is the first of the kernel's stages, with what follows it: at each of its own points, or in sets of columns. */
+function productIn(kernel: StageKernel, s: Structure & { k: 'contraction' }): Product | undefined {
   const whole = !(s.stage.body.k === 'reduce' && s.stage.body.where)
-  return kernel.stages[0] === s.stage && whole ? epilogueOf(s.stage, s.epilogue) : undefined
+  if (kernel.stages[0] !== s.stage || !whole) return undefined
+  const epilogue = epilogueOf(s.stage, s.epilogue)
+  if (epilogue !== undefined) return productOf(kernel, s, epilogue)
+  const sets = columnSets(s, s.epilogue)
+  return sets && productOfSets(kernel, s, sets)
 }
 
 /** A contraction of few rows that it makes itself. */
@@ -162,10 +165,9 @@ function withPrologue(given: StageKernel, options: ScheduleOptions): Scheduled |
   if (options.prologues === 'apart') return { variants: [], passes: apart(split, (k) => schedule(k, options)) }
   const structure = structureOf(split.rest)
   if (structure.k !== 'contraction') return undefined
-  const epilogue = epilogueAfter(split.rest, structure)
-  if (epilogue === undefined) return undefined
-  const plain = productOf(split.rest, structure, epilogue)
-  const named = generic(plain, structure.epilogue, split)
+  const plain = productIn(split.rest, structure)
+  if (plain === undefined) return undefined
+  const named = plain.sides ? undefined : generic(plain, structure.epilogue, split)
   const product = named?.product ?? plain
   const left = leftOf(named?.split ?? split, product.c, product.rows)
   if (left === undefined || structure.batch.length > 0) return undefined

@@ -111,7 +111,7 @@ export function statements(body: readonly Stmt[], b: Block): string[] {
     lines.push(...readWords(repeated.get(body[i]) ?? [], b))
     const call = b.call?.at.find((c) => c.stmts[0] === body[i])
     if (call !== undefined) {
-      const given = [...call.places.map((x) => ixText(x, b.scope)), exprText(call.value, b.scope)]
+      const given = [...call.places.map((x) => ixText(x, b.scope)), ...call.values.map((e) => exprText(e, b.scope))]
       lines.push(`${b.call!.name}(${given.join(', ')});`)
       i += call.stmts.length - 1
       continue

@@ -17,7 +17,8 @@ interface Touch {
 
 /**
  * Throws unless each buffer that the loop stores to, and that outlives an iteration, is touched in one coordinate that tells the iteration.
- * Such a coordinate is c * v + rest, with rests that differ by less than c; symbols of inner loops take any of their values.
+ * Such a coordinate is c * v + rest, with rests that differ by less than c, or by more than all iterations span; symbols of inner loops take
+ * any of their values.
  */
 export function requireOwnCells(rewrite: string, loop: For, facts: Facts): void {
   const { writes } = effectsOf(loop.body)
@@ -58,7 +59,9 @@ function tells(s: Touch, t: Touch, d: number, loop: For, loops: ReadonlySet<Sym>
   if (a === undefined || b === undefined || a.coef !== b.coef || weight === undefined || weight === 0) return false
   const { lo, hi } = range(sub(atAny(a.rest, s.facts, loops), atAny(b.rest, t.facts, loops)))
   const reach = Math.abs(weight) * loop.step
-  return lo > -reach && hi < reach
+  // Farther apart than all iterations take them: the two halves of a row.
+  const span = (isConst(sub(loop.hi, loop.lo)) ?? Infinity) * Math.abs(weight)
+  return (lo > -reach && hi < reach) || lo >= span || hi <= -span
 }
 
 /** An index at any iteration of the inner loops, independently of other accesses. */

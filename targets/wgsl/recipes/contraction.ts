@@ -7,6 +7,7 @@ import { offsetOf, termIx } from '../../../src/kernel/address.ts'
 import { asNonNegative, conjunction, conjuncts } from '../../../src/kernel/bounds.ts'
 import type { Layout } from '../../../src/kernel/buffer.ts'
 import { newBuffer } from '../../../src/kernel/buffer.ts'
+import type { ColumnSets } from '../../../src/kernel/columns.ts'
 import type { Expr, Local } from '../../../src/kernel/expr.ts'
 import { bin, cast, constant, index, load, local, newLocal, select, splat, vec } from '../../../src/kernel/expr.ts'
 import type { NestKernel, Stmt } from '../../../src/kernel/nest.ts'
@@ -33,6 +34,7 @@ import {
   sym,
 } from '../../../src/types/ix.ts'
 import type { Epilogue } from './epilogue.ts'
+import { epilogueOfSets } from './epilogue.ts'
 import { below, flatten, forLoop } from './kit.ts'
 import type { Flat } from './kit.ts'
 import type { Left } from './prologue.ts'
@@ -52,7 +54,26 @@ export interface Product {
   readonly known: { readonly columns: number | undefined; readonly depth: number | undefined }
   /** Whether there is storage behind the last column, up to whole vectors. */
   readonly padded?: boolean
+  /** Where results need several columns at once: `columns` are sets of them then, and these the columns of a set. */
+  readonly sides?: readonly Side[]
 }
+/** A column to sum for one of `columns`. */
+export type Side = (column: Ix) => Syms
+export const sidesOf = (p: Product): readonly Side[] => p.sides ?? [p.columns.at]
+
+/** A contraction whose results need sets of columns. */
+export function productOfSets(kernel: StageKernel, c: Contraction, sets: ColumnSets): Product {
+  const [batch, rows, depth] = [c.batch, c.m, c.sum].map(flatten)
+  const known = { columns: sets.count * sets.columns.length, depth: isConst(depth.count) }
+  const columns: Flat = { count: con(sets.count), at: (i) => new Map([[sets.set, of(i)]]) }
+  const sides = sets.columns.map(
+    (x) =>
+      (set: Ix): Syms =>
+        new Map([[c.n[0], substitute(x, new Map([[sets.set, set]]))]]),
+  )
+  return { kernel, c, epilogue: epilogueOfSets(sets), batch, rows, columns, depth, known, sides }
+}
+
 export function productOf(kernel: StageKernel, c: Contraction, epilogue: Epilogue): Product {
   const [batch, rows, columns, depth] = [c.batch, c.m, c.n, c.sum].map(flatten)
   const known = { columns: isConst(columns.count), depth: isConst(depth.count) }
@@ -92,19 +113,19 @@ export const vectorsOf = (p: Product): Ix => ceilDiv(p.columns.count, 4)
 // ---- results ----
 
 /**
- * What becomes of four sums: the same in all variants of a kernel but for the place and value, so that it is printed as one function. `stmts`
- * are in terms of `places` (batch element if there are any, row, vector of columns) and `value`.
+ * What becomes of four sums, or of four of each side: the same in all variants of a kernel but for the place and values, so that it is printed as one
+ * function. `stmts` are in terms of `places` (batch element if there are any, row, vector of columns) and `values`.
  */
 export interface Tail {
   readonly places: readonly Sym[]
-  readonly value: Local
+  readonly values: readonly Local[]
   readonly stmts: readonly Stmt[]
 }
 /** Where a nest does that: `stmts` are the very objects in the nest. */
 export interface TailCall {
   readonly stmts: readonly Stmt[]
   readonly places: readonly Ix[]
-  readonly value: Expr
+  readonly values: readonly Expr[]
 }
 
 export function tailOf(p: Product): Tail {
@@ -121,34 +142,36 @@ export function tailOf(p: Product): Tail {
       p.rows.at(row),
       p.columns.at(add(mul(4, column4), c)),
     )
-  const value = newLocal('sums', type, 4)
-  const sums = newBuffer('each', type, 'private', [con(4)])
+  const sides = sidesOf(p)
+  const number = (i: number): string => (sides.length === 1 ? '' : String(i))
+  const values = sides.map((_, i) => newLocal(`sums${number(i)}`, type, 4))
+  const sums = sides.map((_, i) => newBuffer(`each${number(i)}`, type, 'private', [con(4)]))
   const c = loopSymbol('c', 4)
-  const sum = newLocal('sum', type)
+  const each = sides.map((_, i) => newLocal(`sum${number(i)}`, type))
+  const own = add(mul(4, column4), c)
+  const here = at(of(c))
+  const given = sides.map((side, i) => scaled(p, local(each[i]), join(here, side(own))))
   const one: Stmt[] = [
-    { k: 'let', v: sum, e: load(sums, [of(c)]) },
-    ...p.epilogue(at(of(c)), scaled(p, local(sum), at(of(c)))),
+    ...each.map((v, i): Stmt => ({ k: 'let', v, e: load(sums[i], [of(c)]) })),
+    ...p.epilogue(here, given),
   ]
   if (isConst(mod(p.columns.count, 4)) === 0) {
     try {
       const loops = [...places].reverse().reduce<Stmt>((s, v) => forLoop('serial', v, [s]), forLoop('serial', c, one))
-      const [first, ...rest] = innermost(lanes({ ...p.kernel, body: [loops] }, c).body, places.length)
+      const stmts = innermost(lanes({ ...p.kernel, body: [loops] }, c).body, places.length)
+      const [first, rest] = [stmts.slice(0, each.length), stmts.slice(each.length)]
       // Stores of some lanes only are not known to be in range.
-      if (first.k === 'let' && !rest.some(isMask)) return { places, value: first.v, stmts: rest.map(plainly) }
+      if (!rest.some(isMask))
+        return { places, values: first.map((s) => (s as Stmt & { k: 'let' }).v), stmts: rest.map(plainly) }
     } catch (e) {
       if (!(e instanceof IllegalSchedule)) throw e
     }
   }
-  const each = below(add(mul(4, column4), c), p.columns.count, one)
-  return {
-    places,
-    value,
-    stmts: [
-      { k: 'alloc', buf: sums },
-      { k: 'store', buf: sums, at: [con(0)], e: local(value), axis: 0 },
-      forLoop('serial', c, each),
-    ],
-  }
+  const parts = values.flatMap((v, i): Stmt[] => [
+    { k: 'alloc', buf: sums[i] },
+    { k: 'store', buf: sums[i], at: [con(0)], e: local(v), axis: 0 },
+  ])
+  return { places, values, stmts: [...parts, forLoop('serial', c, below(own, p.columns.count, one))] }
 }
 /** `4 * column4 < 768` as `column4 < 192`. */
 function plainly(s: Stmt): Stmt {
@@ -178,10 +201,10 @@ const scaled = (p: Product, sum: Expr, syms: Syms): Expr =>
   )
 
 /** The tail at a place, for a nest. */
-export function callTail(tail: Tail, places: readonly Ix[], value: Expr): TailCall {
+export function callTail(tail: Tail, places: readonly Ix[], ...values: readonly Expr[]): TailCall {
   const copy = copier(new Map(tail.places.map((v, i) => [v, places[i]])))
-  const given: Stmt = { k: 'let', v: tail.value, e: value }
-  return { stmts: [given, ...tail.stmts].map(copy.stmt), places, value }
+  const given = values.map((e, i): Stmt => ({ k: 'let', v: tail.values[i], e }))
+  return { stmts: [...given, ...tail.stmts].map(copy.stmt), places, values }
 }
 
 export interface Made {
@@ -245,8 +268,8 @@ export function liesDeep(p: Product, e: LoadExpr, axes: readonly Sym[]): boolean
 }
 
 /** Element `k` of the summed axes at columns 4 * column4 … 4 * column4 + 3. */
-export const fourWide = (p: Product, batch: Syms, column4: Ix, k: Ix): Expr =>
-  four(p, p.c.b, (i) => join(batch, p.columns.at(clampColumn(p, column4, i)), p.depth.at(clamp(k, p.depth.count))))
+export const fourWide = (p: Product, batch: Syms, column4: Ix, k: Ix, side: Side = p.columns.at): Expr =>
+  four(p, p.c.b, (i) => join(batch, side(clampColumn(p, column4, i)), p.depth.at(clamp(k, p.depth.count))))
 /** A column that is not beyond the last, where `column4` is not. */
 export const clampColumn = (p: Product, column4: Ix, i: number): Ix => {
   const column = add(mul(4, column4), i)

@@ -9,7 +9,7 @@ import { loopSymbol } from '../../../src/kernel/walk.ts'
 import type { Ix, IxLike } from '../../../src/types/ix.ts'
 import { add, ceilDiv, isConst, mod, mul, of } from '../../../src/types/ix.ts'
 import { rowsOfWord } from '../kept.ts'
-import type { Product, Syms } from './contraction.ts'
+import type { Product, Side, Syms } from './contraction.ts'
 import { accumulator, clampColumn, fourDeep, fourWide, isUnitStride, join, operand, plusProduct, range } from './contraction.ts' // prettier-ignore
 import { forLoop, named, serial } from './kit.ts'
 
@@ -37,8 +37,8 @@ export function foursAtOnce(p: Product): number {
 /** What a thread makes. */
 export interface Share {
   readonly batch: Syms
-  /** Its vectors of columns. */
-  readonly columns: readonly Ix[]
+  /** Its vectors of columns, or of sets of columns with the side that is summed. */
+  readonly columns: readonly { readonly column4: Ix; readonly side: Side }[]
   /** Sums of its rows, for each of the vectors of columns. */
   readonly sums: readonly (readonly Local[])[]
   /** The left operand of its ith row: at four k, or at one where k does not run in fours. */
@@ -71,8 +71,8 @@ function alongColumns(p: Product, t: Share, first: IxLike, apart: number): For {
   const k = loopSymbol(name, count)
   const step = (four: Ix): Stmt[] => {
     const ks = deep ? range(4).map((j) => add(mul(4, four), j)) : [four]
-    const bs = t.columns.map((column4, c) =>
-      ks.map((x, j) => named(`b_${c * ks.length + j}`, fourWide(p, t.batch, column4, x))),
+    const bs = t.columns.map(({ column4, side }, c) =>
+      ks.map((x, j) => named(`b_${c * ks.length + j}`, fourWide(p, t.batch, column4, x, side))),
     )
     const as = lefts(t, four)
     const sums = t.sums.flatMap((row, i) =>
@@ -96,11 +96,11 @@ function alongDepth(p: Product, t: Share, first: IxLike, apart: number): For {
   const fours = inFours(p)
   const [count, name] = fours ? [ceilDiv(p.depth.count, 4), 'k4'] : [p.depth.count, 'k']
   const k = loopSymbol(name, count)
-  const weight = (column4: Ix, j: number): Expr => {
-    const at = join(t.batch, p.columns.at(clampColumn(p, column4, j)))
+  const weight = ({ column4, side }: Share['columns'][number], j: number): Expr => {
+    const at = join(t.batch, side(clampColumn(p, column4, j)))
     return fours ? fourDeep(p, p.c.b, at, of(k), false) : operand(p, p.c.b, join(at, p.depth.at(of(k))))
   }
-  const bs = t.columns.map((column4, c) => range(4).map((j) => named(`b_${4 * c + j}`, weight(column4, j))))
+  const bs = t.columns.map((own, c) => range(4).map((j) => named(`b_${4 * c + j}`, weight(own, j))))
   const as = lefts(t, of(k))
   const sums = t.sums.flatMap((row, i) =>
     row.map((sum, c): Stmt => {

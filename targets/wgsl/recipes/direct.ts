@@ -8,13 +8,14 @@ import { loopSymbol } from '../../../src/kernel/walk.ts'
 import type { Ix } from '../../../src/types/ix.ts'
 import { add, ceilDiv, mul, of } from '../../../src/types/ix.ts'
 import type { Made, Product, Tail } from './contraction.ts'
-import { callTail, clamp, fourDeep, gridOf, join, operand, range, vectorsOf } from './contraction.ts'
+import { callTail, clamp, fourDeep, gridOf, join, operand, range, sidesOf, vectorsOf } from './contraction.ts'
 import { inFours, newSums, startAt, walkOf } from './depth.ts'
 import { below, bound, forLoop } from './kit.ts'
 
 /** A thread makes `rows` rows of `vectors` vectors of four columns. */
 export function direct(p: Product, tail: Tail, rows: number, vectors = 1, most = 64): Made {
-  const wide = Math.ceil((p.known.columns ?? Infinity) / (4 * vectors))
+  const sides = sidesOf(p)
+  const wide = Math.ceil((p.known.columns ?? Infinity) / (4 * vectors * sides.length))
   const threads = Math.min(most, 2 ** Math.ceil(Math.log2(wide)))
   const g = gridOf(p, rows, threads * vectors)
   const thread = loopSymbol('lane', threads)
@@ -26,14 +27,17 @@ export function direct(p: Product, tail: Tail, rows: number, vectors = 1, most =
     return { row, stmt, at: join(g.batch, p.rows.at(v)) }
   })
   const columns = range(vectors).map((j) => add(own.v, j))
-  const sums = newSums(p, rows, vectors)
+  const sums = newSums(p, rows, vectors * sides.length)
   const { a } = p.c
   const left = (i: number, k: Ix) =>
     inFours(p) ? fourDeep(p, a, each[i].at, k, false) : operand(p, a, join(each[i].at, p.depth.at(k)))
-  const within = columns.map((c) => (vectors === 1 ? c : clamp(c, count)))
+  const within = columns.flatMap((c) => sides.map((side) => ({ column4: vectors === 1 ? c : clamp(c, count), side })))
   const walk = walkOf(p, { batch: g.batch, columns: within, sums, left }, 0, 1)
   const calls = each.flatMap(({ row }, i) =>
-    columns.map((c, j) => ({ row, c, call: callTail(tail, [...g.place, row, c], local(sums[i][j])) })),
+    columns.map((c, j) => {
+      const own = sums[i].slice(j * sides.length, (j + 1) * sides.length)
+      return { row, c, call: callTail(tail, [...g.place, row, c], ...own.map(local)) }
+    }),
   )
   const results = calls.flatMap(({ row, c, call }) => {
     const inRow = below(row, p.rows.count, call.stmts)

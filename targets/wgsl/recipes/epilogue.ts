@@ -1,16 +1,21 @@
 /** The pointwise stages after a contraction, at one point of its domain: what is computed from the sum, and where it is stored. */
+import { conjunction } from '../../../src/kernel/bounds.ts'
 import type { Buffer } from '../../../src/kernel/buffer.ts'
+import type { ColumnSets } from '../../../src/kernel/columns.ts'
 import type { Expr } from '../../../src/kernel/expr.ts'
-import { cast, local, newLocal } from '../../../src/kernel/expr.ts'
+import { bin, cast, index, local, newLocal } from '../../../src/kernel/expr.ts'
 import type { Stmt } from '../../../src/kernel/nest.ts'
 import { exprsOfStage } from '../../../src/kernel/rows.ts'
 import type { Stage } from '../../../src/kernel/stage.ts'
 import { isUnit, loadsOf, mapper } from '../../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../../src/types/ix.ts'
-import { con, of } from '../../../src/types/ix.ts'
+import { con, floorDiv, of } from '../../../src/types/ix.ts'
 
-/** Statements that store every result at a point of the contraction's domain (its symbols' values), given the contraction's value there. */
-export type Epilogue = (syms: ReadonlyMap<Sym, Ix>, value: Expr) => readonly Stmt[]
+/**
+ * Statements that store every result at a point of the contraction's domain (its symbols' values), given the contraction's value there; or the
+ * results of a set of columns, given its values.
+ */
+export type Epilogue = (syms: ReadonlyMap<Sym, Ix>, values: readonly Expr[]) => readonly Stmt[]
 
 /** Undefined if a later stage is no pointwise function of the contraction at its own point. */
 export function epilogueOf(main: Stage, later: readonly Stage[]): Epilogue | undefined {
@@ -35,7 +40,7 @@ export function epilogueOf(main: Stage, later: readonly Stage[]): Epilogue | und
     if (main.domain.some((v) => !isUnit(v) && ![...from.values()].includes(v))) return undefined
     maps.push({ stage, from })
   }
-  return (syms, value) => {
+  return (syms, [value]) => {
     const out: Stmt[] = []
     const known: { readonly buf: Buffer; readonly at: readonly Ix[]; readonly e: Expr }[] = []
     const named = (name: string, e: Expr): Expr => {
@@ -84,6 +89,37 @@ export function epilogueOf(main: Stage, later: readonly Stage[]): Epilogue | und
       emit(stage, from, readLater ? named(stage.name, e) : e)
     }
     return out
+  }
+}
+
+/** What becomes of a set of columns. Sets of one range have their results under one condition. */
+export function epilogueOfSets({ set, count, sums, results }: ColumnSets): Epilogue {
+  return (syms, values) => {
+    const out: Stmt[] = []
+    const named = values.map((e, s): Stmt => ({ k: 'let', v: sums[s], e }))
+    const own = values.every((e) => e.k === 'local')
+    const m = mapper({ syms, ...(own ? { locals: new Map(values.map((e, s) => [sums[s], e])) } : {}) })
+    const at = syms.get(set)!
+    const starts = results.filter((r, i) => i === 0 || r.from !== results[i - 1].from)
+    for (const { from, to } of starts) {
+      const stores = results
+        .filter((r) => r.from === from)
+        .map(({ stage: { out }, ...r }): Stmt => {
+          const store: Stmt = { k: 'store', buf: out, at: r.at.map(m.ix), e: cast(out.of, m.expr(r.e)) }
+          return r.guard ? { k: 'if', c: m.expr(r.guard), body: [store] } : store
+        })
+      // The same for four neighbours, where ranges are made of fours.
+      const per = [from, to].every((n) => n % 4 === 0) ? 4 : 1
+      const place = index(floorDiv(at, per))
+      const conditions = [
+        ...(from === 0 ? [] : [bin('le', index(con(from / per)), place)]),
+        ...(to === count ? [] : [bin('lt', place, index(con(to / per)))]),
+      ]
+      out.push(
+        ...(conditions.length === 0 ? stores : [{ k: 'if' as const, c: conjunction(conditions)!, body: stores }]),
+      )
+    }
+    return own ? out : [...named, ...out]
   }
 }
 
