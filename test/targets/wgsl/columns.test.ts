@@ -2,6 +2,11 @@
 import { describe, expect, test } from 'vitest'
 import { compile } from '../../../src/compile.ts'
 import { sourceFile } from '../../../src/diagnostics/span.ts'
+import { columnSets } from '../../../src/kernel/columns.ts'
+import { inlineStages } from '../../../src/kernel/inline.ts'
+import { splitPrologue } from '../../../src/kernel/prologue.ts'
+import type { StageKernel } from '../../../src/kernel/stage.ts'
+import { structureOf } from '../../../src/kernel/structure.ts'
 import { verify, webgpuLimits } from '../../../src/kernel/verify.ts'
 import { mostBuffers } from '../../../src/lower/buffers.ts'
 import { wgsl } from '../../../targets/wgsl/index.ts'
@@ -68,17 +73,29 @@ async function agrees(text: string, as?: WeightFormat): Promise<void> {
   const file = sourceFile('small.tfm', text)
   const made = compile(file, wgsl, as ? { weights: () => as } : {})
   const weights = weightsOf(made.graph)
-  const input = (data: readonly number[], ...shape: number[]): Tensor => ({ dtype: 'i32', shape, data: Float64Array.from(data) })
-  const inputs = new Map([['ids', input(ids.flat(), 2, ids[0].length)], ['start', input([0, 2], 2)]])
+  const input = (data: readonly number[], ...shape: number[]): Tensor => ({
+    dtype: 'i32',
+    shape,
+    data: Float64Array.from(data),
+  })
+  const inputs = new Map([
+    ['ids', input(ids.flat(), 2, ids[0].length)],
+    ['start', input([0, 2], 2)],
+  ])
   const want = interpret(made.graph, { inputs, params: weights }).outputs.get('logits')!
-  const bytes = writeSafetensors([...weights].map(([name, t]) => ({ name, shape: t.shape, data: Float32Array.from(t.data) })))
+  const bytes = writeSafetensors(
+    [...weights].map(([name, t]) => ({ name, shape: t.shape, data: Float32Array.from(t.data) })),
+  )
   const model = await loadEmitted(wgsl, made, bytes)
   const columns = (from: number, to: number): Int32Array => Int32Array.from(ids.flatMap((row) => row.slice(from, to)))
   let from = 0
   for (const size of [4, 1, 1, 1]) {
     const data = columns(from, from + size)
     const call = size === 1 ? model.step : model.prefill
-    const got = await call({ ids: { data, shape: [2, size] }, ...(from === 0 ? { start: { data: Int32Array.of(0, 2), shape: [2] } } : {}) })
+    const got = await call({
+      ids: { data, shape: [2, size] },
+      ...(from === 0 ? { start: { data: Int32Array.of(0, 2), shape: [2] } } : {}),
+    })
     for (const [b, row] of ids.entries())
       for (let t = 0; t < size; t++)
         for (let v = 0; v < 11; v++) {
@@ -90,6 +107,12 @@ async function agrees(text: string, as?: WeightFormat): Promise<void> {
   }
   await model.selftest()
   model.dispose()
+}
+
+function hasSets(kernel: StageKernel): boolean {
+  const { stages } = splitPrologue(kernel)?.rest ?? { stages: inlineStages(kernel.stages) }
+  const s = structureOf({ ...kernel, stages })
+  return s.k === 'contraction' && columnSets(s, s.epilogue) !== undefined
 }
 
 /** Dispatches of a layer in a step. */
@@ -118,15 +141,18 @@ describe.each(Object.entries(cases))('%s', (_, [shape, layer]) => {
   test('kernels are well-formed, with no barrier to spare', () => {
     const { module, programs } = compile(sourceFile('small.tfm', text), wgsl).lowered
     const used = new Set(programs.find((p) => p.program.name === 'step')!.dispatches.map((d) => d.kernel))
+    let found = 0
     for (const k of used) {
       expect(module.kernels[k].args.length).toBeLessThanOrEqual(mostBuffers)
-      for (const { nest, schedule: how } of schedule(module.kernels[k], { used: 'one' }).variants) {
-        if (how !== 'matvec') continue
+      if (!hasSets(module.kernels[k])) continue
+      found++
+      for (const { nest } of schedule(module.kernels[k], { used: 'one' }).variants) {
         expect(verify(nest, { limits: webgpuLimits }).map((i) => i.message)).toEqual([])
         for (let n = 0; n < barriers(nest); n++)
           expect(verify(withoutBarrier(nest, n)).length, `without barrier ${n}`).toBeGreaterThan(0)
       }
     }
+    expect(found).toBe(2)
   })
   test('steps give what a run gives', () => agrees(text))
 })
