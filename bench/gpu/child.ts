@@ -3,6 +3,8 @@
  * so many milliseconds), `listen` (calls whose dispatches are timed by the device and counted), and ends with the channel.
  */
 import type { Opened, Task } from '../peers/contenders/contender.ts'
+import type { Failed } from '../shared/child.ts'
+import { encoded, serve, timesOf } from '../shared/child.ts'
 import type { Counts, TimedDispatch } from '../../src/gpu/listen.ts'
 import type { Contender } from './contenders.ts'
 import { provideGpu, type Adapter, type HeardDevice } from './provide.ts'
@@ -21,7 +23,7 @@ export type Reply =
   | { readonly k: 'times'; readonly times: readonly number[] }
   | { readonly k: 'heard'; readonly heard: Heard }
   | { readonly k: 'done' }
-  | { readonly k: 'failed'; readonly message: string }
+  | Failed
 /** One call as the device sees it. */
 export interface Heard {
   readonly counts: Counts
@@ -94,23 +96,9 @@ async function answer(request: Request): Promise<Reply> {
     const result = await run()
     const step = Math.ceil(result.length / compared)
     const some = step === 1 ? result : Float32Array.from({ length: Math.ceil(result.length / step) }, (_, i) => result[i * step]) // prettier-ignore
-    const base64 = Buffer.from(some.buffer, some.byteOffset, some.byteLength).toString('base64')
-    return { k: 'result', step, length: result.length, base64 }
+    return { k: 'result', step, length: result.length, base64: encoded(some) }
   }
-  const times: number[] = []
-  const start = performance.now()
-  for (let now = start; times.length === 0 || (now - start < request.ms && times.length < limit);) {
-    await run()
-    const end = performance.now()
-    times.push(end - now)
-    now = end
-  }
-  return { k: 'times', times }
+  return { k: 'times', times: await timesOf(run, request.ms, limit) }
 }
 
-process.on('message', (request: Request) => {
-  void answer(request)
-    .catch((thrown): Reply => ({ k: 'failed', message: thrown instanceof Error ? thrown.message : `${thrown}` }))
-    .then((reply) => process.send!(reply))
-})
-process.on('disconnect', () => process.exit(0))
+serve(answer)

@@ -2,6 +2,8 @@
  * The process of one contender. It answers messages of the runner: `open` (loads; says how long that took), `check` (one result), `turn` (timed
  * calls for so many milliseconds), and ends with the channel.
  */
+import type { Failed } from '../shared/child.ts'
+import { encoded, serve, timesOf } from '../shared/child.ts'
 import type { Open, Opened, Task } from './contenders/contender.ts'
 import { workload } from './workloads.ts'
 
@@ -18,7 +20,7 @@ export type Reply =
   | { readonly k: 'times'; readonly times: readonly number[] }
   | { readonly k: 'memory'; readonly peakBytes: number }
   | { readonly k: 'done' }
-  | { readonly k: 'failed'; readonly message: string }
+  | Failed
 
 async function opener(contender: string): Promise<Open> {
   if (contender === 'ort-native') return (await import('./contenders/ort.ts')).ortNative
@@ -51,26 +53,9 @@ async function answer(request: Request): Promise<Reply> {
     const from = performance.now()
     const result = await run()
     const ms = performance.now() - from
-    return {
-      k: 'result',
-      base64: Buffer.from(result.buffer, result.byteOffset, result.byteLength).toString('base64'),
-      ms,
-    }
+    return { k: 'result', base64: encoded(result), ms }
   }
-  const times: number[] = []
-  const start = performance.now()
-  for (let now = start; times.length === 0 || (now - start < request.ms && times.length < limit);) {
-    await run()
-    const end = performance.now()
-    times.push(end - now)
-    now = end
-  }
-  return { k: 'times', times }
+  return { k: 'times', times: await timesOf(run, request.ms, limit) }
 }
 
-process.on('message', (request: Request) => {
-  void answer(request)
-    .catch((thrown): Reply => ({ k: 'failed', message: thrown instanceof Error ? thrown.message : `${thrown}` }))
-    .then((reply) => process.send!(reply))
-})
-process.on('disconnect', () => process.exit(0))
+serve(answer)

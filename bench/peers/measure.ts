@@ -1,4 +1,5 @@
 /** Times the contenders of one workload side by side: outputs are compared first, then turns alternate. */
+import { decoded, deviation, Disagrees, timing } from '../shared/results.ts'
 import { start } from './process.ts'
 import type { Contender, Running } from './process.ts'
 import type { Workload } from './workloads.ts'
@@ -35,18 +36,6 @@ interface Ready {
 
 /** What is passed to the child besides the contender. */
 export type TaskOf = (c: Contender) => { readonly variants: readonly string[]; readonly module?: string }
-
-/** The largest difference of two results and the largest magnitude of the second. */
-function deviation(result: Float32Array, reference: Float32Array): number {
-  if (result.length !== reference.length) return Infinity
-  let [difference, size] = [0, 0]
-  for (let i = 0; i < result.length; i++) {
-    const d = Math.abs(result[i] - reference[i])
-    if (!(d <= difference)) difference = d
-    size = Math.max(size, Math.abs(reference[i]))
-  }
-  return Number.isNaN(difference) ? Infinity : difference / size
-}
 
 /**
  * Runs the contenders of a workload, the first of which gives the reference. A contender whose result deviates more than the workload
@@ -91,21 +80,17 @@ export async function measure(
   }
   for (const { contender, process, note, deviation, times } of ready) {
     process.stop()
-    times.sort((a, b) => a - b)
+    const about = note === undefined ? {} : { note }
     results.push({
-      workload: w.id, contender: contender.name, threads: contender.threads, best: times[0] ?? NaN, median: times[times.length >> 1] ?? NaN,
-      calls: times.length, deviation, ...(note === undefined ? {} : { note }),
-    }) // prettier-ignore
+      workload: w.id,
+      contender: contender.name,
+      threads: contender.threads,
+      ...timing(times),
+      deviation,
+      ...about,
+    })
   }
   return results
-}
-
-class Disagrees extends Error {
-  readonly off: number
-  constructor(off: number, tolerance: number) {
-    super(`disagrees with the reference by ${off.toExponential(1)} of its largest value (allowed: ${tolerance})`)
-    this.off = off
-  }
 }
 
 const open = (process: Running, contender: Contender, w: Workload, taskOf: TaskOf) =>
@@ -118,8 +103,7 @@ const open = (process: Running, contender: Contender, w: Workload, taskOf: TaskO
 
 async function check(process: Running): Promise<Float32Array> {
   const { base64 } = await process.ask<'result'>({ k: 'check' })
-  const bytes = Buffer.from(base64, 'base64')
-  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length))
+  return decoded(base64)
 }
 
 /** The result of one contender alone. */
