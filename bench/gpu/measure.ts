@@ -1,5 +1,7 @@
 /** One workload, contenders side by side: results are compared first, then turns alternate, then the device tells how long each dispatch took. */
+import { cpus } from 'node:os'
 import type { Workload } from '../peers/workloads.ts'
+import { decoded, deviation, Disagrees, timing } from '../shared/results.ts'
 import type { Heard } from './child.ts'
 import type { Contender } from './contenders.ts'
 import { start, type Running } from './process.ts'
@@ -41,9 +43,7 @@ const open = (process: Running, contender: Contender, w: Workload, taskOf: TaskO
 
 async function check(process: Running): Promise<Result> {
   const { base64, length } = await process.ask<'result'>({ k: 'check' })
-  const bytes = Buffer.from(base64, 'base64')
-  const values = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length))
-  return { values, length }
+  return { values: decoded(base64), length }
 }
 
 /** The result of one contender alone. */
@@ -57,15 +57,12 @@ export async function resultOf(w: Workload, contender: Contender, taskOf: TaskOf
   }
 }
 
-export function deviation(result: Result, reference: Result): number {
-  if (result.length !== reference.length) return Infinity
-  let [difference, size] = [0, 0]
-  for (let i = 0; i < result.values.length; i++) {
-    const d = Math.abs(result.values[i] - reference.values[i])
-    if (!(d <= difference)) difference = d
-    size = Math.max(size, Math.abs(reference.values[i]))
-  }
-  return Number.isNaN(difference) ? Infinity : difference / size
+interface Ready {
+  readonly contender: Contender
+  readonly process: Running
+  readonly about: Partial<Measured>
+  readonly deviation: number
+  readonly times: number[]
 }
 
 export async function measure(
@@ -77,35 +74,32 @@ export async function measure(
   say: (text: string) => void,
 ): Promise<Measured[]> {
   const results: Measured[] = []
-  const ready: { contender: Contender; process: Running; about: Partial<Measured>; deviation: number; times: number[] }[] = [] // prettier-ignore
   const fail = (contender: Contender, failed: string, off = NaN): void => {
     say(`${w.id}: ${contender.name}: ${failed}`)
-    results.push({
-      workload: w.id,
-      contender: contender.name,
-      best: NaN,
-      median: NaN,
-      calls: 0,
-      deviation: off,
-      failed,
-    })
+    const none = { best: NaN, median: NaN, calls: 0 }
+    results.push({ workload: w.id, contender: contender.name, ...none, deviation: off, failed })
   }
-  for (const contender of contenders) {
+  const load = async (contender: Contender): Promise<Ready | undefined> => {
     say(`${w.id}: loading ${contender.name}`)
     const process = start(plan.patience)
-    let off = NaN
     try {
       const { note, adapter } = await open(process, contender, w, taskOf)
       const about = { ...(note ? { note } : {}), ...(adapter ? { adapter } : {}) }
-      off = deviation(await check(process), reference)
-      if (off > w.tolerance)
-        throw new Error(`disagrees by ${off.toExponential(1)} of the largest value (allowed: ${w.tolerance})`)
-      ready.push({ contender, process, about, deviation: off, times: [] })
+      const result = await check(process)
+      const off = result.length === reference.length ? deviation(result.values, reference.values) : Infinity
+      if (off > w.tolerance) throw new Disagrees(off, w.tolerance)
+      return { contender, process, about, deviation: off, times: [] }
     } catch (thrown) {
       process.stop()
-      fail(contender, (thrown as Error).message, off)
+      fail(contender, (thrown as Error).message, thrown instanceof Disagrees ? thrown.off : NaN)
+      return undefined
     }
   }
+  // Of several graphs ONNX Runtime finds the fastest while it loads: nobody else may be at work then.
+  const alone = (c: Contender): boolean => c.kind === 'ort-web' || cpus().length < 8
+  const loaded = await Promise.all(contenders.filter((c) => !alone(c)).map(load))
+  for (const c of contenders.filter(alone)) loaded.push(await load(c))
+  const ready = contenders.flatMap((c) => loaded.filter((r) => r !== undefined).filter((r) => r.contender === c))
   for (let round = -1; round < plan.rounds; round++) {
     say(`${w.id}: ${round < 0 ? 'warming up' : `round ${round + 1} of ${plan.rounds}`}`)
     for (const r of [...ready]) {
@@ -114,6 +108,7 @@ export async function measure(
         if (round >= 0) r.times.push(...times)
       } catch (thrown) {
         ready.splice(ready.indexOf(r), 1)
+        r.process.stop()
         fail(r.contender, (thrown as Error).message, r.deviation)
       }
     }
@@ -125,11 +120,8 @@ export async function measure(
       return undefined
     })
     process.stop()
-    times.sort((a, b) => a - b)
-    results.push({
-      workload: w.id, contender: contender.name, best: times[0] ?? NaN, median: times[times.length >> 1] ?? NaN, calls: times.length, deviation,
-      ...about, ...(heard ? { heard: heard.heard } : {}),
-    }) // prettier-ignore
+    const own = { ...timing(times), deviation, ...about, ...(heard ? { heard: heard.heard } : {}) }
+    results.push({ workload: w.id, contender: contender.name, ...own })
   }
   return results
 }

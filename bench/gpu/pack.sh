@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes one archive of all that run.sh needs, for a machine (linux-x64) that reaches no registry: bash bench/gpu/pack.sh [archive.tar.xz]
 # NODE_TARBALL=node-v20….tar.xz puts a Node into it. There: tar -xf archive.tar.xz && bash tfm-gpu/bench/gpu/run.sh
-set -eu
+set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 out=${1:-$root/tfm-gpu.tar.xz}

@@ -105,7 +105,7 @@ function barsOf({ measured, workloads, profiles }: Report): Row[] {
   const find = (w: Workload, who: string): Measured | undefined =>
     measured.find((m) => m.workload === w.id && m.contender === who && m.failed === undefined)
   const others = (w: Workload): Measured[] =>
-    measured.filter((m) => m.workload === w.id && m.contender !== 'ours' && m.failed === undefined)
+    measured.filter((m) => m.workload === w.id && !m.contender.startsWith('ours') && m.failed === undefined)
   const copy = profiles.map((p) => (p.json as Profile).ceilings?.copy).find((c) => c)
   for (const w of workloads) {
     const own = find(w, 'ours')

@@ -15,8 +15,10 @@ const full: readonly Workload[] = [
   decoding(64),
   decoding(256),
   bertRun(128),
+  decoding(64, 16),
   decoding(64, 8),
   decoding(64, 4),
+  prefilling(256, 16),
 ]
 const few: readonly Workload[] = [
   matmul(256, 256, 256),
@@ -25,6 +27,10 @@ const few: readonly Workload[] = [
   prefilling(16),
   decoding(16),
   bertRun(16),
+  decoding(16, 16),
+  decoding(16, 8),
+  decoding(16, 4),
+  prefilling(32, 16),
 ]
 
 export const workloads: readonly Workload[] = small ? few : full
@@ -34,7 +40,8 @@ export function workload(id: string): Workload {
   if (found === undefined) throw new Error(`internal: no workload ${id}`)
   return found
 }
-/** Prompts before the steps. */
+/** The prompt before a step. That of weights in f16 is computed with f32. */
+export const before = (w: Workload): Workload => prefilling(w.past, w.bits === 16 ? undefined : w.bits)
 function* pasts(): Generator<Workload> {
-  for (const w of workloads) if (w.past > 0) yield prefilling(w.past, w.bits)
+  for (const w of workloads) if (w.past > 0) yield before(w)
 }

@@ -69,7 +69,7 @@ async function prepare(w: Workload): Promise<TaskOf> {
     const target = targetOf(c)
     if (target === undefined || modules.has(keyOf(c))) continue
     try {
-      const { path, bytes } = await prepareModule(w, target, c.wide)
+      const { path, bytes } = await prepareModule(w, target, c.wide ? { wide: true } : {})
       modules.set(keyOf(c), path)
       if (w.bits === undefined && !c.wide) sizes.set(`${w.checkpoint} ${target.name}`, bytes)
     } catch (thrown) {

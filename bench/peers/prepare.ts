@@ -6,31 +6,38 @@ import { compile } from '../../src/compile.ts'
 import { sourceFile } from '../../src/diagnostics/index.ts'
 import { packageRoot } from '../../src/package-root.ts'
 import { contentsOf } from '../../src/target.ts'
-import type { Target, WeightFormat } from '../../src/target.ts'
+import { deviceProfiles } from '../../src/program/profiles.ts'
+import type { Arithmetic, Target, WeightFormat } from '../../src/target.ts'
 import { randomWeights } from '../../src/weights/index.ts'
 import type { TensorToWrite } from '../../src/weights/index.ts'
 import { typescript } from '../../targets/typescript/index.ts'
-import { tensorsOf, transposed, writeOnce } from './checkpoint.ts'
+import { entriesOf, tensorsOf, transposed, writeOnce } from './checkpoint.ts'
 import { onnxGraph } from './onnx/graph.ts'
 import { kernels } from './onnx/kernels.ts'
 import type { Variants } from './onnx/kernels.ts'
-import { bertVariants, gpt2Variants, quantisedVariants } from './onnx/transformers.ts'
+import { bertVariants, gpt2Variants, halfVariants, quantisedVariants } from './onnx/transformers.ts'
 import { cache } from './places.ts'
 import { forPeers, lookup } from './quantise.ts'
 import { bert, gpt2, small } from './workloads.ts'
-import type { Workload } from './workloads.ts'
+import type { Bits, Workload } from './workloads.ts'
 
 export const checkpointOf = (w: Workload): string => join(cache, `${w.checkpoint}.safetensors`)
 /** The same weights as the peers want them: matrices as [in, out], queries, keys and values side by side. */
 export const peersCheckpointOf = (w: Workload): string =>
   'gpt2,encoder,bert'.includes(w.graph) ? join(cache, `${w.checkpoint}-peers.safetensors`) : checkpointOf(w)
+export const formatOf = ({ bits }: Workload): WeightFormat =>
+  bits === undefined ? 'f32' : bits === 16 ? 'f16' : `int${bits}`
 /** What ours loads: the checkpoint, or what `tfmc quantize` makes of it. */
 export const weightsOf = (w: Workload): string =>
-  w.bits === undefined ? checkpointOf(w) : join(cache, `${w.checkpoint}-int${w.bits}.safetensors`)
-const quantisedForPeersOf = (w: Workload): string => join(cache, `${w.checkpoint}-int${w.bits}-peers.safetensors`)
+  w.bits === undefined ? checkpointOf(w) : join(cache, `${w.checkpoint}-${formatOf(w)}.safetensors`)
+const quantisedForPeersOf = (w: Workload): string => join(cache, `${w.checkpoint}-${formatOf(w)}-peers.safetensors`)
 /** Files that the graphs of a workload refer to. */
 export const externalFilesOf = (w: Workload): string[] => [
-  ...new Set([checkpointOf(w), peersCheckpointOf(w), ...(w.bits ? [quantisedForPeersOf(w)] : [])]),
+  ...new Set(
+    w.bits === 16
+      ? [quantisedForPeersOf(w)]
+      : [checkpointOf(w), peersCheckpointOf(w), ...(w.bits ? [quantisedForPeersOf(w)] : [])],
+  ),
 ]
 /** Path of a graph; beside it lies `<path>.json`, the list of the checkpoints it refers to. */
 export const graphPath = (w: Workload, variant: string): string =>
@@ -40,12 +47,12 @@ export const graphPath = (w: Workload, variant: string): string =>
 export function variantsOf(w: Workload): Variants {
   if (w.graph === 'bert') return bertVariants
   if (w.graph !== 'gpt2') return kernels[w.graph]
-  return w.bits === undefined ? gpt2Variants : quantisedVariants
+  return w.bits === undefined ? gpt2Variants : w.bits === 16 ? halfVariants : quantisedVariants
 }
 
-const compiling = (w: Workload, target: Target, weights: WeightFormat = 'f32') => {
+const compiling = (w: Workload, target: Target, weights: WeightFormat = 'f32', arithmetic: Arithmetic = 'f32') => {
   const path = join(packageRoot(), w.model)
-  const kept = weights === 'f32' ? {} : { weights: () => weights }
+  const kept = weights === 'f32' ? {} : { weights: () => weights, arithmetic }
   return compile(sourceFile(w.model, readFileSync(path, 'utf8')), target, { set: w.set, ...kept })
 }
 
@@ -80,12 +87,20 @@ export function prepareWeights(w: Workload): void {
       join(packageRoot(), w.model),
       '--weights',
       checkpointOf(w),
+      '--no-config',
+      ...Object.entries(w.set).flatMap(([name, x]) => ['--set', `${name}=${x}`]),
       '--to',
-      `int${bits}`,
+      formatOf(w),
       '-o',
       path,
     ]
     execFileSync(process.execPath, [cli, ...args], { stdio: ['ignore', 'ignore', 'inherit'] })
+  }
+  if (bits === 16) {
+    const names = [...entriesOf(checkpointOf(w)).keys()]
+    const half = (t: TensorToWrite): TensorToWrite => ({ ...t, dtype: 'F16' })
+    writeOnce(quantisedForPeersOf(w), () => [...names.map(same), turned('wte.weight', 'wte.transposed')].map(half))
+    return
   }
   writeOnce(quantisedForPeersOf(w), () => {
     const { d, ff, layers, vocab } = gpt2
@@ -142,9 +157,9 @@ function bertForPeers(
   ]
 }
 
-/** The keys and values that a step finds: f32, for each layer first keys, then values, [heads, past, width]. */
-export const pastPath = (past: number, bits: 4 | 8 | undefined): string =>
-  join(cache, `gpt2${small ? '-small' : ''}${bits === undefined ? '' : `-int${bits}`}-past-${past}.bin`)
+/** The keys and values that a step finds (with weights in f16 those of f32): f32, for each layer first keys, then values, [heads, past, width]. */
+export const pastPath = (past: number, bits: Bits | undefined): string =>
+  join(cache, `gpt2${small ? '-small' : ''}${bits === undefined || bits === 16 ? '' : `-int${bits}`}-past-${past}.bin`)
 
 /** The ONNX graphs of a workload. */
 export async function prepareGraphs(w: Workload): Promise<void> {
@@ -156,17 +171,31 @@ export async function prepareGraphs(w: Workload): Promise<void> {
   }
 }
 
-/** Emits a workload's model with a target; gives the path of the module to import and the bytes of all that it needs at run time. */
+export interface ModuleOptions {
+  /** Of WebAssembly: kernels for wide vectors. */
+  readonly wide?: boolean
+  /** Of WGSL: what products of many rows are computed in, and whether norms are kernels of their own in a step. */
+  readonly arithmetic?: Arithmetic
+  readonly apart?: boolean
+}
+/** Emits a workload's model with a target, WGSL for large devices; gives the path of the module to import and the bytes of all that it needs at run time. */
 export async function prepareModule(
   w: Workload,
-  target: Target,
-  wide = false,
+  given: Target,
+  { wide = false, arithmetic = 'f32', apart = false }: ModuleOptions = {},
 ): Promise<{ readonly path: string; readonly bytes: number }> {
-  const weights = w.bits === 8 ? 'int8' : w.bits === 4 ? 'int4' : 'f32'
-  const compiled = compiling(w, target, weights)
-  const folder = join(cache, 'emitted', `${w.checkpoint}-${target.name}-${weights}${wide ? '-wide' : ''}`)
+  const weights = formatOf(w)
+  const target = apart ? { ...given, prologues: false } : given
+  const compiled = compiling(w, target, weights, arithmetic)
+  const ways = [wide && 'wide', arithmetic === 'f16' && 'in-f16', apart && 'apart'].filter((x) => x !== false)
+  const folder = join(cache, 'emitted', [w.checkpoint, target.name, weights, ...ways].join('-'))
   mkdirSync(folder, { recursive: true })
-  const files = await target.emit(compiled.lowered.module, { language: 'js', weights, wide })
+  const files = await target.emit(compiled.lowered.module, {
+    language: 'js',
+    weights,
+    wide,
+    profile: deviceProfiles.desktop,
+  })
   for (const file of files) {
     const path = join(folder, file.path)
     mkdirSync(dirname(path), { recursive: true })

@@ -6,6 +6,8 @@ export interface Data {
   readonly shape: readonly number[]
 }
 
+export type Bits = 4 | 8 | 16
+
 export interface Workload {
   readonly id: string
   readonly title: string
@@ -23,8 +25,8 @@ export interface Workload {
   readonly output: string
   /** Multiply-adds of a call, twice. */
   readonly flops: number
-  /** Weights in blocks of 32 numbers of so many bits. */
-  readonly bits?: 4 | 8
+  /** Weights in so many bits: 16 are f16, the others are in blocks of 32 numbers. */
+  readonly bits?: Bits
   /** Largest deviation from the reference, as a share of its largest magnitude. */
   readonly tolerance: number
 }
@@ -82,20 +84,22 @@ const layerFlops = (d: number, ff: number, tokens: number, keys: number): number
 const gpt2Flops = (tokens: number, keys: number): number =>
   gpt2.layers * layerFlops(gpt2.d, gpt2.ff, tokens, keys) + 2 * gpt2.d * gpt2.vocab
 
-export function prefilling(tokens: number, bits?: 4 | 8): Workload {
+const kept = (bits: Bits): string => (bits === 16 ? 'f16' : `int${bits}`)
+
+export function prefilling(tokens: number, bits?: Bits): Workload {
   return {
-    id: `gpt2-${bits ? `int${bits}-` : ''}prefill-${tokens}`,
-    title: `${gpt2Name} prefill T = ${tokens}${bits ? `, int${bits}` : ''}`,
+    id: `gpt2-${bits ? `${kept(bits)}-` : ''}prefill-${tokens}`,
+    title: `${gpt2Name} prefill T = ${tokens}${bits ? `, ${kept(bits)}` : ''}`,
     model: `${models}/gpt2.tfm`, set: small ? gpt2Sizes : {}, checkpoint: checkpointName('gpt2'), graph: 'gpt2', program: 'prefill', past: 0,
     inputs: { ids: ids(tokens, gpt2.vocab) }, output: 'logits', flops: gpt2Flops(tokens, tokens),
     tolerance: quantised(bits), ...(bits ? { bits } : {}),
   } // prettier-ignore
 }
 
-export function decoding(past: number, bits?: 4 | 8): Workload {
+export function decoding(past: number, bits?: Bits): Workload {
   return {
-    id: `gpt2-${bits ? `int${bits}-` : ''}step-${past}`,
-    title: `${gpt2Name} decode, past ${past}${bits ? `, int${bits}` : ''}`,
+    id: `gpt2-${bits ? `${kept(bits)}-` : ''}step-${past}`,
+    title: `${gpt2Name} decode, past ${past}${bits ? `, ${kept(bits)}` : ''}`,
     model: `${models}/gpt2.tfm`, set: small ? gpt2Sizes : {}, checkpoint: checkpointName('gpt2'), graph: 'gpt2', program: 'step', past,
     inputs: { ids: ids(1, gpt2.vocab, past) }, output: 'logits', flops: gpt2Flops(1, past + 1),
     tolerance: quantised(bits), ...(bits ? { bits } : {}),
@@ -111,8 +115,8 @@ export const bertRun = (tokens: number): Workload => ({
   tolerance: 1e-4, flops: bert.layers * layerFlops(bert.d, bert.ff, tokens, tokens) + 2 * bert.d * bert.d,
 }) // prettier-ignore
 
-/** Of logits, whose sums run over many layers; int8 activations have a precision of their own. */
-const quantised = (bits: 4 | 8 | undefined): number => (bits === undefined ? 1e-4 : 0.05)
+/** Of logits, whose sums run over many layers; activations in int8 or f16 have a precision of their own. */
+const quantised = (bits: Bits | undefined): number => (bits === undefined ? 1e-4 : 0.05)
 
 export const workloads: readonly Workload[] = [
   matmul(128, 768, 3072),

@@ -1,6 +1,7 @@
 /** ONNX Runtime, native and as WebAssembly: all optimisations, of several graphs the fastest. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { halfBits } from '../../../targets/runtime/halves.ts'
 import { peer, peerFile } from '../places.ts'
 import { graphPath, pastPath } from '../prepare.ts'
 import { gpt2 } from '../workloads.ts'
@@ -16,7 +17,7 @@ interface Session {
 /** Of WebGPU: tensors that stay on the card. */
 interface OnCard {
   readonly createBuffer: (about: { readonly size: number; readonly usage: number }) => unknown
-  readonly queue: { readonly writeBuffer: (buffer: unknown, at: number, data: Float32Array) => void }
+  readonly queue: { readonly writeBuffer: (buffer: unknown, at: number, data: Float32Array | Uint16Array) => void }
 }
 interface Ort {
   readonly InferenceSession: { readonly create: (model: string | Uint8Array, options: object) => Promise<Session> }
@@ -100,7 +101,10 @@ function feedsOf(ort: Ort, session: Session, w: Workload, card?: OnCard): Record
     const shape = [1, gpt2.heads, w.past, width]
     const [data, dims] =
       part === '' ? [all.slice(from, from + 2 * size), [2, ...shape]] : [all.slice(from, from + size), shape]
-    feeds[name] = card ? onCard(ort, card, data, dims) : new ort.Tensor('float32', data, dims)
+    const half = w.bits === 16
+    const values = half ? Uint16Array.from(data, (x) => halfBits(x, 'f16')) : data
+    const type = half ? 'float16' : 'float32'
+    feeds[name] = card ? onCard(ort, card, values, type, dims) : new ort.Tensor(type, values, dims)
   }
   return feeds
 }
@@ -112,10 +116,16 @@ function locations({ graph }: Workload): Record<string, string> {
 }
 
 /** A tensor in a buffer of the card: storage, and to be copied from and to. */
-function onCard(ort: Ort, card: OnCard, data: Float32Array, dims: readonly number[]): OrtTensor {
+function onCard(
+  ort: Ort,
+  card: OnCard,
+  data: Float32Array | Uint16Array,
+  dataType: string,
+  dims: readonly number[],
+): OrtTensor {
   const buffer = card.createBuffer({ size: 16 * Math.ceil(data.byteLength / 16), usage: 4 | 8 | 128 })
   card.queue.writeBuffer(buffer, 0, data)
-  return ort.Tensor.fromGpuBuffer(buffer, { dataType: 'float32', dims })
+  return ort.Tensor.fromGpuBuffer(buffer, { dataType, dims })
 }
 
 /** Writes the keys and values after `prefill`'s tokens to `pastPath`, as ONNX Runtime computes them. */

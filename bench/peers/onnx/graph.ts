@@ -4,7 +4,8 @@ import { entriesOf } from '../checkpoint.ts'
 import type { Entry } from '../checkpoint.ts'
 import { encodeModel } from './proto.ts'
 
-const elementTypes = { f32: 1, u8: 2, i32: 6, i64: 7, bool: 9 } as const
+const elementTypes = { f32: 1, u8: 2, i32: 6, i64: 7, bool: 9, f16: 10 } as const
+const stored: Readonly<Record<string, ElementType>> = { U8: 'u8', F16: 'f16' }
 type ElementType = keyof typeof elementTypes
 type Dim = number | string
 type Attribute = number | string | readonly number[] | { readonly float: number }
@@ -90,7 +91,7 @@ export function onnxGraph(name: string, checkpoints: readonly string[]): OnnxGra
       used.add(file)
       const external = { location: file, offset: `${entry.offset}`, length: `${entry.length}` }
       initializers.set(tensor, {
-        name: tensor, dims: entry.shape, data_type: elementTypes[entry.dtype === 'U8' ? 'u8' : 'f32'], data_location: 1,
+        name: tensor, dims: entry.shape, data_type: elementTypes[stored[entry.dtype] ?? 'f32'], data_location: 1,
         external_data: Object.entries(external).map(([key, value]) => ({ key, value })),
       }) // prettier-ignore
       return tensor

@@ -28,8 +28,11 @@ function decoder(g: OnnxGraph, w: Workload, style: Style, { transposed = false, 
   const keys = w.past + rows
   const eps = { epsilon: { float: gpt2.eps } }
   const norm = (name: string): string[] => [g.weight(`${name}.weight`), g.weight(`${name}.bias`)]
+  /** What activations and caches are. */
+  const type = w.bits === 16 ? 'f16' : 'f32'
+  const blocks = w.bits === 4 || w.bits === 8
   const dense = (x: string, name: string, k: number, n: number): string =>
-    w.bits === undefined ? g.op('MatMul', [x, g.weight(`${name}.weight`)]) : quantised(x, `${name}.weight`, k, n)
+    !blocks ? g.op('MatMul', [x, g.weight(`${name}.weight`)]) : quantised(x, `${name}.weight`, k, n)
   const quantised = (x: string, name: string, k: number, n: number): string =>
     g.op('MatMulNBits', [x, g.weight(quantisedName(name, w.bits!)), g.weight(scaleName(name, w.bits!))], {
       K: k, N: n, bits: w.bits!, block_size: 32, accuracy_level: accuracy,
@@ -40,29 +43,29 @@ function decoder(g: OnnxGraph, w: Workload, style: Style, { transposed = false, 
   const tokens = g.input('ids', 'i32', [1, rows])
   const mask = style === 'plain' && rows > 1 ? g.op('Unsqueeze', [causalMask(g, rows), g.ints([0, 1])]) : undefined
   const places = g.op('Slice', [g.weight('wpe.weight'), g.ints([w.past]), g.ints([keys]), g.ints([0])])
-  let x = g.op('Add', [g.op('Gather', [g.weight(w.bits === undefined ? 'wte.weight' : lookupName), tokens]), places])
+  let x = g.op('Add', [g.op('Gather', [g.weight(blocks ? lookupName : 'wte.weight'), tokens]), places])
   let y = g.op('LayerNormalization', [x, ...norm('h.0.ln_1')], { axis: -1, ...eps })
 
   const grown = (i: number) => (part: 'k' | 'v', now: string): string => {
-    const old = w.past > 0 ? [g.input(`past_${part}.${i}`, 'f32', [1, heads, w.past, width])] : []
+    const old = w.past > 0 ? [g.input(`past_${part}.${i}`, type, [1, heads, w.past, width])] : []
     const whole = old.length > 0 ? g.op('Concat', [...old, now], { axis: 2 }) : now
-    g.output(`present_${part}.${i}`, whole, 'f32', [1, heads, keys, width])
+    g.output(`present_${part}.${i}`, whole, type, [1, heads, keys, width])
     return whole
   } // prettier-ignore
 
   const attend = (i: number): string => {
     const name = `h.${i}.attn.c_attn`
     if (style === 'Attention') {
-      const past = w.past > 0 ? g.input(`past.${i}`, 'f32', [2, 1, heads, w.past, width]) : ''
+      const past = w.past > 0 ? g.input(`past.${i}`, type, [2, 1, heads, w.past, width]) : ''
       const from = [y, g.weight(`${name}.weight`), g.weight(`${name}.bias`), '', past]
       const [mixed, present] = g.ops('Attention', from, [true, true], { num_heads: heads, unidirectional: 1 })
-      g.output(`present.${i}`, present, 'f32', [2, 1, heads, keys, width])
+      g.output(`present.${i}`, present, type, [2, 1, heads, keys, width])
       return mixed
     }
     const parts = g.ops('Split', [biased(y, name, d, 3 * d)], [true, true, true], { axis: -1, num_outputs: 3 })
     if (style === 'plain') return selfAttention(g, parts, { rows, heads, width }, mask, grown(i))
     const past = (['k', 'v'] as const).map((part) =>
-      w.past > 0 ? g.input(`past_${part}.${i}`, 'f32', [1, heads, w.past, width]) : '',
+      w.past > 0 ? g.input(`past_${part}.${i}`, type, [1, heads, w.past, width]) : '',
     )
     const all = [true, true, true]
     const [mixed, ...present] =
@@ -72,7 +75,7 @@ function decoder(g: OnnxGraph, w: Workload, style: Style, { transposed = false, 
             num_heads: heads,
             kv_num_heads: heads,
           })
-    present.forEach((value, part) => g.output(`present_${'kv'[part]}.${i}`, value, 'f32', [1, heads, keys, width]))
+    present.forEach((value, part) => g.output(`present_${'kv'[part]}.${i}`, value, type, [1, heads, keys, width]))
     return mixed
   }
 
@@ -100,13 +103,12 @@ function decoder(g: OnnxGraph, w: Workload, style: Style, { transposed = false, 
     add(active, `${h}.mlp.c_proj`, ff, i + 1 < layers ? `h.${i + 1}.ln_1` : 'ln_f')
   }
   const last = g.op('Gather', [y, g.int32([rows - 1], [])], { axis: 1 })
-  const logits =
-    w.bits !== undefined
-      ? quantised(last, 'wte.weight', d, vocab)
-      : transposed
-        ? g.op('MatMul', [last, g.weight('wte.transposed')])
-        : g.op('Gemm', [last, g.weight('wte.weight')], { transB: 1 })
-  g.output('logits', logits, 'f32', [1, vocab])
+  const logits = blocks
+    ? quantised(last, 'wte.weight', d, vocab)
+    : transposed
+      ? g.op('MatMul', [last, g.weight('wte.transposed')])
+      : g.op('Gemm', [last, g.weight('wte.weight')], { transB: 1 })
+  g.output('logits', type === 'f16' ? g.op('Cast', [logits], { to: 1 }) : logits, 'f32', [1, vocab])
 }
 
 /** 0 where a key is seen, the lowest number elsewhere. */
@@ -160,7 +162,7 @@ export const gpt2Variants: Variants = {
   plain: (g, w) => decoder(g, w, 'plain'),
   Attention: (g, w) => decoder(g, w, 'Attention'),
   'MultiHeadAttention, head transposed': (g, w) =>
-    decoder(g, w, 'MultiHeadAttention', { transposed: w.bits === undefined }),
+    decoder(g, w, 'MultiHeadAttention', { transposed: w.bits === undefined || w.bits === 16 }),
   GroupQueryAttention: (g, w) => decoder(g, w, 'GroupQueryAttention'),
 }
 /** Without those that do not fit quantised weights: `Attention` holds the projection of its input. The first sums in f32. */
@@ -168,6 +170,10 @@ export const quantisedVariants: Variants = {
   'f32 sums': (g, w) => decoder(g, w, 'plain', { accuracy: 1 }),
   ...Object.fromEntries(Object.entries(gpt2Variants).filter(([name]) => name !== 'Attention')),
 }
+/** Matrices, activations and caches in f16: with the ops that ONNX Runtime contributes. */
+export const halfVariants: Variants = Object.fromEntries(
+  Object.entries(gpt2Variants).filter(([name]) => name !== 'plain'),
+)
 export const bertVariants: Variants = {
   plain: (g, w) => encoder(g, w, false),
   Attention: (g, w) => encoder(g, w, true),
