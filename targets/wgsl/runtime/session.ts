@@ -6,7 +6,7 @@ import type { Buffers } from './buffers.ts'
 import { entryFor, makeKernels, type Kernel } from './device.ts'
 import { checkCall, gridOf } from './limits.ts'
 import type { Keeper } from './load.ts'
-import { Slices } from './slices.ts'
+import { cut, Slices } from './slices.ts'
 import { selftestOn, type KernelTest, type Ways } from './selftest.ts'
 import type { SelftestReport } from '../../runtime/sample.ts'
 
@@ -45,7 +45,14 @@ export interface ModelSpec {
   readonly programs: Partial<Record<'run' | 'prepare' | 'prefill' | 'step' | 'reorder', ProgramSpec>>
   readonly state: readonly StateSpec[]
   /** Records programs with loops. */
-  readonly record?: (session: Session, program: ProgramSpec, store: Store, dims: Dims) => GPUCommandEncoder
+  readonly record?: (
+    session: Session,
+    program: ProgramSpec,
+    store: Store,
+    dims: Dims,
+    slices: Slices,
+    size: number,
+  ) => Promise<[encoder: GPUCommandEncoder, count: number]>
   /** Names of dims in the order of the block that kernels read. */
   readonly dims: readonly string[]
   /** The dims of new and past positions, and how many there may be. */
@@ -237,42 +244,71 @@ export class Session {
     before?: (d: Dims) => void,
   ): Promise<Results> {
     const { buffers } = this
-    const encoder = await this.encode(program, inputs, dims, store, before)
+    let readback = this.readback!
+    /** Copies what positions from `from` on gave to where it belongs among all. */
+    const copy = (encoder: GPUCommandEncoder, part: Dims, from: number) => {
+      const all = this.results(program, dims)
+      const total = all.reduce((n, p) => n + p.bytes, 0)
+      if (!this.readback || this.readback.size < total) {
+        this.readback?.destroy()
+        this.readback = buffers.create('  the results', total, 1 | 8)
+      }
+      readback = this.readback
+      const T = this.spec.sequence?.T ?? ''
+      let start = 0
+      for (const [i, { port, bytes }] of this.results(program, part).entries()) {
+        const whole = bytes === all[i].bytes
+        const rows = whole ? 1 : this.rowsOf(port, dims)
+        const step = all[i].bytes / rows
+        const skip = whole ? 0 : (step / dims[T]) * from
+        for (let row = 0; row < rows; row++)
+          encoder.copyBufferToBuffer(
+            buffers.get(`o:${port.name}`),
+            (row * bytes) / rows,
+            readback,
+            start + row * step + skip,
+            bytes / rows,
+          )
+        start += all[i].bytes
+      }
+    }
+    const encoder = await this.encode(program, inputs, dims, store, before, copy)
     const ports = this.results(program, dims)
     const total = ports.reduce((n, p) => n + p.bytes, 0)
-    if (!this.readback || this.readback.size < total) {
-      this.readback?.destroy()
-      this.readback = buffers.create('  the results', total, 1 | 8)
-    }
-    let at = 0
-    for (const { port, bytes } of ports) {
-      encoder.copyBufferToBuffer(buffers.get(`o:${port.name}`), 0, this.readback, at, bytes)
-      at += bytes
-    }
     await this.submit(encoder)
     const outputs: Results = {}
     if (total === 0) return outputs
-    await this.map(this.readback, total)
-    at = 0
-    const mapped = this.readback.getMappedRange(0, total)
+    await this.map(readback, total)
+    let at = 0
+    const mapped = readback.getMappedRange(0, total)
     for (const { port, shape, bytes } of ports) {
       const data = mapped.slice(at, at + bytes)
       outputs[port.name] = { data: port.dtype === 'f32' ? new Float32Array(data) : new Int32Array(data), shape }
       at += bytes
     }
-    this.readback.unmap()
+    readback.unmap()
     return outputs
   }
 
-  /** The commands of a call, or the last of them: inputs and dims are written, and there is room for all that it writes. */
+  /** Rows of positions. */
+  private rowsOf({ shape }: PortSpec, dims: Dims): number {
+    const axis = shape.indexOf(this.spec.sequence!.T)
+    return shape.slice(0, axis).reduce((n: number, e) => n * extent(e, dims), 1)
+  }
+
+  /**
+   * The commands of a call, or the last of them: inputs and dims are written, and there is room for all that it writes. `done` adds what is to be done
+   * with the results; a long prefill has several parts, each with results of its own.
+   */
   async encode(
     program: ProgramSpec,
     inputs: Given,
     dims: Dims,
     store: Store,
     before?: (d: Dims) => void,
+    done?: (encoder: GPUCommandEncoder, part: Dims, from: number) => void,
   ): Promise<GPUCommandEncoder> {
-    const { device, buffers } = this
+    const { device, buffers, slices, spec } = this
     const arrays = bindInputs(program.inputs, inputs, dims)
     for (const [text, holds] of program.checks) {
       if (!holds(dims))
@@ -285,18 +321,34 @@ export class Session {
     }
     if (before) before(dims)
     else this.check(program, dims, [])
-    await this.compiled(program.steps, dims)
-    for (const [name, data] of Object.entries(arrays)) {
-      buffers.reserve(`v:${name}`, data.byteLength)?.destroy()
-      device.queue.writeBuffer(buffers.get(`v:${name}`), 0, data as Float32Array<ArrayBuffer>)
-    }
+    for (const [name, data] of Object.entries(arrays)) buffers.reserve(`v:${name}`, data.byteLength)?.destroy()
     program.slots.forEach((size, i) => buffers.reserve(`a:activation ${i}`, size(dims) * 4)?.destroy())
     for (const { port, bytes } of this.results(program, dims)) buffers.reserve(`o:${port.name}`, bytes)?.destroy()
-    const recorded = this.spec.record?.(this, program, store, dims)
-    if (recorded) return recorded
-    device.queue.writeBuffer(this.dimsBuffer, 0, Int32Array.from(this.spec.dims, (name) => dims[name] ?? 0)) // prettier-ignore
-    const size = Object.values(arrays).reduce((n, { length }) => n + length, 0)
-    return this.slices.record(this, program, this.bind(program, store), dims, size)
+    const all = Object.values(arrays).reduce((n, { length }) => n + length, 0)
+    const { T, past } = spec.sequence ?? { T: '', past: '' }
+    for (let from = 0; ;) {
+      const count = slices.next(program, spec, dims, from, all / dims[T])
+      const to = from + count
+      const last = !(to < dims[T])
+      const whole = last && from === 0
+      const part = whole ? dims : { ...dims, [T]: count, [past]: dims[past] + from }
+      await this.compiled(program.steps, part)
+      for (const port of program.inputs) {
+        const data = arrays[port.name]
+        const own = whole || !port.shape.includes(T) ? data : cut(data, this.rowsOf(port, dims), dims[T], from, to)
+        device.queue.writeBuffer(buffers.get(`v:${port.name}`), 0, own as Float32Array<ArrayBuffer>)
+      }
+      const size = whole ? all : (all / dims[T]) * count
+      if (!spec.record)
+        device.queue.writeBuffer(this.dimsBuffer, 0, Int32Array.from(spec.dims, (name) => part[name] ?? 0)) // prettier-ignore
+      const [encoder, dispatches] = spec.record
+        ? await spec.record(this, program, store, part, slices, size)
+        : await slices.record(this, program, this.bind(program, store), part, size)
+      done?.(encoder, part, from)
+      if (last) return encoder
+      await slices.submit(this, program, encoder, dispatches, size)
+      from = to
+    }
   }
 
   /** More dispatches of a call, with the dims as they were written. */

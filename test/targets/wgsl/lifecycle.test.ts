@@ -6,7 +6,6 @@ import { compile, compileGraph } from '../../../src/compile.ts'
 import { sourceFile } from '../../../src/diagnostics/span.ts'
 import { openGpu } from '../../../src/gpu/dawn.ts'
 import { safetensorsChunks } from '../../../src/weights/index.ts'
-import { dispatchesFor } from '../../../targets/wgsl/runtime/slices.ts'
 import { wgsl } from '../../../targets/wgsl/index.ts'
 import { gpt2Graph } from '../../support/gpt2-graph.ts'
 import { testDevice } from '../../support/gpu.ts'
@@ -316,11 +315,5 @@ describe('submissions', () => {
     expect(await submitsOf(() => model.prefill({ ids: [1, 2, 3] }))).toBeGreaterThan(1)
     expect(await submitsOf(() => model.step({ ids: [1] }))).toBe(1)
     model.dispose()
-  })
-  test('slices are as long as the budget allows, and never empty', () => {
-    expect(dispatchesFor(undefined, 1000)).toBe(8)
-    expect(dispatchesFor(0.01, 100)).toBe(50)
-    expect(dispatchesFor(100, 1000)).toBe(1)
-    expect(dispatchesFor(0, 5)).toBe(Infinity)
   })
 })
