@@ -94,8 +94,8 @@ export interface KernelNeeds {
   readonly rows?: Ix
   /** The first whose `upTo` the rows do not exceed runs; those with `when` on some devices only. */
   readonly variants: readonly KernelVariant[]
-  /** Dispatches in sequence that do the same; they run instead where `where` holds, or always. */
-  readonly passes?: { readonly list: readonly PassNeeds[]; readonly where?: Condition }
+  /** Dispatches in sequence that do the same; they run instead where `where` holds, or always; with `when` on some devices only. */
+  readonly passes?: { readonly list: readonly PassNeeds[]; readonly where?: Condition; readonly when?: string }
 }
 export interface PassNeeds extends KernelNeeds {
   readonly args: readonly KernelArg[]

@@ -164,8 +164,8 @@ const groupsOf = (k: KernelNeeds): readonly Ix[] => [
 
 /** The kernels that a dispatch runs at these dims: itself, or its passes. */
 export function runningAt(k: KernelNeeds, env: Env): readonly (KernelNeeds | PassNeeds)[] {
-  const { list, where = [] } = k.passes ?? { list: [] }
-  return list.length > 0 && where.every(([a, b]) => value(a, env) <= value(b, env)) ? list : [k]
+  const { list, where = [], when } = k.passes ?? { list: [] }
+  return list.length > 0 && !when && where.every(([a, b]) => value(a, env) <= value(b, env)) ? list : [k]
 }
 
 export function kernelLimits(k: KernelNeeds, limits: DeviceProfile['limits'], of = k): Need[] {
@@ -174,7 +174,7 @@ export function kernelLimits(k: KernelNeeds, limits: DeviceProfile['limits'], of
     return [...(k.variants.length > 0 ? [own] : []), ...passes.list].flatMap((x) => kernelLimits(x, limits, k))
   }
   const what = `kernel ${k.name}`
-  const runs = (env: Env): boolean => runningAt(of, env).some((x) => x.name === k.name)
+  const runs = (env: Env): boolean => of.passes?.when !== undefined || runningAt(of, env).some((x) => x.name === k.name)
   const need = (limit: LimitName, unit: Stop['unit'], at: (env: Env) => number, most = limits[limit]): Need => ({ what, unit, limit, most, at }) // prettier-ignore
   const [most, rows] = [limits.maxComputeWorkgroupsPerDimension, gridRows(limits.maxComputeWorkgroupsPerDimension)]
   return [

@@ -5,9 +5,12 @@ type WeightFile = string | URL | ArrayBuffer | ArrayBufferView | Blob | Readable
 /** Safetensors by URL, path (Node), bytes, File or stream; shards as a list or by their `*.index.json`. */
 export type WeightSource = WeightFile | readonly WeightFile[]
 
-/** How far it has come: bytes read (`total` grows as further files are opened), tensors as kernels take them, or pipelines compiled (`total` grows as calls need more). */
+/**
+ * How far it has come: bytes read (`total` grows as further files are opened), tensors as kernels take them, pipelines compiled (`total` grows as
+ * calls need more), or alternatives of kernels that were measured.
+ */
 export interface LoadProgress {
-  phase: 'weights' | 'packing' | 'pipelines'
+  phase: 'weights' | 'packing' | 'pipelines' | 'tuning'
   loaded: number
   total: number
   /** The tensor, or the kernel. */

@@ -43,7 +43,9 @@ import {
 } from './tables.ts'
 
 const always = ['errors', 'safetensors', 'source', 'weights', 'inputs', 'sample'].map((n) => `runtime/${n}.ts`)
-const ours = ['limits', 'device', 'buffers', 'selftest', 'slices', 'session', 'load'].map((n) => `wgsl/runtime/${n}.ts`)
+const ours = ['limits', 'device', 'buffers', 'selftest', 'slices', 'session', 'tune', 'load'].map(
+  (n) => `wgsl/runtime/${n}.ts`,
+)
 const forLoops = ['wgsl/runtime/loops.ts']
 const forPasses = ['wgsl/runtime/passes.ts']
 const types = [...publicTypes, 'GpuOptions', 'OpenOptions']

@@ -58,6 +58,9 @@ export interface PrintedKernel {
   /** Where it runs, if not at all dims: where the first holds, or where the second does not. */
   readonly where?: Condition
   readonly elsewhere?: Condition
+  /** On which devices it runs, if not on all: where an alternative is taken, or where one is not. */
+  readonly when?: Alternative
+  readonly unless?: Alternative
   /** What runs instead of its entries, where it has some for that. */
   readonly passes?: PrintedPasses
 }

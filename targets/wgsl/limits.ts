@@ -59,6 +59,7 @@ const kernelNeeds = ({ name, split, rows, entries, passes }: PrintedKernel, { ar
     ? {
         passes: {
           ...(passes.where ? { where: passes.where } : {}),
+          ...(passes.when ? { when: passes.when } : {}),
           list: passes.list.map((x) => ({ ...kernelNeeds(x.printed, x.kernel), args: x.kernel.args })),
         },
       }

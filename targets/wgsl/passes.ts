@@ -14,6 +14,7 @@ import { quote } from '../shared/text.ts'
 import type { Dims, PrintedKernel } from './kernel.ts'
 import { printKernel } from './kernel.ts'
 import type { Scheduled } from './recipes.ts'
+import type { Alternative } from './runtime/device.ts'
 
 /** A dispatch: its arguments are some of those of the kernel that it is a part of, and scratch. */
 export interface Pass {
@@ -27,6 +28,8 @@ export interface Passes {
   readonly scratch: readonly Buffer[]
   /** Taken where this holds, the kernel's other variants elsewhere. Absent: always. */
   readonly where?: Condition
+  /** Taken on devices that do better with it only. */
+  readonly when?: Alternative
 }
 
 /** A pass as it is printed. */
@@ -41,12 +44,13 @@ export interface PrintedPasses {
   /** Elements of each buffer of scratch. */
   readonly scratch: readonly Ix[]
   readonly where?: Condition
+  readonly when?: Alternative
 }
 
 /** The passes of a kernel. `taken` are the names of kernels so far. */
 export function printPasses(
   kernel: StageKernel,
-  { list, scratch, where }: Passes,
+  { list, scratch, where, when }: Passes,
   dims: Dims,
   split: readonly (readonly number[] | undefined)[],
   readers: (s: Scheduled) => boolean,
@@ -62,10 +66,15 @@ export function printPasses(
       taken.add(name)
       const own = args.map((a) => split[a])
       const printed = printKernel({ ...pass.kernel, name }, pass.scheduled, dims, own, readers(pass.scheduled))
-      return { kernel: pass.kernel, printed: where ? { ...printed, where } : printed, args }
+      return {
+        kernel: pass.kernel,
+        printed: { ...printed, ...(where ? { where } : {}), ...(when ? { when } : {}) },
+        args,
+      }
     }),
     scratch: scratch.map(storageOf),
     ...(where ? { where } : {}),
+    ...(when ? { when } : {}),
   }
 }
 
@@ -73,9 +82,9 @@ export function printPasses(
 export function dispatched(kernels: readonly PrintedKernel[]): readonly PrintedKernel[] {
   return kernels.flatMap((k) => {
     if (k.passes === undefined) return [k]
-    const { list, where } = k.passes
-    const own = k.entries.length === 0 ? [] : [where ? { ...k, elsewhere: where } : k]
-    return [...list.map((x) => x.printed), ...own]
+    const { list, where, when } = k.passes
+    const own = { ...k, ...(where ? { elsewhere: where } : {}), ...(when ? { unless: when } : {}) }
+    return [...list.map((x) => x.printed), ...(k.entries.length === 0 ? [] : [own])]
   })
 }
 
@@ -104,10 +113,10 @@ export function passTest(
   return { text: `passes: [${text.join(', ')}]`, scratch }
 }
 
-/** What a dispatch of a kernel runs at these dims, and on which of its arguments: itself, or its passes. */
+/** What a dispatch of a kernel runs at these dims, without alternatives, and on which of its arguments: itself, or its passes. */
 export function runsOf(k: PrintedKernel, dims: (s: Sym) => number): readonly Omit<PrintedPass, 'kernel'>[] {
-  const { list, where = [] } = k.passes ?? { list: [] }
-  const passes = list.length > 0 && where.every(([a, b]) => evaluate(a, dims) <= evaluate(b, dims))
+  const { list, where = [], when } = k.passes ?? { list: [] }
+  const passes = list.length > 0 && !when && where.every(([a, b]) => evaluate(a, dims) <= evaluate(b, dims))
   return passes ? list : [{ printed: k, args: [...k.written.keys()] }]
 }
 /** The entry of a kernel that runs at these dims. */

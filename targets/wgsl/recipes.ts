@@ -2,22 +2,24 @@
  * Schedules by structure: what a kernel computes (a contraction, rows, a carried reduction, points), never what it is called. A kernel has one
  * to three variants for different numbers of rows; the host takes the first whose `upTo` is not exceeded.
  */
+import { arrange } from '../../src/kernel/build.ts'
 import { columnSets } from '../../src/kernel/columns.ts'
 import { inlineStages } from '../../src/kernel/inline.ts'
 import type { NestKernel } from '../../src/kernel/nest.ts'
 import { splitPrologue } from '../../src/kernel/prologue.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { cse, hoist, simplify, withoutCopies } from '../../src/kernel/schedule/index.ts'
+import type { Condition } from '../../src/target.ts'
 import type { Structure } from '../../src/kernel/structure.ts'
 import { structureOf } from '../../src/kernel/structure.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
-import { isConst } from '../../src/types/ix.ts'
+import { con, isConst } from '../../src/types/ix.ts'
 import { apart } from './recipes/apart.ts'
 import { carried } from './recipes/carried.ts'
 import type { Product, Tail, TailCall } from './recipes/contraction.ts'
 import { productOf, productOfSets, tailOf } from './recipes/contraction.ts'
 import { direct } from './recipes/direct.ts'
-import { each } from './recipes/each.ts'
+import { alone, each } from './recipes/each.ts'
 import { epilogueOf } from './recipes/epilogue.ts'
 import type { Passes } from './passes.ts'
 import { flash } from './recipes/flash.ts'
@@ -25,7 +27,7 @@ import { generic } from './recipes/generic.ts'
 import { matvec, rowsKept } from './recipes/matvec.ts'
 import { leftOf } from './recipes/prologue.ts'
 import { split } from './recipes/split.ts'
-import { rows } from './recipes/rows.ts'
+import { longestRow, rows } from './recipes/rows.ts'
 import { tiled, tileRows } from './recipes/tiled.ts'
 import { tiledHalf } from './recipes/tiled-half.ts'
 import type { Alternative, Feature } from './runtime/device.ts'
@@ -64,6 +66,8 @@ export interface ScheduleOptions {
   readonly used?: 'one' | 'many' | 'both'
   /** Where contractions have the rows that they make themselves: kept by each workgroup (default), or made by a pass before. */
   readonly prologues?: 'kept' | 'apart'
+  /** Only what needs no workgroup memory, for few rows. */
+  readonly direct?: boolean
 }
 
 /** Rows up to which a variant is taken: one row per workgroup, or several. */
@@ -74,6 +78,11 @@ const FEW_ROWS = 4
 const DIRECT_ROWS = 4
 /** Rows up to which each has a workgroup of its own, rather than a part of one. */
 const APART = 8
+
+/** Queries up to which threads make one each, on devices where that is faster than blocks. */
+const ALONE = 128
+/** Elements of rows that a thread makes by itself on such devices. */
+const LONG = 4096
 
 /** What whole nests get: nothing computed twice, or in a loop without need. */
 const finish = (nest: NestKernel): NestKernel => withoutCopies(cse(hoist(cse(simplify(nest)))))
@@ -93,7 +102,11 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
       const named = plain.sides ? undefined : generic(plain, structure.epilogue)
       const p = named?.product ?? plain
       const tail = tailOf(plain)
-      const variants = contractionVariants(p, tail, p.sides ? 'one' : (options.used ?? 'many'))
+      const variants = contractionVariants(
+        p,
+        tail,
+        options.direct ? 'direct' : p.sides ? 'one' : (options.used ?? 'many'),
+      )
       return {
         rows: p.rows.count,
         tail,
@@ -104,47 +117,70 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
     case 'carried': {
       const parts = split(kernel)
       const nest = parts ?? carried(kernel)
-      const name = parts ? 'split' : nest ? 'carried' : 'each'
-      const one: Variant = { suffix: '', schedule: name, nest: finish(nest ?? each(given)) }
+      if (nest === undefined) return only('each', each(given))
+      const one: Variant = { suffix: '', schedule: parts ? 'split' : 'carried', nest: finish(nest) }
       const blocks = options.used === 'one' ? undefined : flash(kernel)
-      if (blocks === undefined || (isConst(blocks.rows) ?? Infinity) <= APART) return { variants: [one] }
+      const count = blocks && isConst(blocks.rows)
+      if (blocks === undefined || (count ?? Infinity) <= APART)
+        return { variants: [one], ...instead(given, 'attention') }
       const many: Variant = { suffix: '', schedule: 'flash', nest: finish(blocks.nest) }
-      if (options.used !== 'both') return { variants: [many] }
-      return { rows: blocks.rows, variants: [{ ...one, suffix: '_one', upTo: APART }, many] }
+      const few: readonly Variant[] = options.used === 'both' ? [{ ...one, suffix: '_one', upTo: APART }] : []
+      return {
+        rows: blocks.rows,
+        variants: [...few, many],
+        ...instead(given, 'attention', [[blocks.rows, con(ALONE)]]),
+      }
     }
     case 'rows': {
+      if (options.direct) return only('each', alone(given) ?? each(given))
       const nest = rows(kernel)
-      return nest === undefined ? only('each', each(given)) : only('rows', nest)
+      if (nest === undefined) return only('each', each(given))
+      const together = only('rows', nest)
+      const arranged = arrange(kernel)
+      // One fold for each element is too much for a thread.
+      const folds = arranged.stages.some((s) => s.stage.body.k === 'reduce' && s.inner.length > 0)
+      if (folds || longestRow(arranged) > LONG) return together
+      return { ...together, ...instead(given, 'rows') }
     }
     case 'map':
       return only('each', each(given))
   }
 }
 
+/** A thread for each row, on devices that do better with that: a kernel of its own, whose buffers are read element by element. */
+function instead(given: StageKernel, when: Alternative, where?: Condition): Pick<Scheduled, 'passes'> {
+  const nest = alone(given)
+  if (nest === undefined) return {}
+  const kernel = { ...given, name: `${given.name}_direct` }
+  const scheduled: Scheduled = { variants: [{ suffix: '', schedule: 'each', nest: finish(nest) }] }
+  return { passes: { list: [{ kernel, scheduled }], scratch: [], when, ...(where ? { where } : {}) } }
+}
+
 /** What a kernel is used for decides which it has; each more would be more code and more pipelines to compile. Sets of columns are summed where rows are few. */
-function contractionVariants(p: Product, tail: Tail, used: NonNullable<ScheduleOptions['used']>): readonly Variant[] {
+function contractionVariants(p: Product, tail: Tail, used: 'direct' | NonNullable<ScheduleOptions['used']>): readonly Variant[] {
   const one = (): Variant => ({ suffix: '_one', schedule: 'matvec', ...matvec(p, tail, 1), upTo: ONE })
   const some = (): Variant => ({ suffix: '_few', schedule: 'matvec', ...matvec(p, tail, FEW_ROWS), upTo: FEW })
-  const half = tiledHalf(p, tail, tileRows(p))
-  const many = (): Variant => ({
-    suffix: '', schedule: 'tiled', ...tiled(p, tail, tileRows(p)),
-    ...(half ? { form: { feature: 'shader-f16', ...half } } : {}),
-  })
-  const alone = (): Variant => ({ suffix: '_direct_one', schedule: 'direct', ...direct(p, tail, 1), upTo: ONE, when: 'few' })
+  const many = (): Variant => {
+    const half = tiledHalf(p, tail, tileRows(p))
+    const form = half ? { form: { feature: 'shader-f16', ...half } as const } : {}
+    return { suffix: '', schedule: 'tiled', ...tiled(p, tail, tileRows(p)), ...form }
+  }
+  const own = (): Variant => ({ suffix: '_direct_one', schedule: 'direct', ...direct(p, tail, 1), upTo: ONE, when: 'few' })
   const direct4 = (when: Alternative): Variant => ({ suffix: '_direct', schedule: 'direct', ...direct(p, tail, DIRECT_ROWS), when })
   const last = ({ upTo: _, ...v }: Variant, suffix: string): Variant => ({ ...v, suffix })
   const count = isConst(p.rows.count)
+  if (used === 'direct') return [{ suffix: '', schedule: 'direct', ...direct(p, tail, 1) }]
   if (count === undefined)
     switch (used) {
       case 'one':
-        return [alone(), direct4('few'), one(), last(some(), '')]
+        return [own(), direct4('few'), one(), last(some(), '')]
       case 'many':
         return [direct4('many'), some(), many()]
       case 'both':
-        return [alone(), one(), direct4('many'), many()]
+        return [own(), one(), direct4('many'), many()]
     }
   const few = used === 'one' || count <= (used === 'many' ? FEW : ONE)
-  const apart = count <= ONE ? last(alone(), '_direct') : direct4(few ? 'few' : 'many')
+  const apart = count <= ONE ? last(own(), '_direct') : direct4(few ? 'few' : 'many')
   return [apart, last(!few ? many() : used !== 'many' && count <= ONE ? one() : some(), '')]
 } // prettier-ignore
 
@@ -173,14 +209,15 @@ function withPrologue(given: StageKernel, options: ScheduleOptions): Scheduled |
   if (left === undefined || structure.batch.length > 0) return undefined
   const p = { ...product, left }
   const constants = named ? { constants: named.constants, turned: named.turned } : {}
+  const passes: Passes = { ...apart(split, (k) => schedule(k, { direct: true })), when: 'few' }
   const tail = tailOf(plain)
   const most = rowsKept(p, FEW_ROWS)
   const count = isConst(p.rows.count)
   const one: Variant = { suffix: '_one', schedule: 'matvec', ...matvec(p, tail, 1), upTo: ONE }
   if (most === 1 || (count !== undefined && count <= ONE)) {
     const { upTo: _, ...only } = one
-    return { ...constants, tail, variants: [{ ...only, suffix: '' }] }
+    return { ...constants, tail, variants: [{ ...only, suffix: '' }], passes }
   }
   const some: Variant = { suffix: '', schedule: 'matvec', ...matvec(p, tail, most) }
-  return { ...constants, tail, rows: p.rows.count, variants: [one, some] }
+  return { ...constants, tail, rows: p.rows.count, variants: [one, some], passes }
 }

@@ -73,10 +73,13 @@ export function kernelLines(kernels: readonly PrintedKernel[], shared: SharedTex
   })
 }
 
-function conditionLines({ where, elsewhere }: PrintedKernel, p: Printer): string[] {
+function conditionLines({ where, elsewhere, when, unless }: PrintedKernel, p: Printer): string[] {
   const scope = dimScope(p, (s) => access('d', s.name))
   const text = (c: Condition): string => c.map(([a, b]) => `${ixText(a, scope)} <= ${ixText(b, scope)}`).join(' && ')
-  return where ? [`where: (d) => ${text(where)},`] : elsewhere ? [`where: (d) => !(${text(elsewhere)}),`] : []
+  return [
+    ...(where ? [`where: (d) => ${text(where)},`] : elsewhere ? [`where: (d) => !(${text(elsewhere)}),`] : []),
+    ...(when ? [`when: ${quote(when)},`] : unless ? [`unless: ${quote(unless)},`] : []),
+  ]
 }
 
 /** Dispatches as list entries: a line for each pass, and one for what a kernel runs besides. */

@@ -91,12 +91,17 @@ export function rowStatements(
   return { stmts, allocs: state.allocs }
 }
 
-/** About four elements a thread, where the length is known. */
-function threadsFor(r: Rows): number {
+/** Elements of the longest row, 512 where dims decide. */
+export function longestRow(r: Rows): number {
   const lengths = r.stages
     .flatMap((s) => [...s.inner, ...(s.stage.body.k === 'reduce' ? s.stage.body.axes : [])])
     .map((v) => range(extentOf(v)))
-  const longest = Math.max(1, ...lengths.map((x) => (x.lo === x.hi ? x.hi : 512)))
+  return Math.max(1, ...lengths.map((x) => (x.lo === x.hi ? x.hi : 512)))
+}
+
+/** About four elements a thread, where the length is known. */
+function threadsFor(r: Rows): number {
+  const longest = longestRow(r)
   return longest <= 256 ? 64 : longest <= 1024 ? 128 : 256
 }
 

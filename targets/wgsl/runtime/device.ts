@@ -2,17 +2,18 @@
 import { TfmError } from '../../runtime/errors.ts'
 import type { ReadOptions } from '../../runtime/source.ts'
 import { within } from './limits.ts'
+import type { TuningStore } from './tune.ts'
 
 /** What kernels use where a device has it. */
 export type Feature = 'subgroups' | 'shader-f16'
 const known: readonly Feature[] = ['subgroups', 'shader-f16']
 
 /**
- * Kinds of kernels that have an alternative without workgroup memory: products of few rows, and of many. Where a processor plays the
- * graphics card they are faster.
+ * Kinds of kernels that have an alternative without workgroup memory: products of few rows, and of many, norms and other rows, attention.
+ * A norm before products of few rows is a kernel of its own then. Where a processor plays the graphics card all these are faster.
  */
-export type Alternative = 'few' | 'many'
-export const alternatives: readonly Alternative[] = ['few', 'many']
+export type Alternative = 'few' | 'many' | 'rows' | 'attention'
+export const alternatives: readonly Alternative[] = ['few', 'many', 'rows', 'attention']
 
 export interface GpuOptions {
   /** Used as it is, and not destroyed by `dispose`. */
@@ -28,6 +29,8 @@ export interface GpuOptions {
   compile?: 'all' | 'needed'
   /** Which kinds of kernels run in their form without workgroup memory. Default: all where the processor plays the graphics card, else none. */
   alternatives?: readonly Alternative[]
+  /** Measures that once on a graphics card (about 0.1 s, and the compiling of both forms) and keeps it here, for each adapter and module. */
+  tuning?: TuningStore
 }
 
 type Numbers = Readonly<Record<string, number>>
@@ -39,6 +42,10 @@ export interface KernelSpec {
   readonly dims: boolean
   /** Whether it runs at all. */
   readonly where?: (d: Numbers) => boolean
+  /** What runs only where an alternative is taken. */
+  readonly when?: Alternative
+  /** What does not run where one is, or only where `where` holds. */
+  readonly unless?: Alternative
   readonly rows?: (d: Numbers) => number
   /**
    * The first whose `upTo` is not below the number of rows is taken; one with `when` only where that alternative is. `groups` gives the number of
@@ -56,7 +63,9 @@ export interface Kernel extends KernelSpec {
   readonly uses: ReadonlySet<Feature>
   readonly layout: GPUBindGroupLayout
   /** The entries that run here, the last for the most rows. */
-  readonly order: readonly number[]
+  order: readonly number[]
+  /** `where` says nothing here. */
+  unlimited: boolean
   /** By entry, as soon as they are compiled. */
   readonly pipelines: GPUComputePipeline[]
   /** Compiles an entry, once. */
@@ -65,22 +74,28 @@ export interface Kernel extends KernelSpec {
 
 /** The entry that runs at these dims; -1 where none does. */
 export function entryFor(
-  { where, rows, entries, order }: Pick<Kernel, 'where' | 'rows' | 'entries' | 'order'>,
+  { where, unlimited, rows, entries, order }: Pick<Kernel, 'where' | 'unlimited' | 'rows' | 'entries' | 'order'>,
   dims: Numbers,
 ): number {
   const count = rows?.(dims) ?? 0
-  return where?.(dims) === false ? -1 : order.find((i) => count <= (entries[i].upTo ?? Infinity))!
+  return !unlimited && where?.(dims) === false ? -1 : (order.find((i) => count <= (entries[i].upTo ?? Infinity)) ?? -1)
 }
 
-/** The entries that calls can come to where these alternatives are taken. */
-function orderOf(entries: KernelSpec['entries'], taken: readonly Alternative[]): number[] {
+/** The entries that calls can come to where these alternatives are taken, and whether they do at all dims. */
+export function choiceOf(
+  { entries, when, unless, where }: KernelSpec,
+  taken: readonly Alternative[],
+): Pick<Kernel, 'order' | 'unlimited'> {
   let most = -1
-  return [...entries.keys()].filter((i) => {
+  const unlimited = !!unless && !taken.includes(unless)
+  if ((when && !taken.includes(when)) || (unless && !unlimited && !where)) return { order: [], unlimited }
+  const order = [...entries.keys()].filter((i) => {
     const { when, upTo = Infinity } = entries[i]
     if ((when && !taken.includes(when)) || upTo <= most) return false
     most = upTo
     return true
   })
+  return { order, unlimited }
 }
 
 /** A device with all that its adapter offers; `own` if it was made here. */
@@ -88,6 +103,7 @@ export async function openDevice({
   device,
   features = known,
   gpu = (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu,
+  tuning,
 }: GpuOptions): Promise<{ device: GPUDevice; own: boolean }> {
   if (device) return { device, own: false }
   if (!gpu)
@@ -101,7 +117,8 @@ export async function openDevice({
     'maxComputeWorkgroupsPerDimension',
   ] as const
   const requiredLimits = Object.fromEntries(wanted.map((name) => [name, adapter.limits[name]]))
-  const requiredFeatures = features.filter((f) => adapter.features.has(f))
+  const clock = tuning ? (['timestamp-query'] as const) : []
+  const requiredFeatures = [...features, ...clock].filter((f) => adapter.features.has(f))
   try {
     return { device: await adapter.requestDevice({ requiredLimits, requiredFeatures }), own: true }
   } catch (thrown) {
@@ -162,7 +179,7 @@ export function makeKernels(
       if (!begun[i]) (begun[i] = begin(i)).catch(() => {})
       return begun[i]
     }
-    return { ...spec, uses, order: orderOf(spec.entries, taken), layout, pipelines, compile }
+    return { ...spec, uses, ...choiceOf(spec, taken), layout, pipelines, compile }
   }
   return new Map(Object.entries(specs).map(([name, spec]) => [name, make(name, spec)]))
 }

@@ -5,10 +5,11 @@ import { loadWeights } from '../../runtime/weights.ts'
 import { TfmError } from '../../runtime/errors.ts'
 import { Buffers } from './buffers.ts'
 import type { GpuOptions, KernelSpec } from './device.ts'
-import { isSoftware, makeKernels, openDevice } from './device.ts'
+import { alternatives, choiceOf, isSoftware, makeKernels, openDevice } from './device.ts'
 import { fits } from './limits.ts'
 import type { ModelSpec, Step } from './session.ts'
 import { Session } from './session.ts'
+import { recall, remember, tune, tuningKey } from './tune.ts'
 
 /** A matrix [k, n] that is kept in fewer bits; `turned` if its elements come as [n, k]. */
 export interface Keep {
@@ -66,15 +67,30 @@ export async function openSession(parts: Parts, options: OpenOptions): Promise<S
   let stop = () => {}
   try {
     checkWeights(parts, device)
-    const kernels = makeKernels(device, parts.kernels, onProgress, options.features, options.alternatives)
-    const ready: Promise<void>[] = []
-    if ((options.compile ?? (isSoftware(device) ? 'needed' : 'all')) === 'all') {
-      // In the order of first use: entries for most rows, then what is left.
-      for (const name of kernelsOf(parts.model)) {
-        const { order, compile } = kernels.get(name)!
-        ready.push(compile(order.at(-1)!))
+    const software = isSoftware(device)
+    const tuning = software || options.alternatives ? undefined : options.tuning
+    const key = tuning ? tuningKey(device, [parts.kernels, parts.specs]) : ''
+    const known = tuning ? await recall(tuning, key) : (options.alternatives ?? (software ? alternatives : []))
+    const kernels = makeKernels(device, parts.kernels, onProgress, options.features, known ?? [])
+    const compile = () => {
+      const ready: Promise<void>[] = []
+      if ((options.compile ?? (software ? 'needed' : 'all')) === 'all') {
+        // In the order of first use: entries for most rows, then what is left.
+        for (const name of kernelsOf(parts.model)) {
+          const { order, compile } = kernels.get(name)!
+          ready.push(...order.slice(-1).map(compile))
+        }
+        for (const { order, compile } of kernels.values()) order.forEach(compile)
       }
-      for (const { order, compile } of kernels.values()) order.forEach(compile)
+      return ready
+    }
+    const begin = async () => {
+      const ready = known ? compile() : []
+      await Promise.all([loadSlots(buffers, parts, options), ...ready])
+      if (known) return
+      const taken = await tune(parts.model, device, kernels, buffers, options)
+      for (const kernel of kernels.values()) Object.assign(kernel, choiceOf(kernel, taken))
+      await Promise.all([remember(tuning!, key, taken), ...compile()])
     }
     const stopped = new Promise<never>((_, reject) => {
       stop = () => reject(signal!.reason)
@@ -83,7 +99,7 @@ export async function openSession(parts: Parts, options: OpenOptions): Promise<S
         reject(new TfmError('TFM2105', `the GPU device was lost (${reason || 'unknown'}): ${message}`)),
       )
     })
-    await Promise.race([stopped, Promise.all([loadSlots(buffers, parts, options), ...ready])])
+    await Promise.race([stopped, begin()])
     const full = await buffers.full()
     if (full) throw new TfmError('TFM2106', `the GPU has too little memory for the weights: ${full}`)
     return new Session(parts.model, device, kernels, buffers, release)

@@ -3,7 +3,10 @@ import type { StageKernel } from '../../../src/kernel/stage.ts'
 import * as K from '../../kernel/kernels.ts'
 import { validatingDevice } from '../../support/gpu.ts'
 import { codeFor } from '../../../targets/wgsl/kernel.ts'
-import { check, compile, print } from './run.ts'
+import { visitStmts } from '../../../src/kernel/walk.ts'
+import { schedule } from '../../../targets/wgsl/recipes.ts'
+import { barriers } from './nests.ts'
+import { check, checkPasses, compile, compilePasses, print } from './run.ts'
 
 const dims = [K.T, K.P]
 const lengths = [1, 2, 5, 17, 64, 65]
@@ -47,6 +50,16 @@ describe.each(cases)('%s', (_, make, sizes) => {
             ]),
             dims,
           )
+  })
+  test('so does its alternative without workgroup memory, a kernel of its own', async () => {
+    const kernel = make()
+    if (schedule(kernel).passes === undefined) return
+    const passes = await compilePasses(kernel, dims)
+    for (const { nest } of passes.list.flatMap((p) => p.scheduled.variants)) {
+      expect(barriers(nest)).toBe(0)
+      visitStmts(nest.body, (s) => expect(s.k === 'alloc' && s.buf.space === 'workgroup').toBe(false))
+    }
+    for (const T of sizes) await checkPasses(passes, new Map([[K.T, T], [K.P, T === 5 ? 63 : T % 3]]), dims) // prettier-ignore
   })
   test('the same with subgroups', async () => {
     const kernel = make()

@@ -97,7 +97,7 @@ const many = Array.from({ length: 40 }, (_, i) => i % 35)
 /** The pipelines that are made for a call. */
 async function neededBy(call: (model: Model) => Promise<unknown>): Promise<Set<string>> {
   const { device, pipelines } = watched(await testDevice())
-  const model = await load({ weights, device, compile: 'needed' })
+  const model = await load({ weights, device, compile: 'needed', alternatives: [] })
   await call(model)
   model.dispose()
   return new Set(pipelines)
@@ -251,7 +251,7 @@ describe('buffers are all given back', () => {
           ? real.createComputePipelineAsync(d)
           : Promise.reject(new Error('no')),
     })
-    const model = await load({ weights, device, compile: 'all' })
+    const model = await load({ weights, device, compile: 'all', alternatives: [] })
     await model.prefill({ ids: many })
     await expect(model.step({ ids: [1] })).rejects.toThrow(/TFM2104/)
     model.dispose()

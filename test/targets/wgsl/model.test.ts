@@ -181,17 +181,19 @@ describe('GPT-2', async () => {
       },
     })
     expect(device.features.has('subgroups')).toBe(true)
-    const plain = await load({ weights, device: watched, features: [], compile: 'all' })
+    const plain = await load({ weights, device: watched, features: [], alternatives: [], compile: 'all' })
     expect(seen.filter((code) => /subgroup/.test(code))).toEqual([])
     close((await plain.run({ ids: ids.slice(0, 3) })).logits.data, reference([1, 3], ids.slice(0, 3)))
     plain.dispose()
     seen.length = 0
-    const other = await load({ weights, device: watched, compile: 'all' })
+    const other = await load({ weights, device: watched, alternatives: [], compile: 'all' })
     expect(seen.filter((code) => /^enable subgroups;/.test(code)).length).toBeGreaterThan(3)
-    // The self-test compiles the other form, too.
+    // The self-test compiles the other form, too, and alternatives without workgroup memory.
     const loaded = seen.length
     await other.selftest()
-    expect(seen.slice(loaded).length).toBe(seen.slice(0, loaded).filter((code) => /subgroup/.test(code)).length)
+    expect(seen.slice(loaded).filter((code) => /var<workgroup>/.test(code)).length).toBe(
+      seen.slice(0, loaded).filter((code) => /subgroup/.test(code)).length,
+    )
     other.dispose()
   })
   test('a disposed model says so', async () => {
@@ -262,7 +264,8 @@ describe('limits', () => {
     )
   })
   test('a grid beyond one dimension is folded, and the results stay the same', async () => {
-    const narrow = await load({ weights, device: await limited({ maxComputeWorkgroupsPerDimension: 3 }) })
+    const device = await limited({ maxComputeWorkgroupsPerDimension: 3 })
+    const narrow = await load({ weights, device, alternatives: [] })
     const want = interpret(graph, {
       inputs: new Map([['ids', { dtype: 'i32' as const, shape: [1, 2], data: Float64Array.from([1, 2]) }]]),
       params: new Map(

@@ -24,8 +24,11 @@ const cases = {
 }
 const nests = Object.entries(cases).flatMap(([name, { kernel }]) =>
   (['one', 'many'] as const).flatMap((used) => {
-    const { variants, constants } = schedule(kernel, { used })
-    return variants.map((v) => [`${name}, used with ${used}${v.suffix}`, v.nest, [...(constants ?? [])]] as const)
+    const scheduled = schedule(kernel, { used })
+    const passes = scheduled.passes?.list.map((x) => [x.kernel.name, x.scheduled] as const) ?? []
+    return [['', scheduled] as const, ...passes].flatMap(([pass, { variants, constants }]) =>
+      variants.map((v) => [`${name}, used with ${used} ${pass}${v.suffix}`, v.nest, [...(constants ?? [])]] as const),
+    )
   }),
 )
 

@@ -23,6 +23,42 @@ struct Place { @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gro
 struct Dims { T: i32, P: i32 }
 @group(0) @binding(0) var<uniform> dims: Dims;
 
+@compute @workgroup_size(32)
+fn main_direct(at: Place, @builtin(local_invocation_id) thread: vec3u) {
+  let tile = i32(at.group.x + at.group.y * at.groups.x);
+  if (tile >= (N4 + 31) / 32 * ((dims.T + 3) / 4)) { return; }
+  let tile_n = tile % ((N4 + 31) / 32);
+  let tile_m = tile / ((N4 + 31) / 32);
+  let lane = i32(thread.x);
+  let column4 = lane + tile_n * 32;
+  if (column4 < N4) {
+    let row0 = tile_m * 4;
+    let row1 = min(dims.T - 1, tile_m * 4 + 1);
+    let row2 = min(dims.T - 1, tile_m * 4 + 2);
+    let row3 = min(dims.T - 1, tile_m * 4 + 3);
+    var acc0 = vec4f(); var acc1 = vec4f(); var acc2 = vec4f(); var acc3 = vec4f();
+    let b_base = N4 * 2 + column4;
+    let b_base2 = N4 * 3 + column4;
+    let a_base = K4 * row0;
+    let a_base2 = K4 * row1;
+    let a_base3 = K4 * row2;
+    let a_base4 = K4 * row3;
+    for (var k4 = 0; k4 < K4; k4++) {
+      let b_0 = b[N4 * k4 * 4 + column4]; let b_1 = b[N4 + N4 * k4 * 4 + column4];
+      let b_2 = b[b_base + N4 * k4 * 4]; let b_3 = b[b_base2 + N4 * k4 * 4]; let a_0 = a[a_base + k4];
+      let a_1 = a[a_base2 + k4]; let a_2 = a[a_base3 + k4]; let a_3 = a[a_base4 + k4];
+      acc0 += a_0.x * b_0; acc0 += a_0.y * b_1; acc0 += a_0.z * b_2; acc0 += a_0.w * b_3; acc1 += a_1.x * b_0;
+      acc1 += a_1.y * b_1; acc1 += a_1.z * b_2; acc1 += a_1.w * b_3; acc2 += a_2.x * b_0; acc2 += a_2.y * b_1;
+      acc2 += a_2.z * b_2; acc2 += a_2.w * b_3; acc3 += a_3.x * b_0; acc3 += a_3.y * b_1; acc3 += a_3.z * b_2;
+      acc3 += a_3.w * b_3;
+    }
+    finish(tile_m * 4, column4, acc0);
+    if (tile_m * 4 + 1 < dims.T) { finish(tile_m * 4 + 1, column4, acc1); }
+    if (tile_m * 4 + 2 < dims.T) { finish(tile_m * 4 + 2, column4, acc2); }
+    if (tile_m * 4 + 3 < dims.T) { finish(tile_m * 4 + 3, column4, acc3); }
+  }
+}
+
 var<workgroup> partial_few: array<vec4f, 128>;
 @compute @workgroup_size(2, 16)
 fn main_few(at: Place, @builtin(local_invocation_id) thread: vec3u) {
