@@ -121,14 +121,13 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
       const one: Variant = { suffix: '', schedule: parts ? 'split' : 'carried', nest: finish(nest) }
       const blocks = options.used === 'one' ? undefined : flash(kernel)
       const count = blocks && isConst(blocks.rows)
-      if (blocks === undefined || (count ?? Infinity) <= APART)
-        return { variants: [one], ...instead(given, 'attention') }
+      if (blocks === undefined || (count ?? Infinity) <= APART) return { variants: [one], ...instead(given, 'queries') }
       const many: Variant = { suffix: '', schedule: 'flash', nest: finish(blocks.nest) }
       const few: readonly Variant[] = options.used === 'both' ? [{ ...one, suffix: '_one', upTo: APART }] : []
       return {
         rows: blocks.rows,
         variants: [...few, many],
-        ...instead(given, 'attention', [[blocks.rows, con(ALONE)]]),
+        ...instead(given, 'queries', [[blocks.rows, con(ALONE)]]),
       }
     }
     case 'rows': {

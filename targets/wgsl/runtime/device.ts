@@ -9,11 +9,12 @@ export type Feature = 'subgroups' | 'shader-f16'
 const known: readonly Feature[] = ['subgroups', 'shader-f16']
 
 /**
- * Kinds of kernels that have an alternative without workgroup memory: products of few rows, and of many, norms and other rows, attention.
+ * Kinds of kernels that have an alternative without workgroup memory: products of few rows, and of many, norms and other rows, attention of
+ * up to 128 queries.
  * A norm before products of few rows is a kernel of its own then. Where a processor plays the graphics card all these are faster.
  */
-export type Alternative = 'few' | 'many' | 'rows' | 'attention'
-export const alternatives: readonly Alternative[] = ['few', 'many', 'rows', 'attention']
+export type Alternative = 'few' | 'many' | 'rows' | 'queries'
+export const alternatives: readonly Alternative[] = ['few', 'many', 'rows', 'queries']
 
 export interface GpuOptions {
   /** Used as it is, and not destroyed by `dispose`. */

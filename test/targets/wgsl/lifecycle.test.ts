@@ -108,7 +108,8 @@ describe('load', () => {
     const { device, pipelines } = watched(await testDevice())
     const told: Progress[] = []
     // The self-test compiles kernels that use features a second time, without.
-    const model = await load({ weights, device, features: [], onProgress: (p: Progress) => told.push(p) })
+    const onProgress = (p: Progress): unknown => told.push(p)
+    const model = await load({ weights, device, features: [], alternatives: [], onProgress })
     const { logits } = await model.prefill({ ids: [1, 2, 3, 4, 5, 6] })
     expect(logits.data.every(Number.isFinite)).toBe(true)
     await model.selftest()

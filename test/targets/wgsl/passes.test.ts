@@ -43,7 +43,7 @@ describe('rows that a contraction reads, as a pass before it', () => {
     const { kernel } = K.normed(width, columns)
     const passes = await compilePasses(kernel, dims, { used: 'one', prologues: 'apart' })
     expect(passes.list.map((c) => [c.kernel.name, c.scheduled.variants.map((v) => v.schedule)])).toEqual([
-      ['normed_rows', ['each', 'rows']],
+      ['normed_rows', ['rows']],
       ['normed_products', ['direct', 'direct', 'matvec', 'matvec']],
     ])
     passes.list.forEach((c) => proveNests(c.scheduled))

@@ -92,7 +92,7 @@ describe('a model that is tuned', () => {
     expect(told.map((p) => [p.loaded, p.total])).toEqual([0, 1, 2, 3, 4].map((n) => [n, 4]))
     const [[key, value]] = Object.entries(store.entries)
     expect(key).toMatch(/^tfm tuning 1: v\/a\/d\/no software: [0-9a-f]+$/)
-    expect(value).toMatch(/^taken( few)?( many)?( rows)?( attention)?$/)
+    expect(value).toMatch(/^taken( few)?( many)?( rows)?( queries)?$/)
     expect(model.past).toBe(0)
     same(await logits(model))
     // Both forms were compiled, and what they were tried on is gone.
