@@ -29,7 +29,8 @@ export interface Flow extends Omit<Loops, 'stores'> {
 /** Kinds that are cloned into their readers instead of computed on their own. */
 export const free = (k: Kind): boolean => k === 'view' || k === 'inline'
 
-export function analyse(source: Graph): Flow {
+/** With `again`, functions of positions (the sines of a position code) are computed again by each reader, which then binds one buffer for all of them. */
+export function analyse(source: Graph, again = false): Flow {
   const { stores, ...loops } = explicitLoops(source)
   const { graph } = loops
   const order = topological([...graph.outputs.map((o) => o.node), ...stores])
@@ -44,7 +45,8 @@ export function analyse(source: Graph): Flow {
   }
   // Positions and constants under plain arithmetic are cheaper to compute again than to store.
   const plain = (n: Node): boolean => fromNothing.has(n) && shapeOf(n).kind === 'map' && shapeOf(n).cost.functions === 0
-  const kind = (n: Node): Kind => (plain(n) ? 'inline' : shapeOf(n).kind)
+  const repeated = again ? functionsOfPositions(order, fromNothing, loadTime) : new Set<Node>()
+  const kind = (n: Node): Kind => (plain(n) || repeated.has(n) ? 'inline' : shapeOf(n).kind)
   const results = new Set(graph.outputs.map((o) => o.node))
   const root = (n: Node): Node => (kind(n) === 'view' ? root(n.inputs[0]) : n)
 
@@ -102,6 +104,25 @@ function isLoadTime(
   }
   return n.inputs.every((x) => known.get(x) === true || fixedFromNothing(x, fromNothing))
 }
+/** Maps of positions alone (those of the rows too, which are inputs) with functions in them. */
+function functionsOfPositions(
+  order: readonly Node[],
+  fromNothing: ReadonlySet<Node>,
+  loadTime: ReadonlyMap<Node, boolean>,
+): ReadonlySet<Node> {
+  const found = new Set<Node>()
+  const positions = new Set<Node>()
+  for (const n of order) {
+    const { kind, cost } = shapeOf(n)
+    const given = (n.op === 'input' || n.op === 'state') && n.type.dtype === 'i32'
+    const made = n.inputs.length > 0 && n.inputs.every((x) => positions.has(x) || fromNothing.has(x))
+    if (given || (made && (kind === 'map' || kind === 'view' || kind === 'inline'))) positions.add(n)
+    if (!given && positions.has(n) && kind === 'map' && !loadTime.get(n))
+      if (cost.functions > 0 || n.inputs.some((x) => found.has(x))) found.add(n)
+  }
+  return found
+}
+
 /** Positions and constants in which no dim occurs. */
 const fixedFromNothing = (n: Node, fromNothing: ReadonlySet<Node>): boolean =>
   fromNothing.has(n) &&

@@ -10,11 +10,12 @@ import { add, valuesOf } from '../types/ix.ts'
 import { elements } from '../types/shape.ts'
 import { describe, identifier } from './describe.ts'
 import type { Flow } from './flow.ts'
+import { analyse } from './flow.ts'
 import type { External, Output } from './group.ts'
 import { buildKernel, walk } from './group.ts'
 import { lowerNode, shapeOf, virtual } from '../ir/kinds.ts'
 import { ordered } from './keep.ts'
-import type { Group, Partition, Receipt } from './partition.ts'
+import type { Group, Laws, Partition, Receipt } from './partition.ts'
 import { partition } from './partition.ts'
 import { indicesOf, loopRanges, nested, stepsOf, type Indices } from './schedule.ts'
 import { stateLayout } from './state.ts'
@@ -56,14 +57,14 @@ export interface ProgramSource {
 
 export function lowerProgram(
   source: ProgramSource,
-  flow: Flow,
+  analysed: Flow,
   weights: Weights,
   table: KernelTable,
   fuse: boolean,
   prologues = false,
 ): LoweredProgram {
+  const { flow, parts } = partitioned(analysed, fuse, { prologues, step: source.name === 'step' })
   const { graph } = flow
-  const parts = partition(flow, fuse, { prologues, step: source.name === 'step' })
   const storedBy = new Map<Group, readonly Stored[]>(parts.groups.map((g) => [g, storedOf(flow, g)]))
   const { groups, beside } = ordered(flow, parts, storedBy)
 
@@ -182,6 +183,21 @@ export function lowerProgram(
   }
   return { program, dispatches: resolved, receipts: parts.receipts, partition: parts }
 }
+
+/**
+ * The partition of a program. Where buffers keep kernels of a step apart, sines of positions are one instead of two, if each reader computes them
+ * again from the angles; taken where that saves more kernels than those of the sines.
+ */
+function partitioned(flow: Flow, fuse: boolean, laws: Laws): { readonly flow: Flow; readonly parts: Partition } {
+  const parts = partition(flow, fuse, laws)
+  const short = laws.prologues && laws.step && parts.receipts.some((r) => r.law === 'buffers') 
+  if (!short || flow.carried.length > 0) return { flow, parts }
+  const again = analyse(flow.graph, true)
+  const fewer = flow.order.filter((n) => flow.kind(n) === 'map' && again.kind(n) === 'inline').length
+  if (fewer === 0) return { flow, parts }
+  const other = partition(again, fuse, laws)
+  return other.groups.length + fewer < parts.groups.length ? { flow: again, parts: other } : { flow, parts }
+} // prettier-ignore
 
 /** Where a stored value lies. */
 function place(

@@ -131,6 +131,7 @@ const cases: Record<string, readonly [Shape, number]> = {
   'heads that are not made of fours, stored by rows': [{ heads: 3, kv: 3, e: 10, ff: 7, whole: true, d: 18 }, 5],
   neighbours: [{ rope: ', interleaved = true' }, 5],
   'neighbours, stored by rows': [{ rope: ', interleaved = true', whole: true, e: 6 }, 5],
+  'biases, with rotations that compute their sines': [{ bias: true }, 5],
   'a unit that halves': [{ unit: 'relu(g - u) + 2 * u' }, 5],
 }
 describe.each(Object.entries(cases))('%s', (_, [shape, layer]) => {
