@@ -130,7 +130,7 @@ function profileOf(w: Workload): void {
   const cli = join(packageRoot(), 'dist/src/cli/main.js')
   const sizes = w.program === 'step' ? ['--prompt', String(w.past), '--tokens', '2'] : ['--dims', `T=${w.inputs.ids.shape[1]}`] // prettier-ignore
   const set = Object.entries(w.set).flatMap(([name, x]) => ['--set', `${name}=${x}`])
-  const argv = ['profile', join(packageRoot(), w.model), '--weights', weightsOf(w), '--no-config', ...set, ...sizes, '--rounds', quick ? '2' : '20', '--device-profile', 'desktop', '--json'] // prettier-ignore
+  const argv = ['profile', join(packageRoot(), w.model), '--weights', weightsOf(w), '--no-config', ...set, ...sizes, '--rounds', quick ? '2' : '20', '--device-profile', 'desktop', ...(w.bits === 16 ? ['--arithmetic', 'f16'] : []), '--json'] // prettier-ignore
   try {
     const out = execFileSync(process.execPath, [cli, ...argv], { encoding: 'utf8', maxBuffer: 2 ** 28, timeout: 1000 * plan.patience, stdio: ['ignore', 'pipe', 'inherit'] }) // prettier-ignore
     profiles.push({ title: w.title, json: JSON.parse(out) })

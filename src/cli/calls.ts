@@ -9,7 +9,7 @@ import { listen, type Heard, type Listener } from './listen.ts'
 import { loadModel, type LoadedModel, type ThreadOptions } from './load.ts'
 import type { OpenedModel } from './model.ts'
 import { targetOf, type TargetName } from './targets.ts'
-import type { Weights } from './weights.ts'
+import { compiledFor, type Weights } from './weights.ts'
 
 /** What is called: a prompt and tokens after it, or whole runs. */
 export interface CallPlan {
@@ -54,7 +54,7 @@ export async function openSubject(
   { tuning, listens, before, ...threads }: OpenOptions,
 ): Promise<Subject> {
   const target = await targetOf(name)
-  const compiled = compileGraph(model.graph, model.file, target)
+  const compiled = compiledFor(model, weights, target, compileGraph(model.graph, model.file, target))
   const listening = listens ? await listen(name) : undefined
   const options = { selftest: false, generation: 'none', tuning } as const
   let start = 0

@@ -22,7 +22,8 @@ export const ours: Open = (task) => open(task, {})
 export const onGpu =
   (gpu: object): Open =>
   (task) =>
-    open(task, { gpu })
+    // As on graphics cards, also where a processor plays one.
+    open(task, { gpu, alternatives: [] })
 
 const open = async ({ workload: w, threads, module, wide = false }: Task, more: object): Promise<Opened> => {
   const emitted = (await import(pathToFileURL(module!).href)) as Emitted
