@@ -1,15 +1,21 @@
-/** Which carried reductions can take a block of rows at a time, read off their stages. */
+/** Which carried reductions (attention) can be taken in vectors, read off their stages, and what their recipes share. */
 import { conjuncts, tightenBounds } from '../../../src/kernel/bounds.ts'
 import { identityOf } from '../../../src/kernel/build.ts'
+import type { Buffer } from '../../../src/kernel/buffer.ts'
+import type { Context } from '../../../src/kernel/build.ts'
+import { placedMapper } from '../../../src/kernel/build.ts'
 import type { Expr, Fold } from '../../../src/kernel/expr.ts'
-import { bin, constant, rewrite } from '../../../src/kernel/expr.ts'
+import { bin, constant, lane, local, newLocal, rewrite } from '../../../src/kernel/expr.ts'
+import type { Stmt } from '../../../src/kernel/nest.ts'
 import type { Carried, Stage } from '../../../src/kernel/stage.ts'
 import type { LoadExpr } from '../../../src/kernel/structure.ts'
 import { contractionOf } from '../../../src/kernel/structure.ts'
+import type { Mapper } from '../../../src/kernel/walk.ts'
 import { extentOf, isUnit, mapper, symbolsOfExpr } from '../../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../../src/types/ix.ts'
-import { con, dependsOn, isConst } from '../../../src/types/ix.ts'
-import { LANES } from './lanes.ts'
+import { add, con, dependsOn, isConst, min, mod, mul, of, substitute } from '../../../src/types/ix.ts'
+import { bound } from './kit.ts'
+import { LANES, neighbours, range } from './lanes.ts'
 
 export interface Block {
   /** The innermost axis of rows that the elements do not have: a block is of it. */
@@ -97,4 +103,60 @@ export function grows(x: Ix, v: Sym): boolean {
     if (t.atoms.length !== 1 || t.coef < 0) return false
     return a === v || ((a.k === 'min' || a.k === 'max') && grows(a.a, v) && grows(a.b, v))
   })
+}
+
+// ---- what a thread has ----
+
+/** Vectors of a row that a thread has, every `LX`-th of `all`. */
+export interface Piece {
+  readonly stmts: readonly Stmt[]
+  /** Its first element, of the last vector at most. */
+  readonly at: Ix
+  /** The number of the vector: `all` or more where there is none. */
+  readonly raw: Ix
+}
+export function piecesOf(name: string, lx: Sym, LX: number, all: number): readonly Piece[] {
+  return range(Math.ceil(all / LX)).map((w) => {
+    const raw = add(of(lx), LX * w)
+    if (all >= LX * (w + 1)) return { stmts: [], at: mul(LANES, raw), raw }
+    const piece = bound(all <= LX ? name : `${name}${w}`, min(raw, all - 1), all)
+    return { stmts: [piece.stmt], at: mul(LANES, of(piece.v)), raw }
+  })
+}
+
+/** Mappers for four values of `v`, of which `values` are at hand as vectors. */
+export function laneMappers(
+  context: Context,
+  syms: ReadonlyMap<Sym, Ix>,
+  v: Sym,
+  at: (k: number) => Ix,
+  values: ReadonlyMap<Buffer, Expr>,
+): readonly Mapper[] {
+  return range(LANES).map((k) => {
+    const placed = new Map(context.placed)
+    for (const [buf, x] of values) placed.set(buf, { k: 'local', e: lane(x, k) })
+    return placedMapper({ ...context, placed }, new Map([...syms, [v, at(k)] as const]))
+  })
+}
+
+/** Whether every row sees all elements of all tiles. */
+export const seesAll = (b: Block, axis: Sym, tile: number): boolean =>
+  b.hi === extentOf(axis) && isConst(mod(b.hi, tile)) === 0 && b.lo === con(0)
+
+/** Stores a vector of four neighbouring columns of the result, from `first` on. */
+export function storeColumns(
+  stage: Stage,
+  column: Sym,
+  e: Expr,
+  first: Ix,
+  syms: ReadonlyMap<Sym, Ix>,
+): readonly Stmt[] {
+  const own = stage.at ?? stage.domain.map(of)
+  const at = (k: number): readonly Ix[] =>
+    own.map((x) => substitute(x, new Map([...syms, [column, add(first, k)] as const])))
+  const axis = neighbours(stage.out, own, column)
+  if (axis !== undefined) return [{ k: 'store', buf: stage.out, at: at(0), e, axis }]
+  const v = newLocal('y', e.of, LANES)
+  const apart = range(LANES).map((k): Stmt => ({ k: 'store', buf: stage.out, at: at(k), e: lane(local(v), k) }))
+  return [{ k: 'let', v, e }, ...apart]
 }

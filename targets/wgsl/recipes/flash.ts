@@ -29,11 +29,11 @@ import {
 } from '../../../src/kernel/walk.ts'
 import type { Ix, Sym } from '../../../src/types/ix.ts'
 import { add, ceilDiv, con, isConst, min, mod, mul, of, sub, substitute, sym, symbolsOf } from '../../../src/types/ix.ts' // prettier-ignore
-import type { Block, ElementFold } from './block.ts'
-import { blockOf, elementFold, given, grows } from './block.ts'
+import type { Block, ElementFold, Piece } from './block.ts'
+import { blockOf, elementFold, given, grows, laneMappers, piecesOf, seesAll, storeColumns } from './block.ts'
 import { gridOf } from './carried.ts'
 import { Hazards } from './hazards.ts'
-import { LANES, fourOf, lanesOf, neighbours, range } from './lanes.ts'
+import { LANES, fourOf, lanesOf, range } from './lanes.ts'
 import { below, bound, forLoop } from './kit.ts'
 
 type Syms = ReadonlyMap<Sym, Ix>
@@ -81,7 +81,7 @@ class Flash {
   private readonly contexts: readonly Context[]
   private readonly elements: readonly Map<Buffer, Expr>[]
   private readonly columns: readonly Map<Buffer, Expr>[][]
-  private readonly column: readonly { readonly stmts: readonly Stmt[]; readonly at: Ix; readonly raw: Ix }[]
+  private readonly column: readonly Piece[]
   private readonly keys: readonly { readonly stmt: Stmt; readonly at: Ix }[]
   private readonly place: Local
   private present: (Expr | undefined)[] = []
@@ -99,9 +99,10 @@ class Flash {
     this.LX = Math.max(b.depth, b.width) <= 64 ? 8 : 4
     this.tileSize = LANES * this.LX
     this.per = BLOCK / (THREADS / this.LX)
-    this.wide = Math.ceil(b.width / LANES / this.LX)
     this.lx = loopSymbol('lx', this.LX)
     this.ly = loopSymbol('ly', THREADS / this.LX)
+    this.column = piecesOf('piece', this.lx, this.LX, b.width / LANES)
+    this.wide = this.column.length
     this.start = sym(`${body.axis.name}0`, { lo: 0, hi: body.axis.hi, role: 'loop' })
     // Four more columns than needed, so that neighbouring rows begin in different memory banks.
     this.tile = newBuffer('tile', b.dot.b.of, 'workgroup', [con(this.tileSize), con(Math.max(b.depth, b.width) + LANES)])
@@ -117,13 +118,6 @@ class Flash {
     this.contexts = range(this.per).map(() => ({ bound: new Set<Sym>(), placed: new Map(), chunk: this.tileSize }))
     this.elements = range(this.per).map(() => new Map<Buffer, Expr>())
     this.columns = range(this.per).map(() => range(this.wide).map(() => new Map<Buffer, Expr>()))
-    this.column = range(this.wide).map((w) => {
-      const raw = add(of(this.lx), this.LX * w)
-      const all = b.width / LANES
-      if (all >= this.LX * (w + 1)) return { stmts: [], at: mul(LANES, raw), raw }
-      const piece = bound(named('piece', w, this.wide), min(raw, all - 1), all)
-      return { stmts: [piece.stmt], at: mul(LANES, of(piece.v)), raw }
-    })
     this.keys = range(LANES).map((k) => {
       const at = bound(`${body.axis.name}${k}`, this.clamped(add(this.start, this.lx, this.LX * k)), extentOf(body.axis))
       return { stmt: at.stmt, at: of(at.v) }
@@ -213,7 +207,7 @@ class Flash {
   private presence(): void {
     const { b, h, body } = this
     const raw = vec(range(LANES).map((k) => index(add(this.start, this.lx, this.LX * k))))
-    const always = b.hi === extentOf(body.axis) && isConst(mod(b.hi, this.tileSize)) === 0 && b.lo === con(0)
+    const always = seesAll(b, body.axis, this.tileSize)
     if (!always) h.push([], [], { k: 'let', v: this.place, e: raw })
     this.present = range(this.per).map((u) => {
       const at = (x: Ix): Expr => splat(index(substitute(x, this.symsOf(u))), LANES)
@@ -234,14 +228,8 @@ class Flash {
     const { body } = this
     const known = new Set<Expr>([...conjuncts(body.where), ...(body.where ? [body.where] : [])])
     const wide = this.elements[u]
-    const at = (k: number): Mapper => {
-      const syms = new Map([...this.symsOf(u), [body.axis, this.keys[k].at] as const])
-      const placed = new Map(this.contexts[u].placed)
-      for (const [buf, x] of wide) placed.set(buf, { k: 'local', e: lane(x, k) })
-      return placedMapper({ ...this.contexts[u], placed }, syms)
-    }
-    const sure = this.b.where.includes(e) ? e : given(e, known)
-    return lanesOf(sure, body.axis, wide, range(LANES).map(at))
+    const at = laneMappers(this.contexts[u], this.symsOf(u), body.axis, (k) => this.keys[k].at, wide)
+    return lanesOf(this.b.where.includes(e) ? e : given(e, known), body.axis, wide, at)
   }
 
   private element(u: number, name: string, out: Buffer, e: Expr): readonly Stmt[] {
@@ -411,33 +399,18 @@ class Flash {
 
   /** A value of a row at a vector of columns. */
   private perColumn(u: number, w: number, e: Expr): Expr {
-    const wide = this.columns[u][w]
-    const at = (k: number): Mapper => {
-      const syms = new Map([...this.symsOf(u), [this.b.column, add(this.column[w].at, k)] as const])
-      const placed = new Map(this.contexts[u].placed)
-      for (const [buf, x] of wide) placed.set(buf, { k: 'local', e: lane(x, k) })
-      return placedMapper({ ...this.contexts[u], placed }, syms)
-    }
-    return splat(lanesOf(e, this.b.column, wide, range(LANES).map(at)), LANES)
+    const [wide, { column }] = [this.columns[u][w], this.b]
+    const at = laneMappers(this.contexts[u], this.symsOf(u), column, (k) => add(this.column[w].at, k), wide)
+    return splat(lanesOf(e, column, wide, at), LANES)
   }
 
   private finish(u: number): readonly Stmt[] {
     const { stage, b } = this
     // Stores are guarded, not clamped: no two threads have the same place.
     const syms = new Map([...this.outer, [b.rows, this.rowAt[u].raw] as const])
-    const place = (stage.at ?? stage.domain.map(of)).map((x) => substitute(x, syms))
-    const inner = range(this.wide).flatMap((w) => {
+    const inner = this.column.flatMap(({ raw }, w) => {
       const e = cast(stage.out.of, this.perColumn(u, w, this.body.finish))
-      const first = mul(LANES, this.column[w].raw)
-      const at = (k: number): readonly Ix[] => place.map((x) => substitute(x, new Map([[b.column, add(first, k)]])))
-      const axis = neighbours(stage.out, stage.at ?? stage.domain.map(of), b.column)
-      const v = newLocal('y', e.of, LANES)
-      const apart = range(LANES).map((k): Stmt => ({
-        k: 'store', buf: stage.out, at: at(k), e: lane(local(v), k),
-      })) // prettier-ignore
-      const stores: readonly Stmt[] =
-        axis === undefined ? [{ k: 'let', v, e }, ...apart] : [{ k: 'store', buf: stage.out, at: at(0), e, axis }]
-      return below(this.column[w].raw, con(b.width / LANES), stores)
+      return below(raw, con(b.width / LANES), storeColumns(stage, b.column, e, mul(LANES, raw), syms))
     })
     const whole = isConst(mod(extentOf(b.rows), BLOCK)) === 0
     return whole ? inner : guardBy(bin('lt', index(this.rowAt[u].raw), index(extentOf(b.rows))), inner)
