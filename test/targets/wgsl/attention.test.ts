@@ -7,8 +7,10 @@ import { verify, webgpuLimits } from '../../../src/kernel/verify.ts'
 import { loopSymbol } from '../../../src/kernel/walk.ts'
 import { attention } from '../../../src/ops/attention.ts'
 import { add, con, of, sub, type Sym } from '../../../src/types/ix.ts'
+import type { Scheduled } from '../../../targets/wgsl/recipes.ts'
 import { schedule } from '../../../targets/wgsl/recipes.ts'
 import * as K from '../../kernel/kernels.ts'
+import { barriers, withoutBarrier } from './nests.ts'
 import { check, compile } from './run.ts'
 
 const dims = [K.T, K.P]
@@ -58,14 +60,23 @@ const cases: Record<string, Case> = {
   'keys beyond a mask of data': { keys: 70, mask: (_, s, start) => bin('ge', start, index(of(s))) },
 } // prettier-ignore
 
+/** Every nest is within bounds and free of races, and needs each of its barriers. */
+const proven = ({ variants }: Scheduled): void => {
+  for (const { nest } of variants) {
+    expect(verify(nest, { limits: webgpuLimits })).toEqual([])
+    for (let n = 0; n < barriers(nest); n++)
+      expect(verify(withoutBarrier(nest, n)), `without barrier ${n}`).not.toEqual([])
+  }
+}
+
 describe.each(Object.entries(cases))('%s', (name, given) => {
   test('each schedule equals the naive nest, and is proven', async () => {
     const kernel = kernelOf(given)
     const c = await compile(kernel, dims, { used: 'both' })
     expect(c.scheduled.variants.map((v) => v.schedule)).toEqual(['split', 'flash'])
     expect(c.scheduled.rows).toBe(of(K.T))
-    for (const [i, v] of c.scheduled.variants.entries()) {
-      expect(verify(v.nest, { limits: webgpuLimits })).toEqual([])
+    proven(c.scheduled)
+    for (const i of c.scheduled.variants.keys()) {
       for (const [T, P] of i === 0 ? [[1, 0], [1, 70], [3, 2]] : [[1, 3], [5, 0], [33, 40]]) // prettier-ignore
         await check(c, i, new Map([[K.T, T], [K.P, P]]), dims) // prettier-ignore
     }
