@@ -8,6 +8,7 @@ import { device } from './device.ts'
 import type { ProfileOptions } from './device-profile.ts'
 import { fittingProfile } from './device-profile.ts'
 import { importArtifacts } from './emitted.ts'
+import { tuningStore } from './tuning-store.ts'
 import type { Weights } from './weights.ts'
 
 export interface Result {
@@ -73,19 +74,20 @@ export async function loadModel(
   options: Partial<EmitOptions> = {},
   { threads, wide, deviceProfile }: ThreadOptions = {},
   /** Changes what was emitted before it is imported. */
-  change: (artifacts: readonly Artifact[]) => readonly Artifact[] | Promise<readonly Artifact[]> = (artifacts) =>
-    artifacts,
+  change?: (artifacts: readonly Artifact[]) => readonly Artifact[] | Promise<readonly Artifact[]>,
 ): Promise<LoadedTarget> {
   const read = { ...(weights.quantised ? { weights: 'int8' as const } : {}), ...(wide ? { wide } : {}) }
   const profile = await fittingProfile(ctx, target, compiled, { deviceProfile })
   const emitted = { language: 'js', ...read, ...(profile ? { profile } : {}), ...options } as const
-  const artifacts = await change(await target.emit(compiled.lowered.module, emitted))
+  const made = await target.emit(compiled.lowered.module, emitted)
+  const artifacts = change ? await change(made) : made
   const { module, close } = await importArtifacts(artifacts)
   const gpu = target.name === 'wgsl' ? await device() : undefined
   const model = await ctx.progress.task(`loading ${weights.label} for ${target.name}`, (report) =>
     (module as EmittedModule).load({
       weights: weights.source(),
-      ...(gpu ? { device: gpu.device } : {}),
+      // What is listened to is not tuned: its kernels run as they do by default.
+      ...(gpu ? { device: gpu.device, ...(change ? {} : { tuning: tuningStore(ctx.io.env) }) } : {}),
       ...(target.name === 'wasm' ? { threads, wide } : {}),
       signal: ctx.io.signal,
       onProgress: ({ phase, loaded, total, tensor }: LoadProgress) =>

@@ -141,7 +141,12 @@ function show(target: TargetName, piece: string, rate: string): void {
 const perSecond = (rate: number): string => `${rate.toFixed(rate < 10 ? 1 : 0)} tokens/s`
 const milliseconds = (ms: number): string => (ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`)
 
-const phases = { weights: 'Reading weights', packing: 'Packing weights', pipelines: 'Compiling kernels' } as const
+const phases = {
+  weights: 'Reading weights',
+  packing: 'Packing weights',
+  pipelines: 'Compiling kernels',
+  tuning: 'Measuring kernels',
+} as const
 
 worker.onmessage = ({ data }: { readonly data: Say }) => {
   switch (data.k) {

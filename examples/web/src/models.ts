@@ -9,6 +9,8 @@ interface Options {
   readonly onProgress: (progress: Pick<Loading, 'phase' | 'loaded' | 'total'>) => void
   readonly onWarning: (warning: { readonly message: string }) => void
   readonly signal: AbortSignal
+  /** Where WGSL keeps what it measured. */
+  readonly tuning: { get(key: string): Promise<string | undefined>; set(key: string, value: string): Promise<void> }
 }
 interface Drawing {
   readonly maxTokens: number

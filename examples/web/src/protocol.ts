@@ -19,7 +19,7 @@ export type Ask = ({ readonly k: 'generate' } & Job) | ({ readonly k: 'selftest'
 
 /** How far `load` has come, as the module tells it. */
 export interface Loading extends Which {
-  readonly phase: 'weights' | 'packing' | 'pipelines'
+  readonly phase: 'weights' | 'packing' | 'pipelines' | 'tuning'
   readonly loaded: number
   readonly total: number
 }

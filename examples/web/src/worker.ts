@@ -24,6 +24,13 @@ page.onmessage = ({ data }) => {
 }
 void look()
 
+/** Measurements of graphics cards: workers have no localStorage. */
+const addressOf = (key: string): string => `/tuning/${encodeURIComponent(key)}`
+const tuning = {
+  get: async (key: string) => (await (await caches.open('tuning')).match(addressOf(key)))?.text(),
+  set: async (key: string, value: string) => (await caches.open('tuning')).put(addressOf(key), new Response(value)),
+}
+
 /** What there is to compute with. */
 async function look(): Promise<void> {
   const lacks: string[] = []
@@ -52,6 +59,7 @@ async function open(which: Which, signal: AbortSignal): Promise<Running> {
   const kind = await kindOf(model)
   const made = await kind.open(target, {
     signal,
+    tuning,
     onProgress: ({ phase, loaded, total }) => say({ k: 'loading', model, target, phase, loaded, total }),
     // That memory cannot be shared has been said.
     onWarning: () => {},
