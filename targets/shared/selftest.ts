@@ -16,6 +16,9 @@ import { indent, quote } from './text.ts'
 /** Arguments above this many elements would make the test slow to run: their kernels are left out. */
 const largest = 2 ** 26
 
+/** Arguments of at most this many elements are made up once, for kernels that read all of them for each of them. */
+const few = 2048
+
 /** Made-up weights that are kept in fewer bits, of targets that can make them where they are tested. */
 export interface KeptSamples {
   /** The number at a flat offset of what is filled as `seed`: an argument, or a part with so many elements of its layout's storage. */
@@ -98,6 +101,10 @@ function testOf(
       }
     }
     const integer = of === 'i32' || of === 'bool'
+    if (sizes[argument] <= few) {
+      const table = Float64Array.from({ length: sizes[argument] }, (_, i) => sampleInput(place, i, integer))
+      return (flat) => table[flat]
+    }
     if (more.length === 0) return (flat) => sampleInput(place, flat, integer)
     return (flat) => sampleInput(place + Math.floor(flat / whole), flat % whole, integer)
   }

@@ -54,25 +54,32 @@ function covers(run: Program, prefill: Program, prepare: Program | undefined): b
 function atOne(step: Program, module: Module, programs: readonly Program[], contractions: boolean): Program {
   const T = module.sequence?.T
   if (T === undefined) return step
-  const others = new Map<string, number>()
-  for (const p of programs) {
-    if (p.name === 'step') continue
-    for (const k of new Set(kernelsOf(p.steps))) {
-      const kernel = module.kernels[k]
-      if (!contractions && structureOf(kernel).k === 'contraction') continue
-      const key = signatureAt(kernel, T)
-      if (!others.has(key)) others.set(key, k)
-    }
+  const shared = (k: number): boolean => contractions || structureOf(module.kernels[k]).k !== 'contraction'
+  const alike = new Map<string, number[]>()
+  for (const k of new Set(programs.flatMap((p) => (p.name === 'step' ? [] : kernelsOf(p.steps))))) {
+    const key = argumentsAt(module.kernels[k], T)
+    if (shared(k)) alike.set(key, [...(alike.get(key) ?? []), k])
+  }
+  const signatures = new Map<number, string>()
+  const signatureOf = (k: number): string => {
+    const known = signatures.get(k) ?? signatureAt(module.kernels[k], T)
+    signatures.set(k, known)
+    return known
   }
   const same = new Map(
     [...new Set(kernelsOf(step.steps))].map((k) => {
-      const kernel = module.kernels[k]
-      const own = !contractions && structureOf(kernel).k === 'contraction'
-      return [k, (own ? undefined : others.get(signatureAt(kernel, T))) ?? k]
+      const others = shared(k) ? (alike.get(argumentsAt(module.kernels[k], T)) ?? []) : []
+      return [k, others.find((other) => other === k || signatureOf(other) === signatureOf(k)) ?? k]
     }),
   )
-  const steps = mapDispatches(step.steps, (s) => ({ ...s, kernel: same.get(s.kernel)! }))
-  return { ...step, steps }
+  return { ...step, steps: mapDispatches(step.steps, (s) => ({ ...s, kernel: same.get(s.kernel)! })) }
+}
+
+/** What a kernel takes and gives at T = 1, as text: most differ in that already. */
+function argumentsAt({ args }: StageKernel, T: Sym): string {
+  const one = new Map<Sym, Ix>([[T, con(1)]])
+  const text = (x: Ix): string => print(substitute(x, one))
+  return args.map(({ buffer, access }) => `${access} ${buffer.of}[${buffer.shape.map(text).join()}]`).join()
 }
 
 /** The naive nest at T = 1 as text, without its name. */

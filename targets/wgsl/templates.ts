@@ -42,7 +42,7 @@ function cut(name: string, text: string): Cut {
   return { text, name, words, between: [...between, text.slice(from)] }
 }
 const isType = (word: string): boolean => /^(vec[234])?[fiu](32)?$|^f16$|^vec4h$/.test(word)
-const wishOf = (word: string): string => (isNumber(word) ? 'n' : isType(word) ? 'of' : word)
+const wishOf = (word: string): string => (isNumber(word) ? 'n' : isType(word) ? 'element' : word)
 const isNumber = (word: string): boolean => /^\d/.test(word)
 
 /** Texts that differ in words at the same places; `parameters` are the lists of words that do, each once. */
