@@ -195,6 +195,7 @@ export function printModule(
   const listed = listedSlots(module, split)
   const packs = packKernels(listed, p, plainSchedule)
   const shared = sharedParts(kernels, p)
+  const kernelsText = kernelText(kernelLines(kernels, shared, p))
   const dispatches = module.programs.map((program) => stepsOf(program, kernels, p))
   const texts = dispatches.map((d) => d.join('\n'))
   const common = texts.find((d, i) => texts.indexOf(d) !== i)
@@ -206,8 +207,8 @@ export function printModule(
     '',
     ...(p.language === 'ts' ? [...api, ''] : []),
     ...title('Kernels'),
-    ...shared.lines,
-    `const kernels${p.type('Record<string, KernelSpec>')} = {`, ...kernelText(kernelLines(kernels, shared, p)), '}', '',
+    ...shared.lines(),
+    `const kernels${p.type('Record<string, KernelSpec>')} = {`, ...kernelsText, '}', '',
     ...title('Programs'),
     ...(common === undefined ? [] : [`const steps${p.type('Step[]')} = [`, ...indent(common.split('\n')), ']', '']),
     `const model${p.type('ModelSpec')} = {`,

@@ -3,11 +3,12 @@
  * where it differs in those only (the threads of a fold, the sequence that rows belong to). What a function gives is the very text.
  */
 import type { Printer } from '../shared/printer.ts'
+import { repeatLines, withRepeats } from './repeats.ts'
 import { names as scope, quote } from '../shared/text.ts'
 
 export interface SharedTexts {
-  /** Declarations of the constants and functions. */
-  readonly lines: readonly string[]
+  /** Declarations of the constants and functions, once all texts are expressed. */
+  readonly lines: () => readonly string[]
   /** Text as an expression. */
   readonly expression: (text: string) => string
   /** Whether it is stored by itself, not with the one kernel that has it. */
@@ -17,7 +18,6 @@ export interface SharedTexts {
 /** WGSL as a template literal: nothing in it can end the literal, nor a script element around it. */
 export const templateText = (code: string): string =>
   code.replace(/[\\`]|\$(?=\{)/g, '\\$&').replace(/<(?=[/!])/g, '\\x3c')
-const literal = (content: string): string => `/* wgsl */ \`\n${content}\``
 
 /** What functions have at most for parameters, and save at least: else the text is easier to read where it is. */
 const PARAMETERS = 6
@@ -90,12 +90,19 @@ export function shareTexts(
   const uses = new Map<string, { name: string; count: number }>()
   for (const { name, text } of texts) uses.set(text, { name, count: (uses.get(text)?.count ?? 0) + 1 })
   const lines: string[] = []
+  const repeat = p.names.name('repeat')
+  let repeats = false
+  const literal = (content: string): string => {
+    const text = withRepeats(content, repeat)
+    repeats ||= text !== content
+    return `/* wgsl */ \`\n${text}\``
+  }
   const calls = new Map<string, string>()
   for (const { members, parameters } of families([...uses].map(([text, { name }]) => cut(name, text)))) {
     const [first] = members
     if (members.length === 1 && uses.get(first.text)!.count === 1) continue
     const made = p.names.name(`wgsl_${first.name}`)
-    const inside = scope()
+    const inside = scope(['i', repeat])
     const known = new Map(parameters.map((list) => [list.join(), inside.name(wishOf(list[0]))]))
     const head = parameters.map(
       (list) =>
@@ -112,7 +119,11 @@ export function shareTexts(
       calls.set(m.text, given.length > 0 ? `${made}(${given.join(', ')})` : made)
     })
   }
-  return { lines, has: (text) => calls.has(text), expression: (text) => calls.get(text) ?? literal(templateText(text)) }
+  return {
+    lines: () => [...(repeats ? repeatLines(repeat, p.type) : []), ...lines],
+    has: (text) => calls.has(text),
+    expression: (text) => calls.get(text) ?? literal(templateText(text)),
+  }
 }
 /** Whether the text of a number in JavaScript is this one. */
 const isPlain = (word: string): boolean => String(Number(word)) === word

@@ -6,6 +6,12 @@ import { loopSymbol } from '../../../src/kernel/walk.ts'
 import type { Sym } from '../../../src/types/ix.ts'
 import { of, sym } from '../../../src/types/ix.ts'
 import { templateText } from '../../../targets/wgsl/templates.ts'
+import { withRepeats } from '../../../targets/wgsl/repeats.ts'
+import { wgsl } from '../../../targets/wgsl/index.ts'
+import { gpt2Graph } from '../../support/gpt2-graph.ts'
+import { check } from '../../../src/check/index.ts'
+import { compileGraph } from '../../../src/compile.ts'
+import { sourceFile } from '../../../src/diagnostics/span.ts'
 import * as K from '../../kernel/kernels.ts'
 import { shaderErrors } from '../../support/gpu.ts'
 import { compile, print, runOnDevice } from './run.ts'
@@ -50,6 +56,42 @@ test.each(hostile)('a buffer, dim, kernel and comment called %j', async (name) =
   const inputs = inputsOf(kernel.args, params)
   const [got] = await runOnDevice(c, 0, params, symbols, inputs)
   expect([...got]).toEqual([...inputs[0].value].map((v) => Math.fround(v + 1)))
+})
+
+test('what a host module makes of shared texts, their names and repeated lines is the text of its kernels', async () => {
+  const graph = check(gpt2Graph({ vocab: 9000, ctx: 64, d: 192, heads: 3, layers: 2 })).graph!
+  const { module } = compileGraph(graph, sourceFile('gpt2.tfm', ''), wgsl).lowered
+  const [host, ...files] = await wgsl.emit(module, { language: 'js' })
+  const section = host.text.slice(host.text.indexOf('// ---- Kernels'), host.text.indexOf('// ---- Programs'))
+  expect(section).toMatch(/\$\{repeat\(1, 8, \(i\) => `/)
+  expect(section).toMatch(/wgsl_sum_of_threads\([^)]*\d/)
+  type Code = string | ((has: (feature: string) => boolean) => string)
+  const kernels = new Function(`${section}\nreturn kernels`)() as Record<string, { readonly code: Code }>
+  const codes = Object.values(kernels).map(({ code }) => (typeof code === 'string' ? code : code(() => false)))
+  // The first line break of a template literal is there to read it.
+  const wanted = files.filter((f) => f.path.endsWith('.wgsl')).map((f) => f.text.replaceAll('\n', ''))
+  expect(codes.map((c) => c.replaceAll('\n', ''))).toEqual(wanted)
+})
+
+test('lines that repeat are told by their numbers', () => {
+  const call = (text: string): string => new Function('repeat', `return \`${text}\``)(repeat) as string
+  const repeat = (from: number, to: number, lines: (i: number) => string): string =>
+    Array.from({ length: to - from }, (_, i) => lines(from + i)).join('')
+  const line = (i: number, step: number): string =>
+    `  let a_${i} = tile[base + ki + ${i * step}] * weights_of_columns[${100 - 3 * i}];`
+  const even = ['fn f() {', ...[1, 2, 3, 4, 5].map((i) => line(i, 32)), '}'].join('\n')
+  expect(withRepeats(even, 'repeat')).toMatch(
+    /^fn f\(\) \{\$\{repeat\(1, 6, \(i\) => `\n {2}let a_\$\{i\} = tile\[base \+ ki \+ \$\{32 \* i\}\]/,
+  )
+  expect(call(withRepeats(even, 'repeat'))).toBe(even)
+  for (const other of [
+    ['fn f() {', line(1, 32), line(2, 32), line(4, 32), '}'],
+    ['fn f() {', ...[1, 2, 3, 4].map((i) => line(i, i)), '}'],
+    ['fn f() {', ...[1, 2, 3, 4].map((i) => line(i, 1e-5)), '}'],
+    ['fn f() {', ...[1, 2, 3, 4].map(() => line(1, 1)), '}'],
+    ['fn f() {', ...[1, 2, 3, 4].map((i) => `${line(i, 1)} // \\`), '}'],
+  ])
+    expect(withRepeats(other.join('\n'), 'repeat')).toBe(other.join('\n'))
 })
 
 test('numbers read back as the same f32', async () => {
