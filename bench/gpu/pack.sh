@@ -41,7 +41,7 @@ copy(path.join(root, 'node_modules/@sparticuz/chromium'), path.join(to, 'node_mo
 copy(path.join(root, 'bench/gpu/node_modules'), path.join(to, 'bench/gpu/node_modules'), (file) => {
   if (/\.(map|d\.ts|d\.cts|md)$/.test(file)) return false
   const own = /^onnxruntime-web\/(dist|lib|docs)\/(.*)$/.exec(file)
-  return !own || (own[1] === 'dist' && /^(ort\.node\.min\.mjs|ort\.webgpu\.(bundle\.)?min\.mjs|ort-wasm-simd-threaded\.(asyncify\.)?(mjs|wasm))$/.test(own[2]))
+  return !own || (own[1] === 'dist' && /^(ort\.node\.min\.m?js|ort\.webgpu\.(bundle\.)?min\.mjs|ort-wasm-simd-threaded\.(asyncify\.)?(mjs|wasm))$/.test(own[2]))
 })
 NODE
 find "$to/dist" \( -name '*.map' -o -name '*.d.ts' \) -delete

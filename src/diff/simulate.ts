@@ -91,6 +91,9 @@ export function makeSimulator({ module, rules, mode, tensor }: SimulationOptions
     const slots = program.slots.map((size) => cells(count(size)))
     const outputs = new Map(program.outputs.map((o) => [o.name, cells(count(elements(o.shape)))]))
     const given = new Map([...inputs].map(([name, data]) => [name, exact(data)]))
+    for (const { name, shape, fill } of program.inputs)
+      if (fill !== undefined && !given.has(name))
+        given.set(name, exact(new Float64Array(count(elements(shape))).fill(fill)))
     const cellsOf = (slot: Slot, buffer: Buffer): Cells => {
       switch (slot.k) {
         case 'weight':

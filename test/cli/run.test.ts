@@ -210,6 +210,13 @@ describe('generate several, or with constraints', () => {
 })
 
 describe('diff', () => {
+  test('inputs that may be left out are what they are then', async () => {
+    const source =
+      'model m(d = 3) {\n  input x: f32[T, d]\n  input y: f32[T, d] = ones([T, d])\n  output z = x * y + y\n}\n'
+    const argv = ['diff', 'm.tfm', '--targets', 'typescript', '--dims', 'T=4']
+    const { code, out } = await tfmc(argv, { cwd: folder({ 'm.tfm': source }) })
+    expect([code, out]).toEqual([0, expect.stringContaining('all within their bounds')])
+  })
   test('outputs and kernels of all targets, fused and unfused', async () => {
     const cwd = folder(files())
     const { code, out } = await tfmc(['diff', ...withWeights, '--dims', 'T=4'], { cwd })
