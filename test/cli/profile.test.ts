@@ -34,8 +34,10 @@ describe('profile', () => {
       expect(kernels.reduce((n, k) => n + k.calls, 0)).toBe(dispatches.length)
       expect(kernels.reduce((n, k) => n + k.bytes, 0)).toBe(dispatches.reduce((n, d) => n + d.bytes, 0))
       for (const d of dispatches) {
-        expect(d.entry).toMatch(/^main/)
-        expect(d.bytes).toBeGreaterThan(0)
+        // Of passes, and of alternatives that are kernels of their own, the name.
+        expect(d.entry).toMatch(/^main|_(direct|rows|products)$/)
+        // What passes move is counted with their last.
+        if (!d.entry?.endsWith('_rows')) expect(d.bytes).toBeGreaterThan(0)
       }
     }
     // The norm in front of a projection is counted for its row, not for each column.
