@@ -96,6 +96,8 @@ export interface KernelNeeds {
   readonly variants: readonly KernelVariant[]
   /** Dispatches in sequence that do the same; they run instead where `where` holds, or always; with `when` on some devices only. */
   readonly passes?: { readonly list: readonly PassNeeds[]; readonly where?: Condition; readonly when?: string }
+  /** The same where no alternative is taken. */
+  readonly spread?: { readonly list: readonly PassNeeds[]; readonly where: Condition }
 }
 export interface PassNeeds extends KernelNeeds {
   readonly args: readonly KernelArg[]

@@ -170,9 +170,12 @@ export async function listenTo(
 async function emittedModule(target: TargetName, compiled: Compiled) {
   if (target !== 'wgsl') return { module: compiled.lowered.module }
   const { moduleOf, printKernels } = await import('../../targets/wgsl/host.ts')
+  const { passesOf } = await import('../../targets/wgsl/passes.ts')
   const module = moduleOf(compiled.lowered.module)
-  const passes = printKernels(module).kernels.flatMap(({ name, passes: { list } = { list: [] } }) =>
-    list.map(({ printed }, i) => [printed.name, { of: name, last: i === list.length - 1 }] as const),
+  const passes = printKernels(module).kernels.flatMap((k) =>
+    passesOf(k).flatMap(({ list }) =>
+      list.map(({ printed }, i) => [printed.name, { of: k.name, last: i === list.length - 1 }] as const),
+    ),
   )
   return { module, passes: new Map(passes) }
 }

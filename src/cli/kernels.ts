@@ -65,7 +65,7 @@ export async function wgslKernels(
 ): Promise<KernelRunner> {
   const { printKernels } = await import('../../targets/wgsl/host.ts')
   const { keptBytes } = await import('../../targets/wgsl/kept.ts')
-  const { entryAt, runsOf } = await import('../../targets/wgsl/passes.ts')
+  const { entryAt, passesOf, runsOf } = await import('../../targets/wgsl/passes.ts')
   const { codeFor } = await import('../../targets/wgsl/kernel.ts')
   const features = (['subgroups', 'shader-f16'] as const).filter((f) => device.features.has(f))
   const { keepMatrix } = await import('../../targets/wgsl/runtime/keep.ts')
@@ -135,9 +135,9 @@ export async function wgslKernels(
     const dims = device.createBuffer({ size: Math.max(16, 4 * fields.length), usage: UNIFORM | COPY_DST })
     const sizes = fields.map((name) => params[symbols.findIndex((p) => p.name === name)] ?? 0)
     device.queue.writeBuffer(dims, 0, Int32Array.from(sizes))
-    const scratch = (printed.passes?.scratch ?? []).map((x) =>
-      device.createBuffer({ size: Math.max(16, 4 * evaluate(x, valueOf)), usage: STORAGE }),
-    )
+    const scratch = passesOf(printed)
+      .flatMap((x) => x.scratch)
+      .map((x) => device.createBuffer({ size: Math.max(16, 4 * evaluate(x, valueOf)), usage: STORAGE }))
     const all = [...buffers, ...scratch.map((b) => [b])]
     const widest = device.limits.maxComputeWorkgroupsPerDimension
     const encoder = device.createCommandEncoder()

@@ -159,19 +159,21 @@ const gridRows = (perDimension: number): number => Math.min(perDimension, Math.f
 
 const groupsOf = (k: KernelNeeds): readonly Ix[] => [
   ...k.variants.map((v) => v.groups),
-  ...(k.passes?.list.flatMap(groupsOf) ?? []),
+  ...[...(k.passes?.list ?? []), ...(k.spread?.list ?? [])].flatMap(groupsOf),
 ]
 
 /** The kernels that a dispatch runs at these dims: itself, or its passes. */
 export function runningAt(k: KernelNeeds, env: Env): readonly (KernelNeeds | PassNeeds)[] {
-  const { list, where = [], when } = k.passes ?? { list: [] }
+  const { list, where = [], when }: NonNullable<KernelNeeds['passes']> = k.spread ?? k.passes ?? { list: [] }
   return list.length > 0 && !when && where.every(([a, b]) => value(a, env) <= value(b, env)) ? list : [k]
 }
 
 export function kernelLimits(k: KernelNeeds, limits: DeviceProfile['limits'], of = k): Need[] {
-  if (k === of && k.passes) {
-    const { passes, ...own } = k
-    return [...(k.variants.length > 0 ? [own] : []), ...passes.list].flatMap((x) => kernelLimits(x, limits, k))
+  if (k === of && (k.passes ?? k.spread)) {
+    const { passes, spread, ...own } = k
+    return [...(k.variants.length > 0 ? [own] : []), ...(passes?.list ?? []), ...(spread?.list ?? [])].flatMap((x) =>
+      kernelLimits(x, limits, k),
+    )
   }
   const what = `kernel ${k.name}`
   const runs = (env: Env): boolean => of.passes?.when !== undefined || runningAt(of, env).some((x) => x.name === k.name)

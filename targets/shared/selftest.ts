@@ -6,7 +6,7 @@ import { pointEvaluator } from '../../src/kernel/point.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { extentOf } from '../../src/kernel/walk.ts'
 import type { Module } from '../../src/program/types.ts'
-import type { FloatRules } from '../../src/target.ts'
+import type { Condition, FloatRules } from '../../src/target.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { evaluate, isConst } from '../../src/types/ix.ts'
 import type { Printer } from './printer.ts'
@@ -37,15 +37,19 @@ export function selftestLines(
     dims = inOrder,
     parts = () => undefined,
     kept,
-    passes = () => undefined,
+    passes = () => [],
   }: {
     readonly dims?: DimsText
     readonly parts?: PartLengths
     readonly kept?: KeptSamples
-    readonly passes?: (kernel: number) => PassTest | undefined
+    readonly passes?: (kernel: number) => readonly PassTest[]
   } = {},
 ): string[] {
-  const lines = module.kernels.flatMap((k, i) => testOf(k, names[i], rules, dims, (a) => parts(i, a), kept, passes(i)))
+  const lines = module.kernels.flatMap((k, i) => {
+    const [first, ...more] = passes(i)
+    const test = (name: string, of?: PassTest): readonly string[] => testOf(k, name, rules, dims, (a) => parts(i, a), kept, of) // prettier-ignore
+    return [...test(names[i], first), ...more.flatMap((x) => test(quote(''), x))]
+  })
   return [`const tests${p.type('KernelTest[]')} = [`, ...indent(lines), ']', '']
 }
 
@@ -53,6 +57,8 @@ export function selftestLines(
 export interface PassTest {
   readonly text: string
   readonly scratch: readonly Ix[]
+  /** What sizes are to be like. */
+  readonly where?: Condition
 }
 /** How the dims of a test are written: by position, as kernels take them. */
 type DimsText = (params: ReadonlyMap<Sym, number>) => string
@@ -75,6 +81,7 @@ function testOf(
   // The index of a loop ends before the loop does: beyond it a kernel would write outside of its results.
   for (const s of kernel.params)
     if (isConst(s.hi) === undefined) params.set(s, Math.min(value(s), evaluate(s.hi, value)))
+  if (passes?.where) enlarge(params, passes.where)
   const sizes = kernel.args.map((a) => evaluate(storageOf(a.buffer), value))
   const keeps = kernel.args.flatMap((a, i) => (a.buffer.layout?.kept ? [[i, a.buffer.layout] as const] : []))
   // Made-up inputs are floats: weights that are kept in fewer bits would be others.
@@ -144,4 +151,17 @@ function smallValue(s: Sym): number {
   const lo = isConst(s.lo) ?? 1
   const hi = isConst(s.hi) ?? Infinity
   return Math.min(Math.max(Math.ceil(Math.max(2, lo) / s.multipleOf) * s.multipleOf, lo), hi)
+}
+
+/** Doubles one of the dims until conditions hold, where that is enough. */
+function enlarge(params: Map<Sym, number>, conditions: Condition): void {
+  for (const [s, least] of params) {
+    const most = Math.min(isConst(s.hi) ?? Infinity, 2 ** 12)
+    for (let n = least; n <= most; n *= 2) {
+      const at = (x: Sym): number => (x === s ? n : (params.get(x) ?? 0))
+      if (!conditions.every(([a, b]) => evaluate(a, at) <= evaluate(b, at))) continue
+      params.set(s, n)
+      return
+    }
+  }
 }

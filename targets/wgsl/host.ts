@@ -27,7 +27,8 @@ import type { PrintedKernel } from './kernel.ts'
 import { dimsOf, printKernel } from './kernel.ts'
 import type { Split } from './parts.ts'
 import { splitOf } from './parts.ts'
-import { dispatched, passTest, printPasses, withScratch } from './passes.ts'
+import type { Passes, PrintedPasses } from './passes.ts'
+import { dispatched, passesOf, passTest, printPasses, withScratch } from './passes.ts'
 import type { Scheduled, ScheduleOptions } from './recipes.ts'
 import { schedule } from './recipes.ts'
 import type { Draws, Sampling } from './sampling.ts'
@@ -101,8 +102,13 @@ export function printKernels(
   const kernels = module.kernels.map((k, i) => {
     const parts = k.args.map((_, a) => split.of(i, a))
     const printed = printKernel(k, scheduled[i], dims, parts, readers(scheduled[i]))
-    const { passes } = scheduled[i]
-    return passes ? { ...printed, passes: printPasses(k, passes, dims, parts, readers, taken) } : printed
+    const { passes, spread } = scheduled[i]
+    const print = (p: Passes): PrintedPasses => printPasses(k, p, dims, parts, readers, taken)
+    return {
+      ...printed,
+      ...(passes ? { passes: print(passes) } : {}),
+      ...(spread ? { spread: print(spread) } : {}),
+    }
   })
   return { kernels, fields: dims.fields, split }
 }
@@ -182,7 +188,7 @@ export function printModule(
     ...(quantised && keeps ? ['wgsl/runtime/levels.ts'] : []),
   ]
   const { kernels, fields, split } = printKernels(module, options.profile, options.kernels)
-  const passes = kernels.some((k) => k.passes)
+  const passes = kernels.some((k) => passesOf(k).length > 0)
   const pieces = [
     ...always,
     ...reading,
@@ -230,7 +236,7 @@ export function printModule(
     ...title('Self-test'),
     ...selftestLines(module, kernels.map((k) => quote(k.name)), floats, p, {
       parts: (k, a) => kernels[k].split[a],
-      passes: (k) => kernels[k].passes && passTest(kernels[k].passes, kernels[k].split),
+      passes: (k) => passesOf(kernels[k]).map((x) => passTest(x, kernels[k].split)),
       dims: (params) => `{ ${[...params].map(([s, n]) => `${property(s.name)}: ${n}`).join(', ')} }`,
       kept: keptSamples(),
     }),

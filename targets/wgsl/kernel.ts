@@ -63,6 +63,10 @@ export interface PrintedKernel {
   readonly unless?: Alternative
   /** What runs instead of its entries, where it has some for that. */
   readonly passes?: PrintedPasses
+  readonly spread?: PrintedPasses
+  /** Where it runs if no alternative is taken: where the first holds, or where the second does not. */
+  readonly here?: Condition
+  readonly nothere?: Condition
 }
 
 export interface Part {

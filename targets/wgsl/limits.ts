@@ -42,7 +42,10 @@ export function needs(given: Module, profile: DeviceProfile, options: KernelOpti
   }
 }
 
-const kernelNeeds = ({ name, split, rows, entries, passes }: PrintedKernel, { args }: StageKernel): KernelNeeds => ({
+const kernelNeeds = (
+  { name, split, rows, entries, passes, spread }: PrintedKernel,
+  { args }: StageKernel,
+): KernelNeeds => ({
   name,
   bindings: split.reduce((n, parts) => n + (parts?.length ?? 1), 0),
   split: split.map((parts, i) => parts && bytesOfPart(args[i].buffer, parts[0])),
@@ -55,6 +58,14 @@ const kernelNeeds = ({ name, split, rows, entries, passes }: PrintedKernel, { ar
     workgroupBytes,
     threads: size,
   })),
+  ...(spread
+    ? {
+        spread: {
+          where: spread.where!,
+          list: spread.list.map((x) => ({ ...kernelNeeds(x.printed, x.kernel), args: x.kernel.args })),
+        },
+      }
+    : {}),
   ...(passes
     ? {
         passes: {

@@ -10,6 +10,7 @@ import type { Module, Program } from '../../src/program/types.ts'
 import type { Condition } from '../../src/target.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
 import { con, evaluate, max } from '../../src/types/ix.ts'
+import type { PassTest } from '../shared/selftest.ts'
 import { quote } from '../shared/text.ts'
 import type { Dims, PrintedKernel } from './kernel.ts'
 import { printKernel } from './kernel.ts'
@@ -26,6 +27,8 @@ export interface Passes {
   readonly list: readonly Pass[]
   /** Global buffers; sizes are polynomials in dims. */
   readonly scratch: readonly Buffer[]
+  /** Elements of scratch at any dims, as many as its shape says where the passes run. Absent: that of its shape everywhere. */
+  readonly sizes?: readonly Ix[]
   /** Taken where this holds, the kernel's other variants elsewhere. Absent: always. */
   readonly where?: Condition
   /** Taken on devices that do better with it only. */
@@ -50,7 +53,7 @@ export interface PrintedPasses {
 /** The passes of a kernel. `taken` are the names of kernels so far. */
 export function printPasses(
   kernel: StageKernel,
-  { list, scratch, where, when }: Passes,
+  { list, scratch, sizes = scratch.map(storageOf), where, when }: Passes,
   dims: Dims,
   split: readonly (readonly number[] | undefined)[],
   readers: (s: Scheduled) => boolean,
@@ -72,7 +75,7 @@ export function printPasses(
         args,
       }
     }),
-    scratch: scratch.map(storageOf),
+    scratch: sizes,
     ...(where ? { where } : {}),
     ...(when ? { when } : {}),
   }
@@ -81,17 +84,29 @@ export function printPasses(
 /** What hosts have in their table: passes before the kernel's other variants, which run where passes do not. */
 export function dispatched(kernels: readonly PrintedKernel[]): readonly PrintedKernel[] {
   return kernels.flatMap((k) => {
-    if (k.passes === undefined) return [k]
-    const { list, where, when } = k.passes
-    const own = { ...k, ...(where ? { elsewhere: where } : {}), ...(when ? { unless: when } : {}) }
-    return [...list.map((x) => x.printed), ...(k.entries.length === 0 ? [] : [own])]
+    if (k.passes === undefined && k.spread === undefined) return [k]
+    const { list = [], where, when } = k.passes ?? {}
+    const spread = k.spread?.list.map(({ printed: { where: at, ...printed } }): PrintedKernel =>
+      when ? { ...printed, here: at!, unless: when } : { ...printed, where: at! },
+    )
+    const own: PrintedKernel = {
+      ...k,
+      ...(where ? { elsewhere: where } : {}),
+      ...(when ? { unless: when } : {}),
+      ...(k.spread ? { [when ? 'nothere' : 'elsewhere']: k.spread.where } : {}),
+    }
+    return [...list.map((x) => x.printed), ...(spread ?? []), ...(k.entries.length === 0 ? [] : [own])]
   })
 }
+
+/** All that a kernel may run instead of its variants. */
+export const passesOf = (k: PrintedKernel): readonly PrintedPasses[] =>
+  [k.passes, k.spread].filter((x) => x !== undefined)
 
 /** Programs with their scratch as activation slots behind those that were planned: one for all kernels that have passes. */
 export function withScratch(module: Module, kernels: readonly PrintedKernel[]): Module {
   const sizes = (program: Program): readonly Ix[] => {
-    const all = [...new Set(kernelsOf(program.steps))].flatMap((k) => kernels[k]?.passes ?? [])
+    const all = [...new Set(kernelsOf(program.steps))].flatMap((k) => (kernels[k] ? passesOf(kernels[k]) : []))
     const count = Math.max(0, ...all.map((x) => x.scratch.length))
     return Array.from({ length: count }, (_, i) => all.reduce((n: Ix, x) => max(n, x.scratch[i] ?? con(0)), con(0)))
   }
@@ -103,19 +118,19 @@ export function withScratch(module: Module, kernels: readonly PrintedKernel[]): 
 
 /** How a self-test runs the passes: each with the numbers of the buffers that it takes, a weight in parts being several. */
 export function passTest(
-  { list, scratch }: PrintedPasses,
+  { list, scratch, where, when }: PrintedPasses,
   split: readonly (readonly number[] | undefined)[],
-): { readonly text: string; readonly scratch: readonly Ix[] } {
+): PassTest {
   const counts = [...split.map((x) => x?.length ?? 1), ...scratch.map(() => 1)]
   const first = counts.map((_, i) => counts.slice(0, i).reduce((n, x) => n + x, 0))
   const numbers = (a: number): readonly number[] => Array.from({ length: counts[a] }, (_, i) => first[a] + i)
   const text = list.map(({ printed, args }) => `[${[quote(printed.name), ...args.flatMap(numbers)].join(', ')}]`)
-  return { text: `passes: [${text.join(', ')}]`, scratch }
+  return { text: `passes: [${text.join(', ')}]`, scratch, ...(where && !when ? { where } : {}) }
 }
 
 /** What a dispatch of a kernel runs at these dims, without alternatives, and on which of its arguments: itself, or its passes. */
 export function runsOf(k: PrintedKernel, dims: (s: Sym) => number): readonly Omit<PrintedPass, 'kernel'>[] {
-  const { list, where = [], when } = k.passes ?? { list: [] }
+  const { list, where = [], when } = k.spread ?? k.passes ?? { list: [] }
   const passes = list.length > 0 && !when && where.every(([a, b]) => evaluate(a, dims) <= evaluate(b, dims))
   return passes ? list : [{ printed: k, args: [...k.written.keys()] }]
 }

@@ -27,6 +27,7 @@ import { generic } from './recipes/generic.ts'
 import { matvec, rowsKept } from './recipes/matvec.ts'
 import { leftOf } from './recipes/prologue.ts'
 import { split } from './recipes/split.ts'
+import { spread } from './recipes/spread.ts'
 import { longestRow, rows } from './recipes/rows.ts'
 import { tiled, tileRows } from './recipes/tiled.ts'
 import { tiledHalf } from './recipes/tiled-half.ts'
@@ -35,7 +36,8 @@ import type { Alternative, Feature } from './runtime/device.ts'
 export interface Variant {
   /** What follows the kernel's name: empty for the most general one. */
   readonly suffix: string
-  readonly schedule: 'tiled' | 'matvec' | 'direct' | 'rows' | 'carried' | 'flash' | 'split' | 'each'
+  readonly schedule:
+    'tiled' | 'matvec' | 'direct' | 'rows' | 'carried' | 'flash' | 'split' | 'spread' | 'merge' | 'each'
   readonly nest: NestKernel
   /** Where it does what the tail of all variants says. */
   readonly calls?: readonly TailCall[]
@@ -59,6 +61,8 @@ export interface Scheduled {
   readonly variants: readonly Variant[]
   /** Several dispatches that do the same, where that is better. */
   readonly passes?: Passes
+  /** The same, of a kernel that may have those: where none of its alternatives is taken. */
+  readonly spread?: Passes
 }
 
 export interface ScheduleOptions {
@@ -121,13 +125,17 @@ export function schedule(given: StageKernel, options: ScheduleOptions = {}): Sch
       const one: Variant = { suffix: '', schedule: parts ? 'split' : 'carried', nest: finish(nest) }
       const blocks = options.used === 'one' ? undefined : flash(kernel)
       const count = blocks && isConst(blocks.rows)
-      if (blocks === undefined || (count ?? Infinity) <= APART) return { variants: [one], ...instead(given, 'queries') }
+      const parted = options.used === 'many' ? undefined : spread(kernel, APART, finish)
+      const apart = parted ? { spread: parted } : {}
+      if (blocks === undefined || (count ?? Infinity) <= APART)
+        return { variants: [one], ...instead(given, 'queries'), ...apart }
       const many: Variant = { suffix: '', schedule: 'flash', nest: finish(blocks.nest) }
       const few: readonly Variant[] = options.used === 'both' ? [{ ...one, suffix: '_one', upTo: APART }] : []
       return {
         rows: blocks.rows,
         variants: [...few, many],
         ...instead(given, 'queries', [[blocks.rows, con(ALONE)]]),
+        ...apart,
       }
     }
     case 'rows': {

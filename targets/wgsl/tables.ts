@@ -11,7 +11,7 @@ import { layerName } from '../shared/rolled.ts'
 import { access, indent, property, quote } from '../shared/text.ts'
 import type { PrintedKernel } from './kernel.ts'
 import type { Split } from './parts.ts'
-import { dispatched } from './passes.ts'
+import { dispatched, passesOf } from './passes.ts'
 import { keepText } from './kept-sample.ts'
 import type { Keep } from './runtime/load.ts'
 import type { SharedTexts } from './templates.ts'
@@ -73,11 +73,12 @@ export function kernelLines(kernels: readonly PrintedKernel[], shared: SharedTex
   })
 }
 
-function conditionLines({ where, elsewhere, when, unless }: PrintedKernel, p: Printer): string[] {
+function conditionLines({ where, elsewhere, when, unless, here, nothere }: PrintedKernel, p: Printer): string[] {
   const scope = dimScope(p, (s) => access('d', s.name))
   const text = (c: Condition): string => c.map(([a, b]) => `${ixText(a, scope)} <= ${ixText(b, scope)}`).join(' && ')
   return [
     ...(where ? [`where: (d) => ${text(where)},`] : elsewhere ? [`where: (d) => !(${text(elsewhere)}),`] : []),
+    ...(here ? [`here: (d) => ${text(here)},`] : nothere ? [`here: (d) => !(${text(nothere)}),`] : []),
     ...(when ? [`when: ${quote(when)},`] : unless ? [`unless: ${quote(unless)},`] : []),
   ]
 }
@@ -123,8 +124,8 @@ function stepLines(steps: readonly HostStep[], tables: StepTables, layer: string
       const line = ({ name, split }: PrintedKernel, args: readonly Slot[]): string =>
         `[${[quote(name), ...args.flatMap((a, i) => (split[i] ?? [0]).map((_, part) => slotText(a, layer, part)))].join(', ')}],`
       const own = kernels[s.kernel]
-      const all = [...s.args, ...(own.passes?.scratch ?? []).map((_, i): Slot => ({ k: 'activation', index: scratch + i }))] // prettier-ignore
-      const passes = own.passes?.list.map(({ printed, args }) => line(printed, args.map((a) => all[a]))) ?? [] // prettier-ignore
+      const all = [...s.args, ...passesOf(own).flatMap((x) => x.scratch).map((_, i): Slot => ({ k: 'activation', index: scratch + i }))] // prettier-ignore
+      const passes = passesOf(own).flatMap((x) => x.list).map(({ printed, args }) => line(printed, args.map((a) => all[a]))) // prettier-ignore
       return [...passes, ...(own.entries.length === 0 ? [] : [line(own, s.args)])]
     }
     if (s.k === 'scan') {

@@ -110,7 +110,7 @@ async function nests(kernels: readonly StageKernel[], target: string | undefined
   if (target === 'wgsl') {
     const { schedule } = await import('../../../targets/wgsl/recipes.ts')
     const nestsOf = (name: string, s: ReturnType<typeof schedule>): readonly string[] => [
-      ...(s.passes?.list.flatMap((x) => nestsOf(x.kernel.name, x.scheduled)) ?? []),
+      ...[...(s.passes?.list ?? []), ...(s.spread?.list ?? [])].flatMap((x) => nestsOf(x.kernel.name, x.scheduled)),
       ...s.variants.map((v) => printNest({ ...v.nest, name: `${name}${v.suffix}` })),
     ]
     return kernels.flatMap((k) => nestsOf(k.name, schedule(k)))

@@ -43,6 +43,8 @@ export interface KernelSpec {
   readonly dims: boolean
   /** Whether it runs at all. */
   readonly where?: (d: Numbers) => boolean
+  /** The same where its alternative is not taken. */
+  readonly here?: (d: Numbers) => boolean
   /** What runs only where an alternative is taken. */
   readonly when?: Alternative
   /** What does not run where one is, or only where `where` holds. */
@@ -75,11 +77,20 @@ export interface Kernel extends KernelSpec {
 
 /** The entry that runs at these dims; -1 where none does. */
 export function entryFor(
-  { where, unlimited, rows, entries, order }: Pick<Kernel, 'where' | 'unlimited' | 'rows' | 'entries' | 'order'>,
+  {
+    where,
+    here,
+    unlimited,
+    rows,
+    entries,
+    order,
+  }: Pick<Kernel, 'where' | 'here' | 'unlimited' | 'rows' | 'entries' | 'order'>,
   dims: Numbers,
 ): number {
   const count = rows?.(dims) ?? 0
-  return !unlimited && where?.(dims) === false ? -1 : (order.find((i) => count <= (entries[i].upTo ?? Infinity)) ?? -1)
+  return (unlimited ? here : where)?.(dims) === false
+    ? -1
+    : (order.find((i) => count <= (entries[i].upTo ?? Infinity)) ?? -1)
 }
 
 /** The entries that calls can come to where these alternatives are taken, and whether they do at all dims. */

@@ -6,12 +6,12 @@ import type { Stage, StageKernel } from '../../../src/kernel/stage.ts'
 import { verify, webgpuLimits } from '../../../src/kernel/verify.ts'
 import { loopSymbol } from '../../../src/kernel/walk.ts'
 import { attention } from '../../../src/ops/attention.ts'
-import { add, con, of, sub, type Sym } from '../../../src/types/ix.ts'
+import { add, con, evaluate, of, sub, type Sym } from '../../../src/types/ix.ts'
 import type { Scheduled } from '../../../targets/wgsl/recipes.ts'
 import { schedule } from '../../../targets/wgsl/recipes.ts'
 import * as K from '../../kernel/kernels.ts'
 import { barriers, withoutBarrier } from './nests.ts'
-import { check, compile } from './run.ts'
+import { check, checkPasses, compile, compilePasses } from './run.ts'
 
 const dims = [K.T, K.P]
 interface Case {
@@ -60,7 +60,6 @@ const cases: Record<string, Case> = {
   'keys beyond a mask of data': { keys: 70, mask: (_, s, start) => bin('ge', start, index(of(s))) },
 } // prettier-ignore
 
-/** Every nest is within bounds and free of races, and needs each of its barriers. */
 const proven = ({ variants }: Scheduled): void => {
   for (const { nest } of variants) {
     expect(verify(nest, { limits: webgpuLimits })).toEqual([])
@@ -81,6 +80,18 @@ describe.each(Object.entries(cases))('%s', (name, given) => {
         await check(c, i, new Map([[K.T, T], [K.P, P]]), dims) // prettier-ignore
     }
   })
+  test('the keys of a row spread over workgroups', async () => {
+    const kernel = kernelOf({ ...given, ...(given.keys ? { keys: given.keys + 500 } : {}) })
+    if (name.includes('window')) {
+      // Of 6 keys.
+      expect(schedule(kernel, { used: 'both' }).spread).toBeUndefined()
+      return
+    }
+    const p = await compilePasses(kernel, dims, { used: 'both' })
+    expect(p.list.map((c) => c.scheduled.variants.map((v) => v.schedule))).toEqual([['spread'], ['merge']])
+    p.list.forEach((c) => proven(c.scheduled))
+    for (const [T, P] of [[1, 0], [3, 254]]) await checkPasses(p, new Map([[K.T, T], [K.P, P]]), dims) // prettier-ignore
+  })
 })
 
 test('heads that are no whole vectors, or very wide, have one thread for each key', () => {
@@ -88,4 +99,31 @@ test('heads that are no whole vectors, or very wide, have one thread for each ke
     const { variants } = schedule(kernelOf({ e, mask: causal }), { used: 'both' })
     expect(variants.map((v) => v.schedule)).toEqual(['carried'])
   }
+})
+
+test('parts of the keys begin where a window does; eight queries', async () => {
+  const window = kernelOf({
+    heads: 1,
+    mask: (t, s) => both(causal(t, s), bin('gt', index(of(s)), index(sub(add(K.P, of(t)), 700)))),
+  })
+  const p = await compilePasses(window, dims, { used: 'both' })
+  // All in the window, or the last 700 of 913: three parts of 256, not four.
+  for (const [T, P] of [[8, 3], [3, 910]]) await checkPasses(p, new Map([[K.T, T], [K.P, P]]), dims) // prettier-ignore
+  const [{ groups }] = p.printed.list[0].printed.entries
+  const count = (T: number, P: number): number => evaluate(groups, (s) => (s === K.T ? T : P))
+  expect(count(1, 910)).toBe(2 * 3)
+  expect(count(3, 910)).toBe(2 * 3 * 3)
+})
+
+test('keys are spread where there are many, and few rows', () => {
+  const { where, sizes } = schedule(kernelOf({ mask: causal }), { used: 'both' }).spread!
+  const at = (T: number, P: number): boolean =>
+    where!.every(([a, b]) => evaluate(a, (s) => (s === K.T ? T : P)) <= evaluate(b, (s) => (s === K.T ? T : P)))
+  expect([at(1, 511), at(1, 512), at(8, 504), at(8, 505), at(9, 1000)]).toEqual([false, true, false, true, false])
+  // Of 8 rows at most: 2 batches, 2 heads, parts of 256 keys, 8 columns and a vector with the maximum and the sum.
+  expect(evaluate(sizes![0], (s) => (s === K.T ? 1000 : 0))).toBe(2 * 2 * 8 * 4 * (8 + 4))
+  expect(evaluate(sizes![0], (s) => (s === K.T ? 1 : 999))).toBe(2 * 2 * 4 * (8 + 4))
+  // Rows are heads of all batches, too.
+  expect(schedule(kernelOf({ heads: 256, mask: causal }), { used: 'both' }).spread).toMatchObject({ list: [{}, {}] })
+  expect(schedule(kernelOf({ mask: causal }), { used: 'many' }).spread).toBeUndefined()
 })

@@ -5,6 +5,7 @@ import { sourceFile } from '../../../src/diagnostics/index.ts'
 import { moduleOf, printKernels } from '../../../targets/wgsl/host.ts'
 import { codeFor } from '../../../targets/wgsl/kernel.ts'
 import { wgsl } from '../../../targets/wgsl/index.ts'
+import { dispatched } from '../../../targets/wgsl/passes.ts'
 
 const page = readFileSync(new URL('../../../docs/targets/wgsl.md', import.meta.url), 'utf8')
 const schedules = page.slice(page.indexOf('## Schedules'), page.indexOf('## Arithmetic'))
@@ -25,7 +26,7 @@ function shows(kernel: string, text: string): boolean {
 test('the texts on the page of the WGSL target are what is emitted', async () => {
   const printed = blocks('tfm').flatMap((model) => {
     const { module } = compile(sourceFile('page.tfm', model), wgsl).lowered
-    return printKernels(moduleOf(module)).kernels
+    return dispatched(printKernels(moduleOf(module)).kernels)
   })
   const kernels = printed.flatMap((k) => [k.code, codeFor(k, ['subgroups'])]).map(flush)
   const texts = blocks('wgsl').map(flush)

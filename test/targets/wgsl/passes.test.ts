@@ -11,6 +11,7 @@ import { verify, webgpuLimits } from '../../../src/kernel/verify.ts'
 import { webgpuProfile } from '../../../src/program/profiles.ts'
 import type { Target } from '../../../src/target.ts'
 import { con, of } from '../../../src/types/ix.ts'
+import { typescript } from '../../../targets/typescript/index.ts'
 import { wgsl, wgslWith } from '../../../targets/wgsl/index.ts'
 import type { Scheduled } from '../../../targets/wgsl/recipes.ts'
 import * as K from '../../kernel/kernels.ts'
@@ -50,6 +51,21 @@ describe('rows that a contraction reads, as a pass before it', () => {
     for (const T of [1, 5]) await checkPasses(passes, new Map([[K.T, T], [K.P, 0]]), dims) // prettier-ignore
   })
 })
+
+/** A model with weights of its own, on each target. */
+function gpt2(sizes: Parameters<typeof gpt2Graph>[0]) {
+  const graph = check(gpt2Graph(sizes)).graph!
+  const next = random(5)
+  const weights = safetensors(
+    graph.params.map(({ name, shape }) => ({
+      name,
+      shape,
+      data: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => next() * 0.8 - 0.4),
+    })),
+  )
+  const compiled = (target: Target) => compileGraph(graph, sourceFile('gpt2.tfm', ''), target)
+  return { compiled, load: (target: Target) => loadEmitted(target, compiled(target), weights) }
+}
 
 describe('a model with passes', () => {
   const target = wgslWith({ prologues: 'apart' })
@@ -108,4 +124,41 @@ describe('a model with passes', () => {
       model.dispose()
     }
   })
+})
+
+test('a model whose keys become many: the same tokens, and its passes from then on', async () => {
+  const { compiled, load } = gpt2({ vocab: 67, ctx: 700, d: 16, heads: 2, layers: 1 })
+  const device = await testDevice()
+  const [model, other] = [await load(wgsl), await load(typescript)]
+  const needs = await wgsl.needs!(compiled(wgsl).lowered.module, webgpuProfile)
+  const counter = countCalls(device)
+  try {
+    const prompt = Array.from({ length: 509 }, (_, i) => (i * 7) % 67)
+    const passes = new Set<number>()
+    for (const m of [model, other]) await m.prefill({ ids: prompt })
+    for (let i = 0; i < 6; i++) {
+      counter.reset()
+      const ids = [(i * 5) % 67]
+      const [got, want] = [await model.step({ ids }), await other.step({ ids })]
+      const off = want.logits.data.map((x, k) => Math.abs(x - got.logits.data[k]))
+      expect(Math.max(...off)).toBeLessThan(1e-4)
+      if (counter.names.some((n) => n.endsWith('_parts'))) passes.add(model.past)
+      if (i % 3 > 0) continue
+      const { kernels } = prove(needs, webgpuProfile, { P: model.past - 1 }).programs.find((p) => p.name === 'step')!
+      expect(kernels.reduce((n, k) => n + k.dispatches, 0)).toBe(counter.counts.dispatches)
+    }
+    // 513 keys and more.
+    expect([...passes]).toEqual([513, 514, 515])
+    // Several positions at a time, too.
+    const ids = [1, 2, 3, 4, 5]
+    counter.reset()
+    const [got, want] = [await model.prefill({ ids }), await other.prefill({ ids })]
+    expect(Math.max(...want.logits.data.map((x, k) => Math.abs(x - got.logits.data[k])))).toBeLessThan(1e-4)
+    expect(counter.names.filter((n) => n.endsWith('_parts') || n.endsWith('_merge')).length).toBe(2)
+    await model.selftest()
+  } finally {
+    counter.stop()
+    model.dispose()
+    other.dispose()
+  }
 })

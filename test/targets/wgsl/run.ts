@@ -96,7 +96,8 @@ export async function compilePasses(
   on?: GPUDevice,
   features: readonly Feature[] = [],
 ): Promise<CompiledPasses> {
-  const { passes } = schedule(kernel, options)
+  const scheduled = schedule(kernel, options)
+  const passes = scheduled.spread ?? scheduled.passes
   if (passes === undefined) throw new Error(`${kernel.name} has no passes`)
   const printed = printPasses(kernel, passes, dimsOf(dims), [], () => false, new Set())
   const list = printed.list.map((x, i) =>
