@@ -16,6 +16,26 @@ const withPolicy: Plugin = {
   ],
 }
 
+/** Comments and spaces of kernels are for those who read the modules: a minifier leaves them, since they are text. */
+const plainKernels: Plugin = {
+  name: 'plain-kernels',
+  apply: 'build',
+  enforce: 'pre',
+  transform(code, id) {
+    const [from, to] = [code.indexOf('// ---- Kernels'), code.indexOf('// ---- Programs')]
+    if (!/\/models\/.*\/wgsl\/\w+\.ts$/.test(id) || from < 0) return undefined
+    const kernels = code
+      .slice(from, to)
+      .replace(/^\s*\/\/.*\n/gm, '')
+      .replace(/(?<=^@group.*;) \/\/.*$/gm, '')
+      .replace(/^\s+/gm, '')
+      .replace(/ ?([=*+,{};]=?) ?/g, '$1')
+      // `a - -b` is no decrement.
+      .replace(/ ([-/<>!&|?]{1,2}=?) (?!-)/g, '$1')
+    return { code: code.slice(0, from) + kernels + code.slice(to), map: null }
+  },
+}
+
 export default defineConfig({
   // Relative, so that what is built runs from any folder of a server.
   base: './',
@@ -23,7 +43,7 @@ export default defineConfig({
   json: { stringify: true },
   server: { headers: isolated, fs: { allow: ['../..'] } },
   preview: { headers: isolated },
-  worker: { format: 'es' },
+  worker: { format: 'es', plugins: () => [plainKernels] },
   // Nothing as a data: address, which the policy forbids.
   build: { target: 'es2023', assetsInlineLimit: 0, modulePreload: { polyfill: false }, chunkSizeWarningLimit: 200 },
 })
