@@ -7,9 +7,11 @@ import { columnSets } from '../../src/kernel/columns.ts'
 import { inlineStages } from '../../src/kernel/inline.ts'
 import type { NestKernel } from '../../src/kernel/nest.ts'
 import { splitPrologue } from '../../src/kernel/prologue.ts'
+import { exprsOfStage } from '../../src/kernel/rows.ts'
 import type { StageKernel } from '../../src/kernel/stage.ts'
 import { cse, hoist, simplify, withoutCopies } from '../../src/kernel/schedule/index.ts'
 import type { Condition } from '../../src/target.ts'
+import { loadsOf } from '../../src/kernel/walk.ts'
 import type { Structure } from '../../src/kernel/structure.ts'
 import { structureOf } from '../../src/kernel/structure.ts'
 import type { Ix, Sym } from '../../src/types/ix.ts'
@@ -205,9 +207,13 @@ function productIn(kernel: StageKernel, s: Structure & { k: 'contraction' }): Pr
 function withPrologue(given: StageKernel, options: ScheduleOptions): Scheduled | undefined {
   const split = splitPrologue(given)
   if (split === undefined) return undefined
-  if (options.prologues === 'apart') return { variants: [], passes: apart(split, (k) => schedule(k, options)) }
+  const inSequence = (): Scheduled => ({ variants: [], passes: apart(split, (k) => schedule(k, options)) })
+  if (options.prologues === 'apart') return inSequence()
   const structure = structureOf(split.rest)
   if (structure.k !== 'contraction') return undefined
+  // A table that the rows are gathered from, too, would have two shapes in one kernel.
+  const read = new Set(split.rows.stages.flatMap(exprsOfStage).flatMap(loadsOf).map((l) => l.buf)) // prettier-ignore
+  if (read.has(structure.b.buf)) return inSequence()
   const plain = productIn(split.rest, structure)
   if (plain === undefined) return undefined
   const named = plain.sides ? undefined : generic(plain, structure.epilogue, split)

@@ -130,3 +130,28 @@ describe.each(['int8', 'int4', 'f16'] as const)('%s in parts', (as) => {
     expect(table).toMatchObject({ parts: 2, largest: keptBytes(as, 64, 28), bytes: keptBytes(as, 64, 38) })
   })
 })
+
+test.each(['f32', 'f16'] as const)('rows of a table that are multiplied with it, kept as %s', async (as) => {
+  const text = `model tied(vocab = 70, d = 32) {
+  sequence T
+  input ids: i32[B, T] where T <= 12
+  param wte: f32[vocab, d] = "wte.weight"
+  output logits = layernorm(wte[ids], name = "last") @ transpose(wte)
+}
+`
+  const { graph, ...module } = compile(sourceFile('tied.tfm', text), wgsl, { weights: () => as })
+  const tensors = graph.params.map(({ name, shape }) => ({ name, shape, data: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => ((i * 37) % 101) / 64) })) // prettier-ignore
+  const ids = [0, 15, 69, 31, 48]
+  const want = interpret(graph, {
+    inputs: new Map([['ids', { dtype: 'i32' as const, shape: [1, 5], data: Float64Array.from(ids) }]]),
+    params: new Map(tensors.map(({ name, shape, data }) => [name, { dtype: 'f32' as const, shape, data: Float64Array.from(data) }])), // prettier-ignore
+  }).outputs.get('logits')!.data
+  const model = await loadEmitted(wgsl, { graph, ...module }, writeSafetensors(tensors))
+  const got = [...(await model.prefill({ ids: ids.slice(0, 4) })).logits.data]
+  got.push(...(await model.step({ ids: ids.slice(4) })).logits.data)
+  let worst = 0
+  for (let i = 0; i < want.length; i++) worst = Math.max(worst, Math.abs(got[i] - want[i]))
+  expect(got.length).toBe(want.length)
+  expect(worst).toBeLessThan(1e-4)
+  model.dispose()
+})
