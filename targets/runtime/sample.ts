@@ -1,6 +1,6 @@
-/** Per kernel: how far its results were off, as a part of what rounding may cause (at most 1). */
+/** Per kernel: how far its results were off, as a part of what rounding may cause (at most 1), and the kernels that it may be dispatched as instead, in sequence. */
 export interface SelftestReport {
-  readonly kernels: readonly { readonly name: string; readonly error: number }[]
+  readonly kernels: readonly { readonly name: string; readonly error: number; readonly passes?: readonly string[] }[]
 }
 
 /** Element `i` of argument `seed`: Wang's integer hash of both as a number in [-1, 1), or 1, and 0 once in eight, for integers. */

@@ -22,7 +22,9 @@ interface Drawing {
 /** What both models have on every target. */
 export interface Opened {
   generate(text: string, options: Drawing): AsyncIterable<number>
-  selftest(): Promise<{ readonly kernels: readonly { readonly name: string; readonly error: number }[] }>
+  selftest(): Promise<{
+    readonly kernels: readonly { readonly name: string; readonly error: number; readonly passes?: readonly string[] }[]
+  }>
   readonly threads?: number
   dispose(): void
 }

@@ -109,7 +109,8 @@ async function generate(job: Job, signal: AbortSignal): Promise<void> {
 async function selftest(which: Which, signal: AbortSignal): Promise<void> {
   try {
     const { kernels, selftest } = await open(which, signal)
-    for (const { name, error } of (await selftest()).kernels) kernels.set(name, { ...kernels.get(name), name, error })
+    for (const { name, error, passes = [] } of (await selftest()).kernels)
+      for (const n of [name, ...passes]) kernels.set(n, { ...kernels.get(n), name: n, error })
     say({ k: 'kernels', model: which.model, target: which.target, kernels: [...kernels.values()], tested: true })
   } catch (thrown) {
     throw lost(which, thrown)

@@ -72,8 +72,9 @@ export async function compile(
     }
   }
   ctx.io.signal.throwIfAborted()
-  await writeFilesAtomically(at(folder), files)
+  // First what the others import.
   if (options.runtime !== undefined) await writeFilesAtomically(at(options.runtime), runtime)
+  await writeFilesAtomically(at(folder), files)
   const sizes = [[folder, files] as const, [options.runtime ?? '', runtime] as const].flatMap(([place, written]) =>
     [...written].map(([file, contents]) => ({ path: join(place, file), bytes: Buffer.byteLength(contents) })),
   )

@@ -35,7 +35,7 @@ export async function selftestOn(
   keeper?: Keeper,
   ways = variantsOf,
 ): Promise<SelftestReport> {
-  const report: { name: string; error: number }[] = []
+  const report: { name: string; error: number; passes?: readonly string[] }[] = []
   for (const test of tests) {
     const { name, lengths, dims, expect, keep = {} } = test
     let error = 0
@@ -80,7 +80,7 @@ export async function selftestOn(
         buffers.destroy()
       }
     }
-    report.push({ name, error })
+    report.push({ name, error, ...(test.passes && { passes: test.passes.map(([pass]) => pass) }) })
   }
   const bad = report.filter((k) => !(k.error <= 1)).map((k) => `${k.name} (${k.error.toPrecision(3)} times its bound)`)
   if (bad.length > 0) throw new TfmError('TFM2030', `these kernels are wrong on this device: ${bad.join(', ')}`)

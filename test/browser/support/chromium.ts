@@ -59,10 +59,10 @@ async function unpackChromium(): Promise<string> {
       // prettier-ignore
       for (const [name, contents] of untar(brotliDecompressSync(readFileSync(join(bin, `${archive}.tar.br`)))))
         put(join(into, name), contents)
-    // The one in the archive names folders of its own.
+    // The one in the archive names folders of its own. These go where the project goes.
     put(
       'fonts/fonts.conf',
-      `<fontconfig><dir>${folder}/fonts</dir><cachedir>${folder}/fonts/cache</cachedir></fontconfig>`,
+      '<fontconfig><dir prefix="relative">.</dir><cachedir prefix="relative">cache</cachedir></fontconfig>',
     )
     const shell = createWriteStream(join(temporary, 'headless_shell'), { mode: 0o755 })
     await pipeline(createReadStream(join(bin, 'chromium.br')), createBrotliDecompress(), shell)
