@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { fail, say } from '../diagnostics/index.ts'
 import { deviceProfiles, parseProfile, type DeviceProfile } from '../program/profiles.ts'
-import type { Compiled } from '../compile.ts'
+import type { Module } from '../program/types.ts'
 import type { Target } from '../target.ts'
 import type { Context } from './context.ts'
 import { systemError } from './errors.ts'
@@ -40,7 +40,7 @@ export async function profileOf(
 export async function fittingProfile(
   ctx: Pick<Context, 'io'>,
   target: Target,
-  { lowered: { module } }: Compiled,
+  module: Module,
   options: ProfileOptions,
 ): Promise<DeviceProfile | undefined> {
   const profile = await profileOf(ctx, options)

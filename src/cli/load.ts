@@ -77,7 +77,7 @@ export async function loadModel(
   change?: (artifacts: readonly Artifact[]) => readonly Artifact[] | Promise<readonly Artifact[]>,
 ): Promise<LoadedTarget> {
   const read = { ...(weights.quantised ? { weights: 'int8' as const } : {}), ...(wide ? { wide } : {}) }
-  const profile = await fittingProfile(ctx, target, compiled, { deviceProfile })
+  const profile = await fittingProfile(ctx, target, compiled.lowered.module, { deviceProfile })
   const emitted = { language: 'js', ...read, ...(profile ? { profile } : {}), ...options } as const
   const made = await target.emit(compiled.lowered.module, emitted)
   const artifacts = change ? await change(made) : made

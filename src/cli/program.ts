@@ -91,6 +91,10 @@ const commands: Readonly<Record<string, Shape>> = {
       option('-o, --out <dir>', 'folder to write to (default: <model>-<target>)'),
       option('--js', 'JavaScript and .d.ts instead of TypeScript'),
       option('--no-format', 'leave out prettier'),
+      option(
+        '--no-run',
+        'leave out run(), for what only generates or steps: fewer kernels where a prefill is another program',
+      ),
       option('--no-selftest', 'leave out selftest()'),
       wide('kernels for `load({ wide: true })`; slower without'),
       deviceProfile('wgsl: the device to compile for'),

@@ -43,6 +43,12 @@ export function* dispatchesOf(
 export const kernelsOf = (steps: readonly HostStep[]): number[] =>
   steps.flatMap((s) => (s.k === 'dispatch' ? [s.kernel] : kernelsOf(s.body)))
 
+/** The module without `run`, for callers who have `prefill` and `step` and need no more; kernels that only `run` has are left to the target to drop. */
+export const withoutRun = (module: Module): Module => ({
+  ...module,
+  programs: module.programs.filter((p) => p.name !== 'run'),
+})
+
 /** The same steps with other dispatches. */
 export const mapDispatches = (
   steps: readonly HostStep[],

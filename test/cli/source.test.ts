@@ -1,6 +1,6 @@
 /** Commands that need no weights: check, compile, explain, ir, fmt, init, info. */
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parseGraph } from '../../src/ir/parse.ts'
 import { printGraph } from '../../src/ir/print.ts'
@@ -76,6 +76,22 @@ describe('compile', () => {
     await tfmc(['compile', 'tiny.tfm', '--no-format', '-o', 'with'], { cwd })
     expect(readFileSync(join(cwd, 'with/tiny.ts'), 'utf8')).toContain('selftest()')
     expect(readFileSync(join(cwd, 'without/tiny.ts'), 'utf8')).not.toContain('selftest()')
+  })
+  test('--no-run leaves run() and its kernels out, of models with steps', async () => {
+    const ahead = tiny.replace('causal(T)', 'keys(ids == 1)')
+    const cwd = folder({ 'tiny.tfm': tiny, 'ahead.tfm': ahead })
+    const compile = ['compile', resolve(example('translate')), '--js', '--no-format']
+    const { data } = await json([...compile, '-o', 'with'], { cwd })
+    const { data: less } = await json([...compile, '--no-run', '-o', 'without'], { cwd })
+    expect(readFileSync(join(cwd, 'with/translate.d.ts'), 'utf8')).toContain('run(inputs')
+    const types = readFileSync(join(cwd, 'without/translate.d.ts'), 'utf8')
+    expect(types).toContain('prefill(inputs')
+    expect(types).not.toContain('run(inputs')
+    expect(less.bytes).toBeLessThan(0.9 * (data.bytes as number))
+    const { code, err } = await tfmc(['compile', 'ahead.tfm', '--no-run', '-o', 'none'], { cwd })
+    expect(code).toBe(2)
+    expect(err).toContain('--no-run is for models with prefill and step: ')
+    expect(contents(cwd)).not.toContain('none')
   })
   test('writes nothing for a model with errors, or where it cannot', async () => {
     const cwd = folder({ 'tiny.tfm': tiny, file: '' })

@@ -4,7 +4,8 @@ import { compileGraph } from '../../compile.ts'
 import { formatPlace, type Diagnostic } from '../../diagnostics/index.ts'
 import { writeFilesAtomically } from '../../fs-atomic.ts'
 import { contentsOf, type Arithmetic, type Artifact, type WeightFormat } from '../../target.ts'
-import type { Context, Outcome } from '../context.ts'
+import { withoutRun } from '../../program/steps.ts'
+import { UsageError, type Context, type Outcome } from '../context.ts'
 import { checkArithmetic } from '../arithmetic.ts'
 import { fittingProfile, type ProfileOptions } from '../device-profile.ts'
 import type { ModelOptions } from '../model.ts'
@@ -18,6 +19,7 @@ export interface CompileCommandOptions extends ModelOptions, ProfileOptions {
   readonly out?: string
   readonly js?: boolean
   readonly format: boolean
+  readonly run: boolean
   readonly selftest: boolean
   readonly generation: 'none' | 'basic' | 'full'
   readonly weightsAs: WeightFormat
@@ -46,14 +48,17 @@ export async function compile(
   let unstepped: Diagnostic | undefined
   for (const name of names) {
     const target = await targetOf(name)
-    const compiled = compileGraph(model.graph, publicSource(model.file), target, {
+    const whole = compileGraph(model.graph, publicSource(model.file), target, {
       reorder: options.generation === 'full',
       ...(options.weightsAs === 'f32' ? {} : { weights: () => options.weightsAs }),
       ...(target.floats.half ? { arithmetic: options.arithmetic } : {}),
     })
-    unstepped = compiled.notSteppable
-    const profile = await fittingProfile(ctx, target, compiled, options)
-    const emitted = await target.emit(compiled.lowered.module, {
+    unstepped = whole.notSteppable
+    if (!options.run && !whole.derived)
+      throw new UsageError(`--no-run is for models with prefill and step${unstepped ? `: ${unstepped.message}` : ''}`)
+    const module = options.run ? whole.lowered.module : withoutRun(whole.lowered.module)
+    const profile = await fittingProfile(ctx, target, module, options)
+    const emitted = await target.emit(module, {
       language: options.js ? 'js' : 'ts',
       selftest: options.selftest,
       generation: options.generation,
