@@ -1,4 +1,4 @@
-/** Per kernel: how far its results were off, as a part of what rounding may cause (at most 1), and the kernels that it may be dispatched as instead, in sequence. */
+/** Errors of kernels as parts of what rounding may cause (at most 1). `passes` do the same in sequence. */
 export interface SelftestReport {
   readonly kernels: readonly { readonly name: string; readonly error: number; readonly passes?: readonly string[] }[]
 }

@@ -5,10 +5,7 @@ type WeightFile = string | URL | ArrayBuffer | ArrayBufferView | Blob | Readable
 /** Safetensors by URL, path (Node), bytes, File or stream; shards as a list or by their `*.index.json`. */
 export type WeightSource = WeightFile | readonly WeightFile[]
 
-/**
- * How far it has come: bytes read (`total` grows as further files are opened), tensors as kernels take them, pipelines compiled (`total` grows as
- * calls need more), or alternatives of kernels that were measured.
- */
+/** How far it has come: bytes read (`total` grows as files are opened), tensors packed, pipelines compiled (as calls need them), alternatives measured. */
 export interface LoadProgress {
   phase: 'weights' | 'packing' | 'pipelines' | 'tuning'
   loaded: number

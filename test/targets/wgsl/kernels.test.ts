@@ -54,7 +54,7 @@ describe.each(cases)('%s', (_, make, sizes) => {
   test('so does its alternative without workgroup memory, a kernel of its own', async () => {
     const kernel = make()
     if (schedule(kernel).passes === undefined) return
-    const passes = await compilePasses(kernel, dims)
+    const passes = await compilePasses(kernel, dims, {}, undefined, [], true)
     for (const { nest } of passes.list.flatMap((p) => p.scheduled.variants)) {
       expect(barriers(nest)).toBe(0)
       visitStmts(nest.body, (s) => expect(s.k === 'alloc' && s.buf.space === 'workgroup').toBe(false))

@@ -95,9 +95,10 @@ export async function compilePasses(
   options: ScheduleOptions = {},
   on?: GPUDevice,
   features: readonly Feature[] = [],
+  alternative = false,
 ): Promise<CompiledPasses> {
-  const scheduled = schedule(kernel, options)
-  const passes = scheduled.spread ?? scheduled.passes
+  const { spread, passes: own } = schedule(kernel, options)
+  const passes = (alternative ? undefined : spread) ?? own
   if (passes === undefined) throw new Error(`${kernel.name} has no passes`)
   const printed = printPasses(kernel, passes, dimsOf(dims), [], () => false, new Set())
   const list = printed.list.map((x, i) =>
