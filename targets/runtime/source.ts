@@ -5,7 +5,7 @@ type WeightFile = string | URL | ArrayBuffer | ArrayBufferView | Blob | Readable
 /** Safetensors by URL, path (Node), bytes, File or stream; shards as a list or by their `*.index.json`. */
 export type WeightSource = WeightFile | readonly WeightFile[]
 
-/** How far it has come: bytes read (`total` grows as files are opened), tensors packed, pipelines compiled (as calls need them), alternatives measured. */
+/** How far it has come: bytes read, tensors packed, pipelines compiled, alternatives measured. `total` may grow. */
 export interface LoadProgress {
   phase: 'weights' | 'packing' | 'pipelines' | 'tuning'
   loaded: number
