@@ -3,7 +3,7 @@
  * written once, for row `i`.
  */
 
-/** A word as what it begins with and the number at its end. */
+/** A word as what it begins with and the number at its end; a parameter of the literal has none. */
 interface Word {
   readonly stem: string
   readonly number: number | undefined
@@ -12,7 +12,7 @@ function wordsOf(text: string): { readonly words: readonly Word[]; readonly betw
   const words: Word[] = []
   const between: string[] = []
   let from = 0
-  for (const { 0: word, index } of text.matchAll(/(?<![\w.])[A-Za-z_]\w*|(?<![\w.])\d+(?![\w.])/g)) {
+  for (const { 0: word, index } of text.matchAll(/\$\{\w+\}|(?<![\w.])[A-Za-z_]\w*|(?<![\w.])\d+(?![\w.])/g)) {
     const [, stem, digits] = /^(.*?)(0|[1-9]\d*)?$/.exec(word)!
     between.push(text.slice(from, index))
     words.push({ stem, number: digits === undefined ? undefined : Number(digits) })

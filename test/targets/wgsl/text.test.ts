@@ -90,6 +90,8 @@ test('lines that repeat are told by their numbers', () => {
     ['fn f() {', ...[1, 2, 3, 4].map((i) => line(i, 1e-5)), '}'],
     ['fn f() {', ...[1, 2, 3, 4].map(() => line(1, 1)), '}'],
     ['fn f() {', ...[1, 2, 3, 4].map((i) => `${line(i, 1)} // \\`), '}'],
+    // Parameters of the literal, which are told apart by numbers.
+    ['fn f() {', ...[1, 2, 3, 4].map((i) => `${line(0, 1)} + x[\${x_base${i}}]`), '}'],
   ])
     expect(withRepeats(other.join('\n'), 'repeat')).toBe(other.join('\n'))
 })
