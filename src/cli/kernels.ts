@@ -65,7 +65,7 @@ export async function wgslKernels(
 ): Promise<KernelRunner> {
   const { printKernels } = await import('../../targets/wgsl/host.ts')
   const { keptBytes } = await import('../../targets/wgsl/kept.ts')
-  const { entryAt, passesOf, runsOf } = await import('../../targets/wgsl/passes.ts')
+  const { entryAt, partsTaken, passesOf, runsOf } = await import('../../targets/wgsl/passes.ts')
   const { codeFor } = await import('../../targets/wgsl/kernel.ts')
   const features = (['subgroups', 'shader-f16'] as const).filter((f) => device.features.has(f))
   const { keepMatrix } = await import('../../targets/wgsl/runtime/keep.ts')
@@ -142,13 +142,16 @@ export async function wgslKernels(
     const widest = device.limits.maxComputeWorkgroupsPerDimension
     const encoder = device.createCommandEncoder()
     const pass = encoder.beginComputePass()
-    for (const [n, { printed, args }] of runs.entries()) {
+    for (const [n, run] of runs.entries()) {
+      const { printed, args } = run
       const { pipeline, layout } = pipelines[n]
       const group = device.createBindGroup({
         layout,
         entries: [
           ...(printed.usesDims ? [{ binding: 0, resource: { buffer: dims } }] : []),
-          ...args.flatMap((a) => all[a]).map((buffer, i) => ({ binding: i + 1, resource: { buffer } })),
+          ...args
+            .flatMap((a) => partsTaken(run, a, all[a].length).map((part) => all[a][part]))
+            .map((buffer, i) => ({ binding: i + 1, resource: { buffer } })),
         ],
       })
       const groups = evaluate(printed.entries[entryAt(printed, valueOf)].groups, valueOf)

@@ -38,7 +38,7 @@ export function proofText({ paint }: Context, proof: Proof): string {
     ...proof.generating.map((g) => memoryOf(g.name, sizes(g.dims), g.memory, '')),
   ]
   const about = [
-    ['weights', bytes(weights.bytes), `${plural(weights.tensors, 'tensor')}${weights.split.map((w) => `; ${w.name}, ${bytes(w.bytes)}, in ${w.parts} parts`).join('')}`],
+    ['weights', bytes(weights.bytes), `${plural(weights.tensors, 'tensor')}${splitText(weights.split)}`],
     ...(proof.statePerPosition > 0 ? [['caches', bytes(proof.statePerPosition), 'for each position']] : []),
     ...(proof.stateKept > 0 ? [['kept by prepare', bytes(proof.stateKept), '']] : []),
   ] // prettier-ignore
@@ -50,6 +50,17 @@ export function proofText({ paint }: Context, proof: Proof): string {
     ...programs.map((p) => kernelsText(p, profile, paint)),
     ...proof.generating.filter((g) => g.kernels.length > 0).map((g) => kernelsText(g, profile, paint)),
   ].join('\n') // prettier-ignore
+}
+
+/** Weights in parts; of those alike the first, and how many more there are. */
+function splitText(split: Proof['weights']['split']): string {
+  const alike = new Map<string, string[]>()
+  for (const w of split) {
+    const what = `${bytes(w.bytes)}, in ${w.parts} parts`
+    alike.set(what, [...(alike.get(what) ?? []), w.name])
+  }
+  const more = (n: number): string => (n > 1 ? ` and ${n - 1} more like it` : '')
+  return [...alike].map(([what, names]) => `; ${names[0]}${more(names.length)}, ${what}`).join('')
 }
 
 /** The longest prompt for which a way of generating is within the memory. */

@@ -108,12 +108,14 @@ function testOf(
       }
     }
     const integer = of === 'i32' || of === 'bool'
-    if (sizes[argument] <= few) {
-      const table = Float64Array.from({ length: sizes[argument] }, (_, i) => sampleInput(place, i, integer))
-      return (flat) => table[flat]
-    }
-    if (more.length === 0) return (flat) => sampleInput(place, flat, integer)
-    return (flat) => sampleInput(place + Math.floor(flat / whole), flat % whole, integer)
+    // Parts are filled as buffers of their own.
+    const value = (flat: number): number =>
+      more.length === 0
+        ? sampleInput(place, flat, integer)
+        : sampleInput(place + Math.floor(flat / whole), flat % whole, integer)
+    if (sizes[argument] > few) return value
+    const table = Float64Array.from({ length: sizes[argument] }, (_, i) => value(i))
+    return (flat) => table[flat]
   }
   const point = pointEvaluator(kernel, inputs, params, rules)
   const expected: string[] = []

@@ -90,7 +90,24 @@ export function printKernels(
   const dims = dimsOf(dimsIn(module))
   const split = splitOf(module, profile)
   const used = usesOf(module)
-  const scheduled = module.kernels.map((k, i) => schedule(k, { ...options, used: used(i) }))
+  const scheduled = module.kernels.map((k, i): Scheduled => {
+    const own = { ...options, used: used(i) }
+    const byPart = split.byPart.get(i)
+    if (byPart === undefined) return schedule(k, own)
+    const passes = byPart.list.map((x): Passes => {
+      const scheduled = schedule(x.kernel, own)
+      // What is several dispatches itself.
+      const { list, scratch } = (scheduled.variants.length === 0 && scheduled.passes) || { list: [{ kernel: x.kernel, scheduled }], scratch: [] } // prettier-ignore
+      return { list: list.map((pass) => ({ ...pass, ...(x.part ? { part: x.part } : {}) })), scratch }
+    })
+    return {
+      variants: [],
+      passes: {
+        list: passes.flatMap((x) => x.list),
+        scratch: [...byPart.scratch, ...passes.flatMap((x) => x.scratch)],
+      },
+    }
+  })
   // Operands of one name are read in one way by all kernels, so that those in parts share their text, too.
   const inParts = new Set(
     module.kernels.flatMap((k, i) =>

@@ -12,6 +12,7 @@ import type { Ix, Sym } from '../../src/types/ix.ts'
 import { con, evaluate, max } from '../../src/types/ix.ts'
 import type { PassTest } from '../shared/selftest.ts'
 import { quote } from '../shared/text.ts'
+import type { PartOf } from './by-part.ts'
 import type { Dims, PrintedKernel } from './kernel.ts'
 import { printKernel } from './kernel.ts'
 import type { Scheduled } from './recipes.ts'
@@ -21,6 +22,8 @@ import type { Alternative } from './runtime/device.ts'
 export interface Pass {
   readonly kernel: StageKernel
   readonly scheduled: Scheduled
+  /** The part of an argument that a buffer of it stands for. */
+  readonly part?: PartOf
 }
 export interface Passes {
   /** In order. What one leaves in scratch the next ones read; nothing needs it after the last. */
@@ -35,13 +38,20 @@ export interface Passes {
   readonly when?: Alternative
 }
 
+/** Which part of an argument a dispatch takes, where that is one of several. */
+export interface TakenPart {
+  readonly part?: { readonly argument: number; readonly number: number }
+}
 /** A pass as it is printed. */
-export interface PrintedPass {
+export interface PrintedPass extends TakenPart {
   readonly kernel: StageKernel
   readonly printed: PrintedKernel
   /** Numbers of the kernel's arguments; behind the last of them comes scratch. */
   readonly args: readonly number[]
 }
+/** The parts of an argument that a dispatch takes, of so many. */
+export const partsTaken = ({ part }: TakenPart, argument: number, count: number): readonly number[] =>
+  part?.argument === argument ? [part.number] : Array.from({ length: count }, (_, i) => i)
 export interface PrintedPasses {
   readonly list: readonly PrintedPass[]
   /** Elements of each buffer of scratch. */
@@ -62,17 +72,20 @@ export function printPasses(
   const all = [...kernel.args.map((a) => a.buffer), ...scratch]
   return {
     list: list.map((pass): PrintedPass => {
-      const args = pass.kernel.args.map((a) => all.indexOf(a.buffer))
+      const { part } = pass
+      const args = pass.kernel.args.map((a) => all.indexOf(a.buffer === part?.buffer ? part.of : a.buffer))
       if (args.includes(-1)) throw new Error(`internal: ${pass.kernel.name} takes what ${kernel.name} does not have`)
       let { name } = pass.kernel
       while (taken.has(name)) name += '_'
       taken.add(name)
-      const own = args.map((a) => split[a])
+      const argument = part ? all.indexOf(part.of) : -1
+      const own = args.map((a) => (a === argument ? undefined : split[a]))
       const printed = printKernel({ ...pass.kernel, name }, pass.scheduled, dims, own, readers(pass.scheduled))
       return {
         kernel: pass.kernel,
         printed: { ...printed, ...(where ? { where } : {}), ...(when ? { when } : {}) },
         args,
+        ...(part ? { part: { argument, number: part.number } } : {}),
       }
     }),
     scratch: sizes,
@@ -123,8 +136,10 @@ export function passTest(
 ): PassTest {
   const counts = [...split.map((x) => x?.length ?? 1), ...scratch.map(() => 1)]
   const first = counts.map((_, i) => counts.slice(0, i).reduce((n, x) => n + x, 0))
-  const numbers = (a: number): readonly number[] => Array.from({ length: counts[a] }, (_, i) => first[a] + i)
-  const text = list.map(({ printed, args }) => `[${[quote(printed.name), ...args.flatMap(numbers)].join(', ')}]`)
+  const text = list.map((x) => {
+    const buffers = x.args.flatMap((a) => partsTaken(x, a, counts[a]).map((part) => first[a] + part))
+    return `[${[quote(x.printed.name), ...buffers].join(', ')}]`
+  })
   return { text: `passes: [${text.join(', ')}]`, scratch, ...(where && !when ? { where } : {}) }
 }
 

@@ -11,7 +11,8 @@ import { layerName } from '../shared/rolled.ts'
 import { access, indent, property, quote } from '../shared/text.ts'
 import type { PrintedKernel } from './kernel.ts'
 import type { Split } from './parts.ts'
-import { dispatched, passesOf } from './passes.ts'
+import type { PrintedPass } from './passes.ts'
+import { dispatched, partsTaken, passesOf } from './passes.ts'
 import { keepText } from './kept-sample.ts'
 import type { Keep } from './runtime/load.ts'
 import type { SharedTexts } from './templates.ts'
@@ -121,12 +122,16 @@ function stepLines(steps: readonly HostStep[], tables: StepTables, layer: string
   const { kernels, scratch, p } = tables
   return steps.flatMap((s) => {
     if (s.k === 'dispatch') {
-      const line = ({ name, split }: PrintedKernel, args: readonly Slot[]): string =>
-        `[${[quote(name), ...args.flatMap((a, i) => (split[i] ?? [0]).map((_, part) => slotText(a, layer, part)))].join(', ')}],`
       const own = kernels[s.kernel]
+      const line = (x: Omit<PrintedPass, 'kernel'>): string => {
+        const slots = x.args.flatMap((a) => partsTaken(x, a, own.split[a]?.length ?? 1).map((n) => slotText(all[a], layer, n))) // prettier-ignore
+        return `[${[quote(x.printed.name), ...slots].join(', ')}],`
+      }
       const all = [...s.args, ...passesOf(own).flatMap((x) => x.scratch).map((_, i): Slot => ({ k: 'activation', index: scratch + i }))] // prettier-ignore
-      const passes = passesOf(own).flatMap((x) => x.list).map(({ printed, args }) => line(printed, args.map((a) => all[a]))) // prettier-ignore
-      return [...passes, ...(own.entries.length === 0 ? [] : [line(own, s.args)])]
+      const passes = passesOf(own)
+        .flatMap((x) => x.list)
+        .map(line)
+      return [...passes, ...(own.entries.length === 0 ? [] : [line({ printed: own, args: [...s.args.keys()] })])]
     }
     if (s.k === 'scan') {
       const head = `t: ${quote(s.t.name)}, count: ${formula(s.count, p)}${s.reverse ? ', reverse: true' : ''}`

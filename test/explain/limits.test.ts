@@ -191,12 +191,21 @@ describe('weights in parts', () => {
     expect(most(proof, 'prefill')).toMatchObject({ most: 667, stop: { what: 'output logits' } })
     expect(program(proof, 'prefill').kernels.find((k) => k.name === 'logits')).toMatchObject({ bindings: 4 })
   }) // prettier-ignore
-  test('one that would take too many stays whole, and is refused by its name', async () => {
-    const proof = await proofOf(module, within({ maxStorageBufferBindingSize: 2 ** 25 }))
-    expect(proof.weights.split).toEqual([])
+  test('a table of more parts than bindings is taken one part at a time', async () => {
+    const proof = await proofOf(module, within({ maxStorageBufferBindingSize: 2 ** 24 }))
+    // 5,461 rows of 3 kB each.
+    expect(proof.weights.split).toMatchObject([{ name: 'wte.weight', bytes: 50257 * 768 * 4, parts: 10, largest: 5461 * 768 * 4 }])
+    expect(refusalOf(proof)).toBeUndefined()
+    for (const { kernels } of proof.programs)
+      for (const { name, bindings } of kernels) expect(bindings, name).toBeLessThanOrEqual(8)
+  }) // prettier-ignore
+  test('a matrix in parts that a kernel needs together, and cannot bind, stays whole, and is refused by its name', async () => {
+    const wide = gpt2({ vocab: 97, ctx: 64, d: 768, heads: 12, layers: 1 })
+    const proof = await proofOf(wide, within({ maxStorageBufferBindingSize: 2 ** 20 }))
+    expect(proof.weights.split.map((w) => w.name)).not.toContain('h.0.attn.c_attn.weight')
     expect(refusalOf(proof)!.stop).toMatchObject({
-      what: expect.stringMatching(/^wte\.weight \(in parts, kernel \w+ would bind 1\d buffers\)$/),
-      need: 50257 * 768 * 4, limit: 'maxStorageBufferBindingSize', most: 2 ** 25,
+      what: expect.stringMatching(/^h\.0\.\w+\.\w+\.weight \(in parts, kernel \w+ would bind 1\d buffers\)$/),
+      limit: 'maxStorageBufferBindingSize', most: 2 ** 20,
     })
   }) // prettier-ignore
   test('a model that is larger than the memory does not fit at all', async () => {

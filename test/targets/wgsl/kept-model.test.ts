@@ -108,8 +108,8 @@ test.each(['f16', 'bf16'] as const)('a file of %s', async (as) => {
 })
 
 describe.each(['int8', 'int4', 'f16'] as const)('%s in parts', (as) => {
-  // Bindings for 28 columns of a matrix with 64 rows: the table of 38 is in two parts, the widest projection in seven.
-  const bytes = keptBytes(as, 64, 28) + 100
+  // Bindings for 36 columns of a matrix with 64 rows: the table of 38 is in two parts, the widest projection in six, which its kernel has no bindings for.
+  const bytes = keptBytes(as, 64, 36) + 100
   const { webgpu } = deviceProfiles
   const profile: DeviceProfile = {
     ...webgpu,
@@ -119,15 +119,15 @@ describe.each(['int8', 'int4', 'f16'] as const)('%s in parts', (as) => {
   test('is computed with as it is in one piece, from a file as it is and from floats', async () => {
     const module = compiled(as)
     const [{ text }] = await wgsl.emit(module.lowered.module, { language: 'js', weights: as, profile })
-    expect(text).toMatch(/name: 'wte\.weight', keep: \{ as: '\w+', k: 64, n: 38, turned: true, cut: 28 \}/)
+    expect(text).toMatch(/name: 'wte\.weight', keep: \{ as: '\w+', k: 64, n: 38, turned: true, cut: 36 \}/)
     expect(text.match(/cut: \d+/g)!.length).toBeGreaterThan(1)
-    expect(text).toMatch(/fn \w+_at\(row: i32, four: i32\) -> vec4u \{\s+if \(four < 7\)/)
+    expect(text).toMatch(/fn \w+_at\(row: i32, four: i32\) -> vec4u \{\s+if \(four < 9\)/)
     for (const weights of as === 'int4' ? [file, floats(values)] : [file]) await close(await loadEmitted(wgsl, module, weights, { weights: as, profile }), values)
   }) // prettier-ignore
   test('takes the memory that is proven', async () => {
     const { weights } = prove(await wgsl.needs!(compiled(as).lowered.module, profile), profile)
     const table = weights.split.find((w) => w.name === 'wte.weight')
-    expect(table).toMatchObject({ parts: 2, largest: keptBytes(as, 64, 28), bytes: keptBytes(as, 64, 38) })
+    expect(table).toMatchObject({ parts: 2, largest: keptBytes(as, 64, 36), bytes: keptBytes(as, 64, 38) })
   })
 })
 
