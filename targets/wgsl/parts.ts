@@ -1,7 +1,7 @@
 /**
  * Weights that are too large for one binding lie in several buffers, their parts, all of one size but the last. Floats are cut at multiples of 256
- * bytes, so that no vector lies across a cut, and read through a function of the element's place; what is kept in fewer bits is cut into ranges of
- * columns, and its words are read through a function of their row and column (`kept.ts`).
+ * bytes, or at whole rows, so that no vector lies across a cut, and read through a function of the element's place; what is kept in fewer bits is cut
+ * into ranges of columns, and its words are read through a function of their row and column (`kept.ts`).
  */
 import { storageOf } from '../../src/kernel/address.ts'
 import type { Buffer } from '../../src/kernel/buffer.ts'

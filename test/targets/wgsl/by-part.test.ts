@@ -4,10 +4,14 @@ import { importFromFolder } from '../../../src/cli/emitted.ts'
 import { compile } from '../../../src/compile.ts'
 import { sourceFile } from '../../../src/diagnostics/index.ts'
 import { prove } from '../../../src/explain/limits.ts'
+import { naiveNest } from '../../../src/kernel/build.ts'
+import { verify, webgpuLimits } from '../../../src/kernel/verify.ts'
 import { deviceProfiles, type DeviceProfile } from '../../../src/program/profiles.ts'
 import { writeSafetensors } from '../../../src/weights/write.ts'
+import { moduleOf } from '../../../targets/wgsl/host.ts'
 import { wgsl } from '../../../targets/wgsl/index.ts'
 import { keptBytes } from '../../../targets/wgsl/kept.ts'
+import { splitOf } from '../../../targets/wgsl/parts.ts'
 import { testDevice } from '../../support/gpu.ts'
 
 interface Model {
@@ -88,6 +92,14 @@ ${body}
       for (const k of kernels) expect(k.error, k.name).toBeLessThan(1)
     }
     for (const m of [whole, ...others]) m.dispose()
+  })
+  test('what each dispatch computes is proven to stay within its buffers, of which there are bindings enough', () => {
+    const { byPart } = splitOf(moduleOf(module.lowered.module), profile)
+    expect(byPart.size).toBeGreaterThan(1)
+    for (const { kernel } of [...byPart.values()].flatMap((x) => x.list)) {
+      expect(kernel.args.length, kernel.name).toBeLessThanOrEqual(6)
+      expect(verify(naiveNest(kernel), { limits: webgpuLimits }), kernel.name).toEqual([])
+    }
   })
   test('takes the memory and the bindings that are proven', async () => {
     const proof = prove(await wgsl.needs!(module.lowered.module, profile), profile)
