@@ -68,8 +68,9 @@ export function blocksOf(texts: readonly { readonly name: string; readonly text:
           // Where the lines before are alike, too, more was found from there on, but for those that are no whole blocks.
           if (before && lines[j - 1]?.key === before.key && before.depth === 0 && !before.taken) continue
           const count = alike(all[t].lines, i, lines, j, t === u ? j - i : Infinity)
+          if (count < 4) continue
           const [x, y] = [textOf(all[t].lines, i, count), textOf(lines, j, count)]
-          if (count < 4 || x.length < BLOCK) continue
+          if (x.length <= (best?.saves ?? BLOCK)) continue
           const saves = saved(familyOf([cut('', x), cut('', y)]))
           if (saves > (best?.saves ?? BLOCK)) best = { t, i, count, saves }
         }
