@@ -1,12 +1,8 @@
 /**
  * Text that several kernels have is stored once in the host module: as a constant where it is the same, as a function of a few names and numbers
- * where it differs in those only (the threads of a fold, the sequence that rows belong to). Of texts that differ as a whole, blocks are (`blocks.ts`).
- * What a function gives is the very text.
+ * where it differs in those only (the threads of a fold, the sequence that rows belong to). What a function gives is the very text.
  */
 import type { Printer } from '../shared/printer.ts'
-import { blocksOf } from './blocks.ts'
-import type { Cut, Family } from './families.ts'
-import { column, cut, familyOf, isNumber, PARAMETERS, saved, wishOf } from './families.ts'
 import { repeatLines, withRepeats } from './repeats.ts'
 import { names as scope, quote } from '../shared/text.ts'
 
@@ -23,8 +19,50 @@ export interface SharedTexts {
 export const templateText = (code: string): string =>
   code.replace(/[\\`]|\$(?=\{)/g, '\\$&').replace(/<(?=[/!])/g, '\\x3c')
 
-/** What a function saves at least: else the text is easier to read where it is. */
+/** What functions have at most for parameters, and save at least: else the text is easier to read where it is. */
+const PARAMETERS = 6
 const WORTH = 100
+
+/** Names and numbers of a text, and what is around them. */
+interface Cut {
+  readonly text: string
+  readonly name: string
+  readonly words: readonly string[]
+  readonly between: readonly string[]
+}
+function cut(name: string, text: string): Cut {
+  const words: string[] = []
+  const between: string[] = []
+  let from = 0
+  for (const { 0: word, index } of text.matchAll(/(?<![\w.])\d[\w.]*(?:(?<=[\d.]e)[-+]\d+)?|[A-Za-z_]\w*/g)) {
+    between.push(text.slice(from, index))
+    words.push(word)
+    from = index + word.length
+  }
+  return { text, name, words, between: [...between, text.slice(from)] }
+}
+const isType = (word: string): boolean => /^(vec[234])?[fiu](32)?$|^f16$|^vec4h$/.test(word)
+const wishOf = (word: string): string => (isNumber(word) ? 'n' : isType(word) ? 'element' : word)
+const isNumber = (word: string): boolean => /^\d/.test(word)
+
+/** Texts that differ in words at the same places; `parameters` are the lists of words that do, each once. */
+interface Family {
+  readonly members: readonly Cut[]
+  readonly parameters: readonly (readonly string[])[]
+}
+const column = ({ members }: Pick<Family, 'members'>, i: number): readonly string[] => members.map((m) => m.words[i])
+const varies = (list: readonly string[]): boolean => list.some((w) => w !== list[0])
+function familyOf(members: readonly Cut[]): Family {
+  const parameters = new Map<string, readonly string[]>()
+  members[0].words.forEach((_, i) => {
+    const list = column({ members }, i)
+    if (varies(list)) parameters.set(list.join(), list)
+  })
+  return { members, parameters: [...parameters.values()] }
+}
+/** Characters that a member less would save. */
+const saved = ({ members, parameters }: Family): number =>
+  members[0].text.length - parameters.reduce((n, [first]) => n + first.length + 12, 40)
 
 function families(texts: readonly Cut[]): readonly Family[] {
   const bySkeleton = new Map<string, Cut[]>()
@@ -60,11 +98,10 @@ export function shareTexts(
     return `/* wgsl */ \`\n${text}\``
   }
   const calls = new Map<string, string>()
-  const blocks = new Map<string, string>()
-  /** Declares what the members have in common, and says how each is called. */
-  const declare = ({ members, parameters }: Family, wish: string, into: Map<string, string>): void => {
+  for (const { members, parameters } of families([...uses].map(([text, { name }]) => cut(name, text)))) {
     const [first] = members
-    const made = p.names.name(wish)
+    if (members.length === 1 && uses.get(first.text)!.count === 1) continue
+    const made = p.names.name(`wgsl_${first.name}`)
     const inside = scope(['i', repeat])
     const known = new Map(parameters.map((list) => [list.join(), inside.name(wishOf(list[0]))]))
     const head = parameters.map(
@@ -75,41 +112,17 @@ export function shareTexts(
       const parameter = known.get(column({ members }, i).join())
       return `${templateText(first.between[i])}${parameter === undefined ? word : `\${${parameter}}`}`
     })
-    const body =
-      parameters.length === 0 ? plain(first.text) : literal(`${content.join('')}${templateText(first.between.at(-1)!)}`)
+    const body = literal(`${content.join('')}${templateText(first.between.at(-1)!)}`)
     lines.push(`const ${made} = ${head.length > 0 ? `(${head.join(', ')})${p.type('string')} => ` : ''}${body}`, '')
     members.forEach((m, i) => {
       const given = parameters.map((list) => (isPlain(list[i]) ? list[i] : quote(list[i])))
-      into.set(m.text, given.length > 0 ? `${made}(${given.join(', ')})` : made)
+      calls.set(m.text, given.length > 0 ? `${made}(${given.join(', ')})` : made)
     })
-  }
-  /** A literal in which blocks are calls: each at the end of the line before, since what is called begins with a line break. */
-  const withBlocks = (text: string): string => {
-    for (const [block, call] of blocks) {
-      const at = `\n${text}\n`.indexOf(`\n${block}\n`)
-      if (at <= 0) continue
-      const [before, after] = [text.slice(0, at - 1), text.slice(at + block.length)]
-      const [head, tail] = [withBlocks(before), withBlocks(after)]
-      return `${head}\${${call}}${tail}`
-    }
-    return withRepeats(templateText(text), repeat)
-  }
-  const plain = (text: string): string => {
-    const made = withBlocks(text)
-    repeats ||= made.includes(`\${${repeat}(`)
-    return `/* wgsl */ \`\n${made}\``
-  }
-  const found = families([...uses].map(([text, { name }]) => cut(name, text)))
-  const whole = found.filter(({ members }) => members.length === 1).map(({ members: [text] }) => text)
-  for (const family of blocksOf(whole)) declare(family, `wgsl_${family.members[0].name}_block`, blocks)
-  for (const family of found) {
-    const [{ name, text }, another] = family.members
-    if (another || uses.get(text)!.count > 1) declare(family, `wgsl_${name}`, calls)
   }
   return {
     lines: () => [...(repeats ? repeatLines(repeat, p.type) : []), ...lines],
     has: (text) => calls.has(text),
-    expression: (text) => calls.get(text) ?? plain(text),
+    expression: (text) => calls.get(text) ?? literal(templateText(text)),
   }
 }
 /** Whether the text of a number in JavaScript is this one. */
