@@ -21,27 +21,34 @@ function wordsOf(text: string): { readonly words: readonly Word[]; readonly betw
   return { words, between: [...between, text.slice(from)] }
 }
 
+/** A line by its words, and what lines have in common that differ in numbers only. */
+interface Line extends ReturnType<typeof wordsOf> {
+  readonly key: string
+}
+function lineOf(text: string): Line {
+  const { words, between } = wordsOf(text)
+  const stems = words.map((w) => `${w.stem}${w.number === undefined ? '' : '0'}`)
+  return { words, between, key: [...between, ...stems].join('\0') }
+}
+
 /** How many groups of `size` lines from `at` on are alike, and the steps of their numbers. */
 function runOf(
-  lines: readonly string[],
+  lines: readonly Line[],
   at: number,
   size: number,
 ): { readonly count: number; readonly steps: readonly number[] } {
-  const group = (n: number) => wordsOf(lines.slice(at + n * size, at + (n + 1) * size).join('\n'))
+  const group = (n: number) => lines.slice(at + n * size, at + (n + 1) * size)
+  const words = (of: readonly Line[]) => of.flatMap((l) => l.words)
   const first = group(0)
   let steps: readonly number[] = []
   for (let count = 1; ; count++) {
     if (at + (count + 1) * size > lines.length) return { count, steps }
     const next = group(count)
-    const same =
-      next.between.length === first.between.length &&
-      next.between.every((t, i) => t === first.between[i]) &&
-      next.words.every(
-        (w, i) => w.stem === first.words[i].stem && (w.number === undefined) === (first.words[i].number === undefined),
-      )
-    const moved = same ? next.words.map((w, i) => (w.number ?? 0) - (first.words[i].number ?? 0)) : []
+    if (!next.every((l, i) => l.key === first[i].key)) return { count, steps }
+    const from = words(first)
+    const moved = words(next).map((w, i) => (w.number ?? 0) - (from[i].number ?? 0))
     if (count === 1) steps = moved
-    if (!same || moved.every((d) => d === 0) || moved.some((d, i) => d !== count * steps[i])) return { count, steps }
+    if (moved.every((d) => d === 0) || moved.some((d, i) => d !== count * steps[i])) return { count, steps }
   }
 }
 
@@ -52,11 +59,12 @@ const plus = (n: number): string => (n === 0 ? '' : n < 0 ? ` - ${-n}` : ` + ${n
 export function withRepeats(content: string, name: string): string {
   if (content.includes('\\')) return content
   const lines = content.split('\n')
+  const parsed = lines.map(lineOf)
   const made: string[] = []
   for (let at = 0; at < lines.length;) {
     let best = { text: '', saved: 120, lines: 0 }
     for (let size = 1; at > 0 && size <= 4; size++) {
-      const { count, steps } = runOf(lines, at, size)
+      const { count, steps } = runOf(parsed, at, size)
       if (count < 3) continue
       const group = lines.slice(at, at + size).join('\n')
       const { words, between } = wordsOf(group)
