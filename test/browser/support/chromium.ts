@@ -62,7 +62,7 @@ async function unpackChromium(): Promise<string> {
     // The one in the archive names folders of its own. These go where the project goes.
     put(
       'fonts/fonts.conf',
-      '<fontconfig><dir prefix="relative">.</dir><cachedir prefix="relative">cache</cachedir></fontconfig>',
+      '<fontconfig><dir prefix="relative">.</dir><cachedir prefix="xdg">fontconfig</cachedir></fontconfig>',
     )
     const shell = createWriteStream(join(temporary, 'headless_shell'), { mode: 0o755 })
     await pipeline(createReadStream(join(bin, 'chromium.br')), createBrotliDecompress(), shell)
