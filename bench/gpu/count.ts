@@ -7,6 +7,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Totals } from '../../src/explain/totals.ts'
 import type { Counts } from '../../src/gpu/listen.ts'
 
 process.env.TFM_BENCH = 'gpu'
@@ -97,6 +98,11 @@ async function planned(path: string, set: Workload['set'], program: string, size
 const size = (n: number): string =>
   n >= 1e9 ? `${(n / 1e9).toFixed(2)} GB` : n >= 1e6 ? `${(n / 1e6).toFixed(n >= 1e8 ? 0 : 1)} MB` : n >= 1e3 ? `${(n / 1e3).toFixed(1)} kB` : `${n} B` // prettier-ignore
 
+function planRow(title: string, { dispatches, kernels, read, written, flops }: Totals): string {
+  const cells = [title, dispatches, kernels, size(read), size(written), `${(flops / 1e9).toFixed(2)} G`]
+  return `| ${[...cells, ((read + written) / flops).toFixed(2)].join(' | ')} |`
+}
+
 async function main(): Promise<void> {
   const say = (text: string): void => void process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`)
   const failures: string[] = []
@@ -149,16 +155,14 @@ async function main(): Promise<void> {
     const program = what === 'bert' ? 'run' : what
     for (const P of what === 'step' ? [64, 256] : [0]) {
       const p = await planned(w.model, w.set, program, { B: 1, T, P })
-      plans.push(
-        `| ${title}${P === 256 ? ', but 256' : ''} | ${p.dispatches} | ${p.kernels} | ${size(p.read)} | ${size(p.written)} |`,
-      )
+      plans.push(planRow(`${title}${P === 256 ? ', but 256' : ''}`, p))
     }
   }
   const llama = { vocab: 32000, d: 2048, ff: 5632, layers: 22, heads: 32, kv: 4, ctx: 2048 }
   const path = 'examples/llama/model.tfm'
   for (const P of [64, 256]) {
     const p = await planned(path, llama, 'step', { B: 1, T: 1, P })
-    plans.push(`| TinyLlama 1.1B, a token after ${P} | ${p.dispatches} | ${p.kernels} | ${size(p.read)} | ${size(p.written)} |`) // prettier-ignore
+    plans.push(planRow(`TinyLlama 1.1B, a token after ${P}`, p))
     if (P === 64)
       row('TinyLlama 1.1B, a token after 64', 'ours', { dispatches: p.dispatches, submits: 1 }, 22, p.outside)
   }
@@ -183,8 +187,9 @@ async function main(): Promise<void> {
     'with two and three layers, of which 22 follow; ours is the compiled module.', '',
     ...lines, '',
     '## Ours, from the compiled module', '',
-    'Bytes count each argument of each kernel once (of a table that rows are gathered from, the rows; of a cache, what is visible).', '',
-    '| model | dispatches | kernels | read | written |', '|---|---|---|---|---|', ...plans,
+    'Bytes count each argument of each kernel once (of a table that rows are gathered from, the rows; of a cache, what is visible). Operations are those of the model, a multiply-add being',
+    'two: the peers\' graphs compute the same products. A token reads two bytes for each of them, so it waits for memory.', '',
+    '| model | dispatches | kernels | read | written | operations | bytes an operation |', '|---|---|---|---|---|---|---|', ...plans,
     ...(failures.length > 0 ? ['', '## Not counted', '', ...failures.map((f) => `- ${f}`)] : []), '',
   ].join('\n') // prettier-ignore
   const file = join(packageRoot(), 'bench/results/dispatches.md')
