@@ -12,22 +12,10 @@ import { loopSymbol } from '../../../src/kernel/walk.ts'
 import type { Ix } from '../../../src/types/ix.ts'
 import { add, ceilDiv, con, floorDiv, isConst, mod, mul, of, sym } from '../../../src/types/ix.ts'
 import type { Made, Product, Tail } from './contraction.ts'
-import {
-  accumulator,
-  callTail,
-  clamp,
-  fourDeep,
-  fourWide,
-  gridOf,
-  join,
-  plusProduct,
-  range,
-  vectorsOf,
-} from './contraction.ts'
-import { below, bound, forLoop, named } from './kit.ts'
+import { accumulator, clamp, fourDeep, fourWide, gridOf, join, plusProduct, range, vectorsOf } from './contraction.ts'
+import { bound, forLoop, named } from './kit.ts'
+import { ACROSS, DOWN, THREADS, sumsOf, tileOf } from './tiled.ts'
 
-const [ACROSS, DOWN] = [16, 8]
-const THREADS = ACROSS * DOWN
 const DEEP = 32
 const [DEEP4, SHORT4] = [DEEP / 4, SHORT / 4]
 const BLOCKS = DEEP / SHORT
@@ -100,10 +88,8 @@ export function tiledHalf(p: Product, tail: Tail, rows: number): Made | undefine
     })),
   ]
 
-  const count = isConst(p.rows.count)
-  const per = count !== undefined && count <= rows ? Math.ceil(count / DOWN) : rows / DOWN
-  const sums = range(per).map((r) => newLocal(`acc${r}`, 'f32', 4))
-  const short = range(per).map((r) => newLocal(`short${r}`, 'f16', 4))
+  const sums = sumsOf(p, rows)
+  const short = sums.map((_, r) => newLocal(`short${r}`, 'f16', 4))
   const [block, ki] = [loopSymbol('block', BLOCKS), loopSymbol('ki', SHORT4)]
   const k4 = add(mul(SHORT4, block), ki)
   const right = range(4).map((j) => named(`b_${j}`, four(b, add(mul(ACROSS, add(mul(4, k4), j)), lx))))
@@ -126,24 +112,6 @@ export function tiledHalf(p: Product, tail: Tail, rows: number): Made | undefine
     reduces: true,
   }
 
-  const first = bound('row', add(mul(rows, g.y), ly), mul(rows, ceilDiv(p.rows.count, rows)))
-  const column4 = bound('column4', add(mul(ACROSS, g.x), lx), mul(ACROSS, ceilDiv(vectorsOf(p), ACROSS)))
-  const calls = sums.map((sum, r) => {
-    const row: Ix = add(first.v, DOWN * r)
-    return { row, call: callTail(tail, [...g.place, row, of(column4.v)], local(sum)) }
-  })
-  const results = calls.flatMap(({ row, call }) => below(row, p.rows.count, call.stmts))
-  const zero = splat(constant(0), 4)
-  const body: Stmt[] = [
-    ...blocks.map((x) => x.from.stmt),
-    column.stmt,
-    ...sums.map((v): Stmt => ({ k: 'var', v, e: zero })),
-    slices,
-    first.stmt,
-    column4.stmt,
-    ...below(of(column4.v), vectorsOf(p), results),
-  ]
-  const allocated = [a, scales, b].map((buf): Stmt => ({ k: 'alloc', buf }))
-  const threads = forLoop('local.y', ly, [forLoop('local.x', lx, body)])
-  return { nest: { ...p.kernel, body: g.wrap([...allocated, threads]) }, calls: calls.map((c) => c.call) }
+  const before = [...blocks.map((x) => x.from.stmt), column.stmt]
+  return tileOf(p, tail, g, rows, [lx, ly], [a, scales, b], before, sums, slices)
 }

@@ -4,7 +4,7 @@
  */
 import type { Buffer } from '../../../src/kernel/buffer.ts'
 import { newBuffer } from '../../../src/kernel/buffer.ts'
-import type { Expr } from '../../../src/kernel/expr.ts'
+import type { Expr, Local } from '../../../src/kernel/expr.ts'
 import { constant, lane, load, local, newLocal, splat, vec } from '../../../src/kernel/expr.ts'
 import type { Stmt } from '../../../src/kernel/nest.ts'
 import { loopSymbol } from '../../../src/kernel/walk.ts'
@@ -27,8 +27,8 @@ import {
 } from './contraction.ts'
 import { below, bound, forLoop, named } from './kit.ts'
 
-const [ACROSS, DOWN] = [16, 8]
-const THREADS = ACROSS * DOWN
+export const [ACROSS, DOWN] = [16, 8]
+export const THREADS = ACROSS * DOWN
 const DEEP = 16
 const DEEP4 = DEEP / 4
 
@@ -80,9 +80,7 @@ export function tiled(p: Product, tail: Tail, rows: number): Made {
     ...fromB.map((x, u): Stmt => ({ k: 'store', buf: b.buf, at: b.cell(u), e: x.e, axis: b.cell(u).length - 1 })),
   ]
 
-  const count = isConst(p.rows.count)
-  const per = count !== undefined && count <= rows ? Math.ceil(count / DOWN) : rows / DOWN
-  const sums = range(per).map((r) => newLocal(`acc${r}`, type, 4))
+  const sums = sumsOf(p, rows)
   const ki = loopSymbol('ki', DEEP4)
   const right = b.vectors(of(ki))
   const steps = sums.flatMap((sum, r): Stmt[] => {
@@ -95,6 +93,28 @@ export function tiled(p: Product, tail: Tail, rows: number): Made {
     reduces: true,
   }
 
+  return tileOf(p, tail, g, rows, [lx, ly], [a, b.buf], [...rowOf.map((x) => x.stmt), ...b.columns], sums, slices)
+}
+
+/** The sums of a thread: rows `ly`, `ly` + 8, … of a tile, four columns each. */
+export function sumsOf(p: Product, rows: number): readonly Local[] {
+  const count = isConst(p.rows.count)
+  const per = count !== undefined && count <= rows ? Math.ceil(count / DOWN) : rows / DOWN
+  return range(per).map((r) => newLocal(`acc${r}`, accumulator(p), 4))
+}
+
+/** The threads of a tile: what they need first, sums of zero, the walk over slices, and what becomes of the sums. */
+export function tileOf(
+  p: Product,
+  tail: Tail,
+  g: Grid,
+  rows: number,
+  [lx, ly]: readonly [Sym, Sym],
+  shared: readonly Buffer[],
+  before: readonly Stmt[],
+  sums: readonly Local[],
+  slices: Stmt,
+): Made {
   const first = bound('row', add(mul(rows, g.y), ly), mul(rows, ceilDiv(p.rows.count, rows)))
   const column4 = bound('column4', add(mul(ACROSS, g.x), lx), mul(ACROSS, ceilDiv(vectorsOf(p), ACROSS)))
   const calls = sums.map((sum, r) => {
@@ -102,10 +122,9 @@ export function tiled(p: Product, tail: Tail, rows: number): Made {
     return { row, call: callTail(tail, [...g.place, row, of(column4.v)], local(sum)) }
   })
   const results = calls.flatMap(({ row, call }) => below(row, p.rows.count, call.stmts))
-  const zero = splat(constant(0, type), 4)
+  const zero = splat(constant(0, accumulator(p)), 4)
   const body: Stmt[] = [
-    ...rowOf.map((x) => x.stmt),
-    ...b.columns,
+    ...before,
     ...sums.map((v): Stmt => ({ k: 'var', v, e: zero })),
     slices,
     first.stmt,
@@ -113,8 +132,8 @@ export function tiled(p: Product, tail: Tail, rows: number): Made {
     ...below(of(column4.v), vectorsOf(p), results),
   ]
   const threads = forLoop('local.y', ly, [forLoop('local.x', lx, body)])
-  const nest = { ...p.kernel, body: g.wrap([{ k: 'alloc', buf: a }, { k: 'alloc', buf: b.buf }, threads]) }
-  return { nest, calls: calls.map((c) => c.call) }
+  const allocated = shared.map((buf): Stmt => ({ k: 'alloc', buf }))
+  return { nest: { ...p.kernel, body: g.wrap([...allocated, threads]) }, calls: calls.map((c) => c.call) }
 }
 
 /** How slices of b lie in workgroup memory. */
