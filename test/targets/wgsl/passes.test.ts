@@ -69,17 +69,8 @@ function gpt2(sizes: Parameters<typeof gpt2Graph>[0]) {
 
 describe('a model with passes', () => {
   const target = wgslWith({ prologues: 'apart' })
-  const graph = check(gpt2Graph({ vocab: 67, ctx: 100, d: 24, heads: 2, layers: 2 })).graph!
-  const made = compileGraph(graph, sourceFile('gpt2.tfm', ''), target)
-  const next = random(5)
-  const weights = safetensors(
-    graph.params.map(({ name, shape }) => ({
-      name,
-      shape,
-      data: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => next() * 0.8 - 0.4),
-    })),
-  )
-  const load = (target: Target) => loadEmitted(target, compileGraph(graph, sourceFile('gpt2.tfm', ''), target), weights)
+  const { compiled, load } = gpt2({ vocab: 67, ctx: 100, d: 24, heads: 2, layers: 2 })
+  const made = compiled(target)
   const steps = async (model: Emitted): Promise<number[]> => {
     const out: number[] = []
     for await (const id of model.generate([3, 36, 0], { maxTokens: 12, topK: 9, seed: 4 })) out.push(id)
